@@ -1,0 +1,1 @@
+"""TFX components: thin wrappers around plain functions."""

@@ -1,0 +1,83 @@
+"""Settings of ingestion, of data validation and of evaluation."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from trainer.settings import Settings
+
+
+class InteractionColumns(Settings):
+    """Names of the columns of the interaction log."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    timestamp: str = "timestamp"
+
+
+class ItemColumns(Settings):
+    """Names of the columns of the item table; an unset one is not read."""
+
+    item: str = "item_id"
+    category: str | None = None
+    title: str | None = None
+    text: str | None = None
+
+
+class UserColumns(Settings):
+    """Names of the columns of the user table, and the profile features with their kinds."""
+
+    user: str = "user_id"
+    features: dict[str, Literal["categorical", "numeric"]] = Field(default_factory=dict)
+
+
+class SplitSettings(Settings):
+    """How users or events are divided (PROTOCOLS: ComiRec's users, SINE's last items)."""
+
+    method: Literal["user_hash", "leave_last_out"] = "user_hash"
+    train: int = Field(8, ge=1)
+    valid: int = Field(1, ge=1)
+    test: int = Field(1, ge=1)
+    history_fraction: float = Field(0.8, gt=0, lt=1, description="user_hash: the part of an evaluated sequence given.")
+    seed: int = 0
+
+
+class DataSettings(Settings):
+    """The interaction log and its optional tables. Relative paths start at ``directory``."""
+
+    directory: str = "."
+    interactions: str
+    items: str | None = None
+    users: str | None = None
+    columns: InteractionColumns = InteractionColumns()
+    item_columns: ItemColumns = ItemColumns()
+    user_columns: UserColumns = UserColumns()
+    min_item_count: int = Field(5, ge=1, description="Items with fewer interactions are dropped, in one pass.")
+    min_user_count: int = Field(5, ge=2, description="Then users with fewer kept interactions are dropped.")
+    min_history: int = Field(4, ge=1, description="A training target is preceded by at least so many items.")
+    window_overlap: float = Field(0.5, ge=0, lt=1, description="Part of a training window shared with the one before.")
+    split: SplitSettings = SplitSettings()
+    max_bad_rows: float = Field(0.01, ge=0, le=1, description="Largest part of bad rows that is dropped, not refused.")
+
+    @model_validator(mode="after")
+    def _features_need_a_table(self) -> "DataSettings":
+        if self.user_columns.features and self.users is None:
+            raise ValueError("user_columns.features are set but data.users is not: give the table of users.")
+        return self
+
+
+class ValidationSettings(Settings):
+    """Statistics, schema and drift (StatisticsGen, SchemaGen, ExampleValidator)."""
+
+    schema_path: str | None = Field(None, description="A curated schema (text proto) used instead of an inferred one.")
+    statistics_sample_rate: float = Field(1.0, gt=0, le=1)
+    max_drift: float | None = Field(0.3, gt=0, description="L-infinity distance to the previous run's statistics.")
+
+
+class EvaluationSettings(Settings):
+    """The Evaluator's gates. Metrics are those of trainer/metrics, on the test split."""
+
+    thresholds: dict[str, float] = Field(default_factory=dict, description="Metric -> least value.")
+    max_regression: float | None = Field(0.05, ge=0, description="Largest relative loss against the blessed model.")
+    gate_metric: str = "recall_at_50"
+    baseline: bool = Field(True, description="Train a two-tower of the same features and budget beside the model.")

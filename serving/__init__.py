@@ -1,0 +1,1 @@
+"""The served bundle, its index, the gRPC server and its client."""

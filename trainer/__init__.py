@@ -1,0 +1,1 @@
+"""Models, layers, losses, metrics and the training loop: TensorFlow and Keras only."""

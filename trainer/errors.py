@@ -1,0 +1,16 @@
+"""The errors a user can cause, told apart from the ones that are our fault."""
+
+
+class InputError(ValueError):
+    """Data, configuration or arguments that the user has to change.
+
+    The message says what was wrong, where, and what to do. The command line prints it without a
+    traceback and exits with 2.
+    """
+
+
+class GateRefused(RuntimeError):
+    """A gate (data validation, evaluation, serving validation) said no, and nothing was pushed.
+
+    The message names the gate and its reason. The command line exits with 4.
+    """

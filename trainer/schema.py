@@ -1,0 +1,53 @@
+"""The owner of all feature names: what a tf.Example holds, and what Transform makes of it.
+
+One raw example is one user (evaluation) or one window of a user's sequence (training):
+
+* ``history``: bytes list, item ids, oldest first;
+* ``history_time``: int64 list, seconds, aligned with ``history``;
+* ``targets``: bytes list. In training the last ``m`` positions of ``history`` have one target each,
+  aligned from the right: ``targets[m - 1]`` is the item that followed ``history[n - 1]``. In
+  evaluation it is the set of held-out items;
+* ``history_overlap``: int64, how many leading items of ``history`` an earlier training window of the
+  same user already holds (so that frequencies are counted once);
+* ``user_id`` and ``history_bucket``: bytes, for reports and slices;
+* ``user_<name>``: bytes list or float list, the profile features of the users' table.
+
+One item example is one row of the catalogue: ``item_id``, ``category`` (bytes list, coarse to fine),
+``title`` and ``text`` (bytes).
+"""
+
+USER_ID = "user_id"
+HISTORY = "history"
+HISTORY_TIME = "history_time"
+HISTORY_OVERLAP = "history_overlap"
+HISTORY_BUCKET = "history_bucket"
+TARGETS = "targets"
+USER_PREFIX = "user_"
+
+ITEM_ID = "item_id"
+CATEGORY = "category"
+TITLE = "title"
+TEXT = "text"
+
+HISTORY_MASK = "history_mask"
+HISTORY_GAP = "history_gap"
+
+TRAIN_SPLIT = "train"
+VALID_SPLIT = "valid"
+TEST_SPLIT = "test"
+
+ITEM_VOCABULARY = "item_id"
+
+HISTORY_BUCKETS = ((1, "001-004"), (5, "005-009"), (10, "010-019"), (20, "020-049"), (50, "050+"))
+"""Lower bound of a history's length and the name of its slice, ascending."""
+
+
+def user_feature(name: str) -> str:
+    """The feature of the profile column ``name``, raw and transformed.
+
+    Raises:
+      ValueError: the name would collide with the feature of the user's id.
+    """
+    if name == "id":
+        raise ValueError("A profile feature cannot be named 'id': 'user_id' is the user's id. Rename the column.")
+    return USER_PREFIX + name

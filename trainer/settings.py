@@ -1,0 +1,33 @@
+"""Settings of the transformation and of training, and the base class of every settings section."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Settings(BaseModel):
+    """A section of the configuration: unknown keys are errors, values cannot be reassigned."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+class TransformSettings(Settings):
+    """How raw examples become tensors (trainer/preprocessing.py)."""
+
+    max_history: int = Field(50, ge=1, le=10_000, description="T: the last T known items of a history are kept.")
+
+
+class TrainingSettings(Settings):
+    """The training loop (trainer/fitting.py). One step is one batch of windows, all prefixes at once."""
+
+    batch_size: int = Field(64, ge=1, description="Windows in a batch.")
+    all_prefixes: bool = Field(True, description="Train every prefix of a window in one pass; false: one prefix a row.")
+    max_steps: int = Field(4000, ge=1)
+    evaluate_every: int = Field(200, ge=1, description="Steps between two validations.")
+    patience: int = Field(5, ge=1, description="Validations without a better Recall@50 before training stops.")
+    learning_rate: float = Field(2e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_steps: int = Field(50, ge=0)
+    clip_norm: float | None = Field(None, gt=0, description="Global norm of the gradients.")
+    num_negatives: int = Field(1280, ge=1, description="Sampled negatives shared by a batch.")
+    seed: int = 1
