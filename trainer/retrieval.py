@@ -1,0 +1,260 @@
+"""From interests to a list of items: exact search, merge, exclusion, diversity and explanation, all in the graph.
+
+Evaluation and serving call these same functions, so that what was measured is what is served. A user's
+score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``;
+the exact top-N of that maximum is contained in the union of the K exact top-N lists, so merging whole
+lists of N loses nothing (lists of N / K would).
+
+Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+_MAX_SCORES = 1 << 25
+_LARGEST_INDEX = tf.int32.max
+_NO_SCORE = float("-inf")
+
+DIVERSITY_POOL_FACTOR = 5
+DIVERSITY_POOL_LEAST = 200
+
+
+class TopK(NamedTuple):
+    """The best items of each user, best first; equal scores in ascending order of the index.
+
+    Attributes:
+      indices: [B, k] int32, row of the item in the item table; -1 where a user has fewer than k items.
+      scores: [B, k] float32, ``max_k <V_k, e_i>``; -inf where the index is -1.
+      interest: [B, k] int32, the interest that gave the score (the lowest at a tie); 0 where the index is -1.
+    """
+
+    indices: tf.Tensor
+    scores: tf.Tensor
+    interest: tf.Tensor
+
+
+def exact_top_k(
+    interests: tf.Tensor,
+    interest_mask: tf.Tensor,
+    item_vectors: tf.Tensor | tf.Variable,
+    k: int | tf.Tensor,
+    chunk: int = 65_536,
+    excluded: tf.Tensor | None = None,
+) -> TopK:
+    """Scores the whole catalogue, a chunk at a time, and returns the k best items of each user.
+
+    The scores of all items are never in memory together: at most ``B * K * chunk`` of them, and no more
+    than about 2^25 (128 MB) however large the batch is.
+
+    Args:
+      interests: [B, K, D] float32.
+      interest_mask: [B, K] bool; a masked interest never wins. A user without any gets an empty list.
+      item_vectors: [N, D] float32.
+      k: number of items, at least 1; may be a scalar tensor, and larger than N.
+      chunk: items scored at a time, at most.
+      excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding. The
+        result is the exact top-k of the other items.
+    """
+    vectors = tf.convert_to_tensor(item_vectors)
+    static_k = tf.get_static_value(k)
+    k = tf.convert_to_tensor(k, tf.int32)
+    num_interests, dimension = tf.shape(interests)[1], tf.shape(interests)[2]
+    batch, num_items = tf.shape(interests)[0], tf.shape(vectors)[0]
+    queries = tf.reshape(interests, [batch * num_interests, dimension])
+    step = tf.minimum(tf.cast(chunk, tf.int32), tf.maximum(_MAX_SCORES // tf.maximum(batch * num_interests, 1), 1024))
+
+    def more(start: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+        return start < num_items
+
+    def search_chunk(
+        start: tf.Tensor, indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        by_interest = tf.matmul(queries, vectors[start : start + step], transpose_b=True)
+        by_interest = tf.reshape(by_interest, [batch, num_interests, -1])
+        by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, _NO_SCORE)
+        best = _drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
+        chunk_scores, position = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
+        positions = tf.repeat(position[:, tf.newaxis, :], num_interests, axis=1)
+        winner = tf.argmax(tf.gather(by_interest, positions, batch_dims=2), axis=1, output_type=tf.int32)
+        # The list so far stands first: top_k prefers the earlier of two equals, hence the lower index.
+        merged, order = tf.math.top_k(tf.concat([scores, chunk_scores], axis=1), k)
+        indices = tf.gather(tf.concat([indices, position + start], axis=1), order, batch_dims=1)
+        interest = tf.gather(tf.concat([interest, winner], axis=1), order, batch_dims=1)
+        return start + step, indices, merged, interest
+
+    rows = tf.TensorShape([None, None])
+    _, indices, scores, interest = tf.while_loop(
+        more,
+        search_chunk,
+        (0, tf.fill([batch, k], -1), tf.fill([batch, k], _NO_SCORE), tf.zeros([batch, k], tf.int32)),
+        shape_invariants=(tf.TensorShape([]), rows, rows, rows),
+        parallel_iterations=1,
+    )
+    return _finish(indices, scores, interest, static_k)
+
+
+def merge_interest_lists(
+    indices: tf.Tensor,
+    scores: tf.Tensor,
+    interest_mask: tf.Tensor,
+    k: int | tf.Tensor,
+    excluded: tf.Tensor | None = None,
+) -> TopK:
+    """Merges the K lists of each user into the k best different items, each with its best score.
+
+    A candidate becomes one int64 key (item, then score); one sort brings equal items together, best
+    score first; an excluded item joins the sort with a score above all others and so takes its whole
+    group away. Given lists that hold each interest's true top-(k + E), the result is the exact top-k of
+    the items that are not excluded.
+
+    Args:
+      indices: [B, K, n] int32, the lists of an approximate index; -1 is padding.
+      scores: [B, K, n] float32; NaN (what ScaNN pads with) is padding too, whatever the index says.
+      interest_mask: [B, K] bool; lists of masked interests are ignored.
+      k: number of items, at least 1; may be a scalar tensor, and larger than K n.
+      excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding.
+    """
+    static_k = tf.get_static_value(k)
+    k = tf.convert_to_tensor(k, tf.int32)
+    batch, width = tf.shape(indices)[0], tf.shape(indices)[2]
+    usable = (indices >= 0) & ~tf.math.is_nan(scores) & interest_mask[:, :, tf.newaxis]
+    keys = tf.where(usable, _item_key(indices) + _ascending_bits(scores), tf.constant(-1, tf.int64))
+    keys = tf.reshape(keys, [batch, -1])
+    flat_scores = tf.reshape(scores, [batch, -1])
+    if excluded is not None:
+        above_all = tf.where(excluded >= 0, _item_key(excluded) + 0xFFFFFFFF, tf.constant(-1, tf.int64))
+        keys = tf.concat([keys, above_all], axis=1)
+        flat_scores = tf.concat([flat_scores, tf.fill(tf.shape(above_all), _NO_SCORE)], axis=1)
+    keys, position = tf.math.top_k(keys, tf.shape(keys)[1])
+    item_key = tf.bitwise.right_shift(keys, tf.constant(32, tf.int64))
+    first = tf.concat([tf.ones_like(item_key[:, :1], tf.bool), item_key[:, 1:] != item_key[:, :-1]], axis=1)
+    best = tf.gather(flat_scores, position, batch_dims=1)
+    best = tf.where(first & (keys >= 0), best, _NO_SCORE)
+
+    # Items stand in ascending order here, so that top_k gives equal scores in that order.
+    found, order = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
+    chosen = _LARGEST_INDEX - tf.cast(tf.gather(item_key, order, batch_dims=1), tf.int32)
+    interest = tf.gather(position, order, batch_dims=1) // tf.maximum(width, 1)
+    missing = [[0, 0], [0, k - tf.shape(found)[1]]]
+    return _finish(
+        tf.pad(chosen, missing),
+        tf.pad(found, missing, constant_values=_NO_SCORE),
+        tf.pad(interest, missing),
+        static_k,
+    )
+
+
+def diversity_pool(k: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """How many candidates a diversified list of k is chosen from, a scalar int32.
+
+    ``max(5 k, 200)`` with a weight above 0, and exactly k without: then nothing is searched in vain.
+    """
+    pool = tf.maximum(DIVERSITY_POOL_FACTOR * k, DIVERSITY_POOL_LEAST)
+    return tf.where(weight > 0.0, pool, k)
+
+
+def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: int | tf.Tensor) -> TopK:
+    """ComiRec's controllable aggregation: a greedy choice of k candidates that spreads over categories.
+
+    Each step takes the candidate with the largest ``score - weight * (number already chosen of its
+    category)``, ties to the earlier candidate. Items without a category (-1) form one category of
+    their own. The candidates are a pool of the best items (see ``diversity_pool``): an item outside it
+    is never chosen. Returned in the order of choice, with their plain scores; with weight 0 that is
+    the head of the pool, and no step is run.
+
+    Args:
+      candidates: the pool, [B, P], best first.
+      item_category: [N] int32, category of each item, -1 for none.
+      weight: scalar float32, 0 or more (the paper's reported lambda; units of the score).
+      k: number of items, at least 1; may be a scalar tensor, and larger than P.
+
+    Reference: Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020, section
+    3.4: maximises sum f(u, i) + (weight / 2) sum_{i, j} [category(i) != category(j)] greedily.
+    """
+    static_k = tf.get_static_value(k)
+    k = tf.convert_to_tensor(k, tf.int32)
+    indices, scores, interest = candidates
+    batch, pool = tf.shape(indices)[0], tf.shape(indices)[1]
+    steps = tf.minimum(k, pool)
+
+    def plain() -> tf.Tensor:
+        return tf.repeat(tf.range(steps)[tf.newaxis], batch, axis=0)
+
+    def greedy() -> tf.Tensor:
+        category = tf.gather(item_category, tf.maximum(indices, 0))
+
+        def choose(
+            step: tf.Tensor, left: tf.Tensor, penalty: tf.Tensor, chosen: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
+            # An empty slot has the score -inf: it is taken only when nothing else is left.
+            position = tf.argmax(tf.where(left, scores - penalty, float("-inf")), axis=1, output_type=tf.int32)
+            taken = tf.one_hot(position, pool, on_value=True, off_value=False)
+            same = category == tf.gather(category, position[:, tf.newaxis], batch_dims=1)
+            penalty += weight * tf.cast(same, tf.float32)
+            return step + 1, left & ~taken, penalty, chosen.write(step, position)
+
+        state = (0, tf.ones_like(indices, tf.bool), tf.zeros_like(scores), tf.TensorArray(tf.int32, steps))
+        *_, chosen = tf.while_loop(lambda step, *_: step < steps, choose, state)
+        return tf.reshape(tf.transpose(chosen.stack()), [batch, steps])
+
+    order = tf.cond(weight > 0.0, greedy, plain)
+    missing = [[0, 0], [0, k - steps]]
+    return _finish(
+        tf.pad(tf.gather(indices, order, batch_dims=1), missing),
+        tf.pad(tf.gather(scores, order, batch_dims=1), missing, constant_values=_NO_SCORE),
+        tf.pad(tf.gather(interest, order, batch_dims=1), missing),
+        static_k,
+    )
+
+
+def because(attribution: tf.Tensor, history: tf.Tensor, interest: tf.Tensor) -> tf.Tensor:
+    """The history item that weighs most in the interest behind each recommendation.
+
+    Args:
+      attribution: [B, K, T] float32, 0 or more: weight of each history position in each interest.
+      history: [B, T] integer, item index + 1; 0 is padding.
+      interest: [B, k] int32, the interest that gave each item its score.
+
+    Returns:
+      [B, k], dtype of ``history``: index of the history item, the latest of equals; -1 for a user
+      without any known item.
+    """
+    known = history[:, tf.newaxis, :] > 0
+    weights = tf.where(known, attribution, -1.0)
+    length = tf.shape(history)[1]
+    heaviest = length - 1 - tf.argmax(tf.reverse(weights, axis=[2]), axis=2, output_type=tf.int32)
+    return tf.gather(tf.gather(history, heaviest, batch_dims=1), interest, batch_dims=1) - 1
+
+
+def _drop_excluded(scores: tf.Tensor, start: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
+    """Sets the scores [B, c] of excluded items to -inf; column 0 is item ``start``."""
+    if excluded is None:
+        return scores
+    column = tf.cast(excluded, tf.int32) - start
+    inside = (excluded >= 0) & (column >= 0) & (column < tf.shape(scores)[1])
+    row = tf.repeat(tf.range(tf.shape(column)[0])[:, tf.newaxis], tf.shape(column)[1], axis=1)
+    where = tf.stack([row, tf.where(inside, column, 0)], axis=2)
+    # The minimum with +inf leaves a score as it is: items of other chunks need no filtering.
+    return tf.tensor_scatter_nd_min(scores, where, tf.where(inside, _NO_SCORE, float("inf")))
+
+
+def _item_key(indices: tf.Tensor) -> tf.Tensor:
+    """High half of a key; descending keys are ascending items."""
+    return tf.bitwise.left_shift(_LARGEST_INDEX - tf.cast(indices, tf.int64), tf.constant(32, tf.int64))
+
+
+def _ascending_bits(scores: tf.Tensor) -> tf.Tensor:
+    """The bits of float32 scores as int64 in [0, 2^32), in the order of the numbers."""
+    bits = tf.bitcast(tf.where(scores == 0.0, 0.0, scores), tf.int32)
+    ordered = tf.where(bits >= 0, bits, tf.bitwise.bitwise_xor(bits, tf.int32.max))
+    return tf.cast(ordered, tf.int64) - tf.int32.min
+
+
+def _finish(indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor, k: int | None) -> TopK:
+    """Marks missing places and states the static width where it is known."""
+    found = scores > _NO_SCORE
+    result = TopK(tf.where(found, indices, -1), scores, tf.where(found, interest, 0))
+    for tensor in result:
+        tensor.set_shape([None, k])
+    return result
