@@ -1,0 +1,31 @@
+# make run    set-up, then the main job on MovieLens-100K: from nothing to recommendations
+# make test   set-up, then lint, types and tests
+# make lock   requirements.in -> requirements.lock
+.PHONY: run test check unit set-up lock clean
+PYTHON ?=
+BIN = .venv/bin
+
+run: set-up
+	$(BIN)/polyrec demo
+
+test: check unit
+
+check: set-up
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: set-up
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+set-up:
+	@PYTHON="$(PYTHON)" ./bootstrap.sh
+
+lock: set-up
+	. ./lock-dates.sh && .venv/.uv/bin/uv pip compile requirements.in --python-version 3.10 $$LOCK_DATES \
+	    --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	.venv/.uv/bin/uv pip compile requirements-uv.in --python-version 3.10 --universal \
+	    --generate-hashes --no-emit-index-url --no-header --output-file requirements-uv.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info

@@ -1,0 +1,1 @@
+"""What runs: configuration, the graph, the runners and the command line."""

@@ -1,0 +1,52 @@
+"""The distribution polyrec: four packages under their own names, the presets, and the command `polyrec`."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="polyrec",
+    version="0.1.0",
+    description="Multi-interest retrieval as a TFX pipeline: from a click log to a served top-N",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10,<3.11",
+    packages=find_packages(include=["trainer*", "serving*", "components*", "pipeline*"]),
+    package_data={"pipeline": ["presets/*.yaml"]},
+    # The tested set is requirements.lock. These are its direct ones with room to move; the upper bounds on
+    # apache-beam and setuptools are those that TFX 1.16 needs and does not state.
+    install_requires=[
+        "tfx>=1.16,<1.17",
+        "tensorflow>=2.16.2,<2.17",
+        "tf-keras>=2.16,<2.17",
+        "tensorflow-recommenders>=0.7.7,<0.8",
+        "tensorflow-serving-api>=2.16,<2.17",
+        "scann>=1.3.2,<1.4",
+        "apache-beam>=2.61,<2.62",
+        "pyarrow>=10,<11",
+        "numpy>=1.26,<2",
+        "grpcio>=1.60,<2",
+        "grpcio-health-checking>=1.48,<1.49",
+        "setuptools<81",
+        "pydantic>=2.10,<3",
+        "click>=8,<9",
+        "rich>=13,<14",
+        "pyyaml>=6,<7",
+        "matplotlib>=3.8,<4",
+    ],
+    extras_require={
+        "kfp": ["kfp>=2.5,<2.6"],
+        "text": ["tensorflow-text>=2.16,<2.17"],
+        "dev": [
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "hypothesis>=6",
+            "ruff>=0.9",
+            "mypy>=1.14",
+            "types-PyYAML",
+            "types-protobuf",
+            "pandas-stubs",
+        ],
+    },
+    entry_points={"console_scripts": ["polyrec=pipeline.cli:main"]},
+)
