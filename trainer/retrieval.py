@@ -1,4 +1,4 @@
-"""From interests to a list of items: exact search, merge, exclusion, diversity and explanation, all in the graph.
+"""From interests to a list of items: exact search, merge, exclusion and explanation, all in the graph.
 
 Evaluation and serving call these same functions, so that what was measured is what is served. A user's
 score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``;
@@ -14,10 +14,7 @@ import tensorflow as tf
 
 _MAX_SCORES = 1 << 25
 _LARGEST_INDEX = tf.int32.max
-_NO_SCORE = float("-inf")
-
-DIVERSITY_POOL_FACTOR = 5
-DIVERSITY_POOL_LEAST = 200
+NO_SCORE = float("-inf")
 
 
 class TopK(NamedTuple):
@@ -72,7 +69,7 @@ def exact_top_k(
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
         by_interest = tf.matmul(queries, vectors[start : start + step], transpose_b=True)
         by_interest = tf.reshape(by_interest, [batch, num_interests, -1])
-        by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, _NO_SCORE)
+        by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, NO_SCORE)
         best = _drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
         chunk_scores, position = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
         positions = tf.repeat(position[:, tf.newaxis, :], num_interests, axis=1)
@@ -87,11 +84,11 @@ def exact_top_k(
     _, indices, scores, interest = tf.while_loop(
         more,
         search_chunk,
-        (0, tf.fill([batch, k], -1), tf.fill([batch, k], _NO_SCORE), tf.zeros([batch, k], tf.int32)),
+        (0, tf.fill([batch, k], -1), tf.fill([batch, k], NO_SCORE), tf.zeros([batch, k], tf.int32)),
         shape_invariants=(tf.TensorShape([]), rows, rows, rows),
         parallel_iterations=1,
     )
-    return _finish(indices, scores, interest, static_k)
+    return finish(indices, scores, interest, static_k)
 
 
 def merge_interest_lists(
@@ -125,85 +122,22 @@ def merge_interest_lists(
     if excluded is not None:
         above_all = tf.where(excluded >= 0, _item_key(excluded) + 0xFFFFFFFF, tf.constant(-1, tf.int64))
         keys = tf.concat([keys, above_all], axis=1)
-        flat_scores = tf.concat([flat_scores, tf.fill(tf.shape(above_all), _NO_SCORE)], axis=1)
+        flat_scores = tf.concat([flat_scores, tf.fill(tf.shape(above_all), NO_SCORE)], axis=1)
     keys, position = tf.math.top_k(keys, tf.shape(keys)[1])
     item_key = tf.bitwise.right_shift(keys, tf.constant(32, tf.int64))
     first = tf.concat([tf.ones_like(item_key[:, :1], tf.bool), item_key[:, 1:] != item_key[:, :-1]], axis=1)
     best = tf.gather(flat_scores, position, batch_dims=1)
-    best = tf.where(first & (keys >= 0), best, _NO_SCORE)
+    best = tf.where(first & (keys >= 0), best, NO_SCORE)
 
     # Items stand in ascending order here, so that top_k gives equal scores in that order.
     found, order = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
     chosen = _LARGEST_INDEX - tf.cast(tf.gather(item_key, order, batch_dims=1), tf.int32)
     interest = tf.gather(position, order, batch_dims=1) // tf.maximum(width, 1)
     missing = [[0, 0], [0, k - tf.shape(found)[1]]]
-    return _finish(
+    return finish(
         tf.pad(chosen, missing),
-        tf.pad(found, missing, constant_values=_NO_SCORE),
+        tf.pad(found, missing, constant_values=NO_SCORE),
         tf.pad(interest, missing),
-        static_k,
-    )
-
-
-def diversity_pool(k: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-    """How many candidates a diversified list of k is chosen from, a scalar int32.
-
-    ``max(5 k, 200)`` with a weight above 0, and exactly k without: then nothing is searched in vain.
-    """
-    pool = tf.maximum(DIVERSITY_POOL_FACTOR * k, DIVERSITY_POOL_LEAST)
-    return tf.where(weight > 0.0, pool, k)
-
-
-def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: int | tf.Tensor) -> TopK:
-    """ComiRec's controllable aggregation: a greedy choice of k candidates that spreads over categories.
-
-    Each step takes the candidate with the largest ``score - weight * (number already chosen of its
-    category)``, ties to the earlier candidate. Items without a category (-1) form one category of
-    their own. The candidates are a pool of the best items (see ``diversity_pool``): an item outside it
-    is never chosen. Returned in the order of choice, with their plain scores; with weight 0 that is
-    the head of the pool, and no step is run.
-
-    Args:
-      candidates: the pool, [B, P], best first.
-      item_category: [N] int32, category of each item, -1 for none.
-      weight: scalar float32, 0 or more (the paper's reported lambda; units of the score).
-      k: number of items, at least 1; may be a scalar tensor, and larger than P.
-
-    Reference: Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020, section
-    3.4: maximises sum f(u, i) + (weight / 2) sum_{i, j} [category(i) != category(j)] greedily.
-    """
-    static_k = tf.get_static_value(k)
-    k = tf.convert_to_tensor(k, tf.int32)
-    indices, scores, interest = candidates
-    batch, pool = tf.shape(indices)[0], tf.shape(indices)[1]
-    steps = tf.minimum(k, pool)
-
-    def plain() -> tf.Tensor:
-        return tf.repeat(tf.range(steps)[tf.newaxis], batch, axis=0)
-
-    def greedy() -> tf.Tensor:
-        category = tf.gather(item_category, tf.maximum(indices, 0))
-
-        def choose(
-            step: tf.Tensor, left: tf.Tensor, penalty: tf.Tensor, chosen: tf.TensorArray
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
-            # An empty slot has the score -inf: it is taken only when nothing else is left.
-            position = tf.argmax(tf.where(left, scores - penalty, float("-inf")), axis=1, output_type=tf.int32)
-            taken = tf.one_hot(position, pool, on_value=True, off_value=False)
-            same = category == tf.gather(category, position[:, tf.newaxis], batch_dims=1)
-            penalty += weight * tf.cast(same, tf.float32)
-            return step + 1, left & ~taken, penalty, chosen.write(step, position)
-
-        state = (0, tf.ones_like(indices, tf.bool), tf.zeros_like(scores), tf.TensorArray(tf.int32, steps))
-        *_, chosen = tf.while_loop(lambda step, *_: step < steps, choose, state)
-        return tf.reshape(tf.transpose(chosen.stack()), [batch, steps])
-
-    order = tf.cond(weight > 0.0, greedy, plain)
-    missing = [[0, 0], [0, k - steps]]
-    return _finish(
-        tf.pad(tf.gather(indices, order, batch_dims=1), missing),
-        tf.pad(tf.gather(scores, order, batch_dims=1), missing, constant_values=_NO_SCORE),
-        tf.pad(tf.gather(interest, order, batch_dims=1), missing),
         static_k,
     )
 
@@ -236,7 +170,7 @@ def _drop_excluded(scores: tf.Tensor, start: tf.Tensor, excluded: tf.Tensor | No
     row = tf.repeat(tf.range(tf.shape(column)[0])[:, tf.newaxis], tf.shape(column)[1], axis=1)
     where = tf.stack([row, tf.where(inside, column, 0)], axis=2)
     # The minimum with +inf leaves a score as it is: items of other chunks need no filtering.
-    return tf.tensor_scatter_nd_min(scores, where, tf.where(inside, _NO_SCORE, float("inf")))
+    return tf.tensor_scatter_nd_min(scores, where, tf.where(inside, NO_SCORE, float("inf")))
 
 
 def _item_key(indices: tf.Tensor) -> tf.Tensor:
@@ -251,9 +185,9 @@ def _ascending_bits(scores: tf.Tensor) -> tf.Tensor:
     return tf.cast(ordered, tf.int64) - tf.int32.min
 
 
-def _finish(indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor, k: int | None) -> TopK:
-    """Marks missing places and states the static width where it is known."""
-    found = scores > _NO_SCORE
+def finish(indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor, k: int | None) -> TopK:
+    """Marks missing places; states the width where it is known before the graph runs."""
+    found = scores > NO_SCORE
     result = TopK(tf.where(found, indices, -1), scores, tf.where(found, interest, 0))
     for tensor in result:
         tensor.set_shape([None, k])

@@ -1,0 +1,135 @@
+"""Retrieval against restatements in NumPy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import retrieval
+
+SEED = 7
+
+
+def make_users(rng, batch=5, interests=3, dimension=6, items=60):
+    """Random interests and items with small integer coordinates: scores are exact, and ties are many."""
+    vectors = rng.integers(-3, 4, size=(items, dimension)).astype(np.float32)
+    users = rng.integers(-3, 4, size=(batch, interests, dimension)).astype(np.float32)
+    mask = rng.random((batch, interests)) < 0.6
+    mask[:, 0] |= ~mask.any(axis=1)
+    return users, mask, vectors
+
+
+def expected_top_k(users, mask, vectors, k, excluded=None):
+    """Scores every item for every user; sorts by score, then by index."""
+    indices, scores, interest = [], [], []
+    for user in range(len(users)):
+        by_interest = np.where(mask[user][:, None], users[user] @ vectors.T, -np.inf)
+        best = by_interest.max(axis=0)
+        if excluded is not None:
+            best[[item for item in excluded[user] if item >= 0]] = -np.inf
+        order = [item for item in np.lexsort((np.arange(len(best)), -best)) if best[item] > -np.inf][:k]
+        missing = k - len(order)
+        indices.append(order + [-1] * missing)
+        scores.append([best[item] for item in order] + [-np.inf] * missing)
+        interest.append([by_interest[:, item].argmax() for item in order] + [0] * missing)
+    return np.array(indices), np.array(scores), np.array(interest)
+
+
+def assert_same(result, expected):
+    for got, want in zip(result, expected, strict=True):
+        np.testing.assert_array_equal(got.numpy(), want)
+
+
+@pytest.mark.parametrize("interests", [1, 3])
+@pytest.mark.parametrize("chunk", [1, 7, 60, 1000])
+@pytest.mark.parametrize("k", [1, 10, 75])
+def test_exact_top_k(interests, chunk, k):
+    users, mask, vectors = make_users(np.random.default_rng(SEED), interests=interests)
+    result = retrieval.exact_top_k(users, mask, vectors, k, chunk=chunk)
+    assert result.indices.shape == (5, k)
+    assert_same(result, expected_top_k(users, mask, vectors, k))
+
+
+@pytest.mark.parametrize("width", [0, 1, 40, 59])
+def test_exact_top_k_of_what_is_not_excluded(width):
+    rng = np.random.default_rng(SEED)
+    users, mask, vectors = make_users(rng)
+    excluded = np.stack([rng.permutation(60)[:width] for _ in users]).astype(np.int64).reshape(5, width)
+    excluded[0, : width // 2] = -1
+    result = retrieval.exact_top_k(users, mask, vectors, 8, chunk=16, excluded=tf.constant(excluded))
+    assert_same(result, expected_top_k(users, mask, vectors, 8, excluded))
+
+
+def test_exact_top_k_in_a_graph_with_k_as_a_tensor_and_a_variable_as_the_catalogue():
+    users, mask, vectors = make_users(np.random.default_rng(SEED))
+    catalogue = tf.Variable(vectors)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, 6]),
+            tf.TensorSpec([None, None], tf.bool),
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def search(interests, interest_mask, k):
+        return retrieval.exact_top_k(interests, interest_mask, catalogue, k, chunk=11)
+
+    for k in (1, 20):
+        assert_same(search(users, mask, k), expected_top_k(users, mask, vectors, k))
+
+
+def test_a_user_without_interests_gets_nothing():
+    users, mask, vectors = make_users(np.random.default_rng(SEED), batch=2)
+    mask[1] = False
+    result = retrieval.exact_top_k(users, mask, vectors, 3)
+    np.testing.assert_array_equal(result.indices[1], [-1, -1, -1])
+    np.testing.assert_array_equal(result.scores[1], [-np.inf] * 3)
+    assert (result.indices[0].numpy() >= 0).all()
+
+
+def interest_lists(users, vectors, n):
+    """Each interest's true top-n, [B, K, n]."""
+    scores = np.einsum("bkd,nd->bkn", users, vectors)
+    indices = np.argsort(-scores, axis=2, kind="stable")[:, :, :n]
+    return indices.astype(np.int32), np.take_along_axis(scores, indices, axis=2)
+
+
+@pytest.mark.parametrize("interests", [1, 3])
+@pytest.mark.parametrize("k", [1, 10, 75])
+def test_the_merge_of_the_lists_is_the_exact_top_k(interests, k):
+    rng = np.random.default_rng(SEED)
+    users, mask, vectors = make_users(rng, interests=interests)
+    excluded = np.concatenate([rng.integers(0, 60, size=(5, 20)), np.full((5, 3), -1)], axis=1)
+    lists = interest_lists(users, vectors, min(k + 20, 60))
+    assert_same(
+        retrieval.merge_interest_lists(*lists, mask, k, tf.constant(excluded)),
+        expected_top_k(users, mask, vectors, k, excluded),
+    )
+    assert_same(retrieval.merge_interest_lists(*lists, mask, k), expected_top_k(users, mask, vectors, k))
+
+
+def test_the_merge_of_fractional_scores_keeps_their_order():
+    rng = np.random.default_rng(SEED)
+    users = rng.normal(size=(4, 3, 6)).astype(np.float32)
+    vectors = rng.normal(size=(60, 6)).astype(np.float32)
+    mask = np.ones((4, 3), bool)
+    result = retrieval.merge_interest_lists(*interest_lists(users, vectors, 30), mask, 30)
+    np.testing.assert_array_equal(result.indices, expected_top_k(users, mask, vectors, 30)[0])
+
+
+def test_what_an_approximate_index_pads_with_is_dropped():
+    nan = np.nan
+    indices = np.array([[[4, 0, 0], [4, 7, -1]], [[0, 0, 0], [3, 2, 1]]], np.int32)
+    scores = np.array([[[2.0, nan, nan], [3.0, -1.0, 9.0]], [[nan, nan, nan], [8.0, 8.0, 8.0]]], np.float32)
+    mask = np.array([[True, True], [True, False]])
+    result = retrieval.merge_interest_lists(indices, scores, mask, 3)
+    np.testing.assert_array_equal(result.indices, [[4, 7, -1], [-1, -1, -1]])
+    np.testing.assert_array_equal(result.scores, [[3.0, -1.0, -np.inf], [-np.inf] * 3])
+    np.testing.assert_array_equal(result.interest, [[1, 1, 0], [0, 0, 0]])
+
+
+def test_because_is_the_heaviest_known_item_of_the_interest_that_won():
+    attribution = tf.constant([[[0.9, 0.1, 0.3, 0.2], [0.0, 0.4, 0.4, 0.1]], [[0.0] * 4] * 2])
+    history = tf.constant([[0, 11, 12, 13], [0, 0, 0, 0]], tf.int64)
+    # The heaviest position of interest 0 is padding; interest 1 has a tie, and the later item is nearer.
+    result = retrieval.because(attribution, history, tf.constant([[0, 1], [0, 1]]))
+    assert result.numpy().tolist() == [[11, 11], [-1, -1]]

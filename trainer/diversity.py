@@ -1,0 +1,74 @@
+"""ComiRec's controllable aggregation: a list of items that spreads over categories, in the graph."""
+
+import tensorflow as tf
+
+from trainer.retrieval import NO_SCORE, TopK, finish
+
+DIVERSITY_POOL_FACTOR = 5
+DIVERSITY_POOL_LEAST = 200
+
+
+def diversity_pool(k: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+    """How many candidates a diversified list of k is chosen from, a scalar int32.
+
+    ``max(5 k, 200)`` with a weight above 0, and exactly k without: then nothing is searched in vain.
+    """
+    pool = tf.maximum(DIVERSITY_POOL_FACTOR * k, DIVERSITY_POOL_LEAST)
+    return tf.where(weight > 0.0, pool, k)
+
+
+def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: int | tf.Tensor) -> TopK:
+    """ComiRec's controllable aggregation: a greedy choice of k candidates that spreads over categories.
+
+    Each step takes the candidate with the largest ``score - weight * (number already chosen of its
+    category)``, ties to the earlier candidate. Items without a category (-1) form one category of
+    their own. The candidates are a pool of the best items (see ``diversity_pool``): an item outside it
+    is never chosen. Returned in the order of choice, with their plain scores; with weight 0 that is
+    the head of the pool, and no step is run.
+
+    Args:
+      candidates: the pool, [B, P], best first.
+      item_category: [N] int32, category of each item, -1 for none.
+      weight: scalar float32, 0 or more (the paper's reported lambda; units of the score).
+      k: number of items, at least 1; may be a scalar tensor, and larger than P.
+
+    Reference: Cen et al., Controllable Multi-Interest Framework for Recommendation, KDD 2020, section
+    3.4: maximises sum f(u, i) + (weight / 2) sum_{i, j} [category(i) != category(j)] greedily.
+    """
+    static_k = tf.get_static_value(k)
+    k = tf.convert_to_tensor(k, tf.int32)
+    indices, scores, interest = candidates
+    batch, pool = tf.shape(indices)[0], tf.shape(indices)[1]
+    steps = tf.minimum(k, pool)
+
+    def plain() -> tf.Tensor:
+        return tf.repeat(tf.range(steps)[tf.newaxis], batch, axis=0)
+
+    def greedy() -> tf.Tensor:
+        category = tf.gather(item_category, tf.maximum(indices, 0))
+        # An empty place ranks below every item and above what is chosen already (argmax never returns
+        # a value that is not above float32.min, but position 0).
+        present = tf.maximum(scores, tf.float32.min / 2)
+
+        def choose(
+            step: tf.Tensor, left: tf.Tensor, penalty: tf.Tensor, chosen: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
+            gain = tf.where(left, present - penalty, NO_SCORE)
+            position = tf.argmax(gain, axis=1, output_type=tf.int32)
+            taken = tf.one_hot(position, pool, on_value=True, off_value=False)
+            same = category == tf.gather(category, position[:, tf.newaxis], batch_dims=1)
+            penalty += weight * tf.cast(same, tf.float32)
+            return step + 1, left & ~taken, penalty, chosen.write(step, position)
+
+        state = (0, tf.ones_like(indices, tf.bool), tf.zeros_like(scores), tf.TensorArray(tf.int32, steps))
+        *_, chosen = tf.while_loop(lambda step, *_: step < steps, choose, state)
+        return tf.reshape(tf.transpose(chosen.stack()), [batch, steps])
+
+    order = tf.cond(weight > 0.0, greedy, plain)
+    missing = [[0, 0], [0, k - steps]]
+    return finish(
+        tf.pad(tf.gather(indices, order, batch_dims=1), missing),
+        tf.pad(tf.gather(scores, order, batch_dims=1), missing, constant_values=NO_SCORE),
+        tf.pad(tf.gather(interest, order, batch_dims=1), missing),
+        static_k,
+    )
