@@ -1,0 +1,181 @@
+"""The trainer's SavedModel: the user tower from raw strings, the items, and the ``evaluate`` signature."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from trainer import schema
+from trainer.catalogue import Catalogue
+from trainer.metrics.ranking import CUTOFFS, ranking_metrics
+from trainer.models.base import RetrievalModel
+from trainer.preprocessing import ragged
+from trainer.retrieval import exact_top_k
+
+EVALUATE = "evaluate"
+DESCRIPTION = os.path.join("assets.extra", "model.json")
+
+
+class TrainedModel(tf.Module):
+    """What is saved after training.
+
+    Attributes:
+      item_vectors: variable float32 [N, D], row i is item i of the vocabulary.
+      item_ids: variable string [N].
+      item_counts: variable int64 [N], interactions in the training split, descending.
+      item_category: variable int32 [N], finest category, -1 for none.
+      encode: see :meth:`_encode`.
+
+    Args:
+      model: trained and built.
+      catalogue: the items it was trained on.
+      transform: the output of TFX's Transform; its graph becomes part of the model.
+      user_features: profile feature -> ``categorical`` or ``numeric``.
+    """
+
+    def __init__(
+        self,
+        model: RetrievalModel,
+        catalogue: Catalogue,
+        transform: tft.TFTransformOutput,
+        user_features: Mapping[str, str],
+    ) -> None:
+        super().__init__()
+        self.model, self.user_features = model, dict(user_features)
+        self._raw_spec = transform.raw_feature_spec()
+        self._transform = transform.transform_features_layer()
+        self.item_vectors = tf.Variable(model.item_vectors(), trainable=False)
+        self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
+        self.item_counts = tf.Variable(catalogue.counts, trainable=False)
+        self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
+        vocabulary = transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY)
+        self._index_of = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                vocabulary,
+                tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            default_value=-1,
+        )  # fmt: skip
+        signature = [
+            tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
+            tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
+            {
+                name: tf.TensorSpec([None, None], tf.string if kind == "categorical" else tf.float32, name=name)
+                for name, kind in self.user_features.items()
+            },
+        ]
+        self.encode = tf.function(self._encode, input_signature=signature)
+        self.evaluate = tf.function(self._evaluate, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+
+    def _encode(
+        self, history: tf.Tensor, history_time: tf.Tensor, user_features: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """The user tower, from raw values.
+
+        Args:
+          history: string [B, S], oldest first, padded with "".
+          history_time: int64 [B, S], seconds.
+          user_features: name -> string [B, M] padded with "", or float32 [B, M].
+
+        Returns:
+          ``interests`` [B, K, D], ``interest_mask`` [B, K], ``attribution`` [B, K, T] and ``history`` [B, T]:
+          1 + index of each item the model looked at, 0 behind the last.
+        """
+        present = history != ""
+        raw = {
+            schema.HISTORY: tf.ragged.boolean_mask(history, present),
+            schema.HISTORY_TIME: tf.ragged.boolean_mask(history_time, present),
+        }
+        for name, values in user_features.items():
+            values_present = values != "" if values.dtype == tf.string else tf.math.is_finite(values)
+            raw[schema.user_feature(name)] = tf.ragged.boolean_mask(values, values_present)
+        return self._encode_ragged(raw)
+
+    def _encode_ragged(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        features = self._transform({name: self._as_transform_expects(name, value) for name, value in raw.items()})
+        features = {
+            name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value
+            for name, value in features.items()
+        }
+        encoding = self.model.encode_last(features)
+        return {
+            "interests": tf.cast(encoding.interests[:, 0], tf.float32),
+            "interest_mask": encoding.interest_mask[:, 0],
+            "attribution": tf.cast(encoding.attribution[:, 0], tf.float32),
+            "history": features[schema.HISTORY],
+        }
+
+    def _as_transform_expects(self, name: str, values: tf.RaggedTensor) -> Any:
+        """Transform's graph was traced with sparse or dense inputs, as the data's schema said."""
+        if isinstance(self._raw_spec[name], tf.io.VarLenFeature):
+            return values.to_sparse()
+        return values.to_tensor(shape=[None, *self._raw_spec[name].shape])
+
+    def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Per-example metrics of serialized raw examples (string [B]), for TensorFlow Model Analysis.
+
+        Returns:
+          the metrics of trainer/metrics, float32 [B], as they are (seen items kept) and with the suffix ``_unseen``
+          (seen items removed from the list; targets that were seen still count); the same of the most popular items
+          with the prefix ``popularity_``. A user without a known history is given the popular items, as in serving.
+        """
+        names = [schema.HISTORY, schema.HISTORY_TIME, schema.TARGETS]
+        names += [schema.user_feature(name) for name in self.user_features]
+        parsed = tf.io.parse_example(
+            examples, {name: tf.io.VarLenFeature(self._raw_spec[name].dtype) for name in names}
+        )
+        raw = {name: ragged(value) for name, value in parsed.items()}
+        targets = self._index_of.lookup(raw.pop(schema.TARGETS))
+        targets = tf.where(targets.to_tensor(-9) == -1, tf.cast(-2, tf.int64), targets.to_tensor(-1))
+        seen = tf.ragged.map_flat_values(self._index_of.lookup, raw[schema.HISTORY]).to_tensor(-1)
+        encoded = self._encode_ragged(raw)
+        unknown = tf.reduce_all(encoded["history"] == 0, axis=1)
+        popular = tf.cast(self.item_counts, tf.float32)[:, tf.newaxis]
+        one = tf.ones([tf.shape(examples)[0], 1, 1])
+        outputs = {}
+        for suffix, excluded in (("", None), ("_unseen", seen)):
+            by_count = exact_top_k(one, tf.ones_like(one[:, :, 0], tf.bool), popular, max(CUTOFFS), excluded=excluded)
+            ranked = exact_top_k(
+                encoded["interests"], encoded["interest_mask"], self.item_vectors, max(CUTOFFS), excluded=excluded
+            )
+            indices = tf.where(unknown[:, tf.newaxis], by_count.indices, ranked.indices)
+            for prefix, listed in (("", indices), ("popularity_", by_count.indices)):
+                for name, values in ranking_metrics(listed, targets).items():
+                    outputs[prefix + name + suffix] = values
+        return outputs
+
+
+def save(
+    model: RetrievalModel,
+    catalogue: Catalogue,
+    transform: tft.TFTransformOutput,
+    user_features: Mapping[str, str],
+    directory: str,
+) -> None:
+    """Writes the SavedModel and, in ``assets.extra/model.json``, what the index builder has to know of it.
+
+    Args:
+      model: trained and built.
+      catalogue: its items.
+      transform: the output of TFX's Transform.
+      user_features: profile feature -> kind.
+      directory: where to; made if missing.
+    """
+    trained = TrainedModel(model, catalogue, transform, user_features)
+    tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
+    description = {
+        "model": model.settings.name,
+        "user_features": dict(user_features),
+        "interests": model.settings.num_interests,
+        "dimension": model.settings.dimension,
+        "max_history": model.max_history,
+        "items": catalogue.size,
+    }
+    path = os.path.join(directory, DESCRIPTION)
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.gfile.GFile(path, "w") as file:
+        json.dump(description, file, indent=1)

@@ -1,0 +1,98 @@
+"""Transformed examples on disk to batches."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from trainer import schema
+
+_SHUFFLE_BUFFER = 20_000
+_EXPANDED_BATCHES = 8
+
+Batch = dict[str, tf.Tensor]
+
+
+def training_dataset(
+    files: Sequence[str], feature_spec: Mapping[str, Any], batch_size: int, seed: int, all_prefixes: bool = True
+) -> tf.data.Dataset:
+    """Endless, shuffled batches of windows.
+
+    Args:
+      files: TFRecord files (gzip) of transformed examples.
+      feature_spec: Transform's ``transformed_feature_spec()``.
+      batch_size: B, windows (or, one by one, prefixes) a batch.
+      seed: seed of the shuffling.
+      all_prefixes: one row a window, its targets [B, T] aligned with the history; otherwise one row a prefix, its
+        target [B, 1].
+
+    Returns:
+      batches of the transformed features, sparse ones padded with 0, and ``targets``: 1 + index, 0 for none.
+    """
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP", num_parallel_reads=1)
+    records = records.shuffle(_SHUFFLE_BUFFER, seed=seed).repeat()
+    rows = batch_size if all_prefixes else batch_size * _EXPANDED_BATCHES
+    batches = records.batch(rows).map(lambda serialized: _aligned(_parse(serialized, feature_spec)))
+    if not all_prefixes:
+        batches = batches.map(one_prefix_a_row).unbatch().shuffle(_SHUFFLE_BUFFER, seed=seed).batch(batch_size)
+    return batches.prefetch(2)
+
+
+def evaluation_dataset(files: Sequence[str], feature_spec: Mapping[str, Any], batch_size: int) -> tf.data.Dataset:
+    """Batches of whole histories, once, in order.
+
+    Returns:
+      batches as of :func:`training_dataset`, but ``targets`` [B, M] as trainer/metrics/ranking.py wants them: item
+      index, -2 for an unknown item, -1 for padding.
+    """
+
+    def load(serialized: tf.Tensor) -> Batch:
+        features = _parse(serialized, feature_spec)
+        targets = tf.sparse.to_dense(features[schema.TARGETS], default_value=-1)
+        return {**_dense(features), schema.TARGETS: tf.where(targets > 0, targets - 1, tf.where(targets == 0, -2, -1))}
+
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    return records.batch(batch_size).map(load).prefetch(2)
+
+
+def one_prefix_a_row(batch: Batch) -> Batch:
+    """Turns windows with a target at some positions into one row a target.
+
+    Args:
+      batch: ``history``, ``history_mask``, ``history_gap``, ``targets`` [B, T] and profile features [B, ...].
+
+    Returns:
+      the same features for M rows, the history cut behind the target's position, ``targets`` [M, 1].
+    """
+    places = tf.where(batch[schema.TARGETS] > 0)
+    rows, positions = places[:, 0], places[:, 1]
+    length = tf.shape(batch[schema.HISTORY], out_type=tf.int64)[1]
+    kept = tf.range(length)[tf.newaxis, :] <= positions[:, tf.newaxis]
+    expanded = {name: tf.gather(values, rows) for name, values in batch.items()}
+    for name in (schema.HISTORY, schema.HISTORY_MASK, schema.HISTORY_GAP):
+        expanded[name] = expanded[name] * tf.cast(kept, expanded[name].dtype)
+    expanded[schema.TARGETS] = tf.gather_nd(batch[schema.TARGETS], places)[:, tf.newaxis]
+    return expanded
+
+
+def _parse(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> dict[str, Any]:
+    return tf.io.parse_example(serialized, dict(feature_spec))
+
+
+def _dense(features: Mapping[str, Any]) -> Batch:
+    return {
+        name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value
+        for name, value in features.items()
+    }
+
+
+def _aligned(features: Mapping[str, Any]) -> Batch:
+    """Moves the targets of a window, aligned from the right, to the positions they follow."""
+    targets = tf.RaggedTensor.from_sparse(features[schema.TARGETS])
+    batch = _dense(features)
+    length = tf.reduce_sum(batch[schema.HISTORY_MASK], axis=1)
+    before = tf.maximum(length - targets.row_lengths(), 0)
+    padding = tf.RaggedTensor.from_row_lengths(tf.zeros(tf.reduce_sum(before), tf.int64), before)
+    width = batch[schema.HISTORY].shape[1]
+    batch[schema.TARGETS] = tf.concat([padding, targets], axis=1).to_tensor(shape=[None, width])
+    return batch

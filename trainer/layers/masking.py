@@ -1,0 +1,45 @@
+"""Which items a prefix of a history may look at.
+
+Every encoder takes ``queries`` [B or 1, Q]: the positions at which a user's interests are wanted. Training asks
+for all of them (Q = T), serving for each row's last item (Q = 1); the code is the same, which is why training on
+all prefixes at once equals training on them one by one.
+"""
+
+import tensorflow as tf
+
+MASKED_LOGIT = -1e9
+
+
+def all_positions(history_mask: tf.Tensor) -> tf.Tensor:
+    """Queries for every prefix: int32 [1, T] from a mask [B, T]."""
+    return tf.range(tf.shape(history_mask)[1])[tf.newaxis, :]
+
+
+def last_positions(history_mask: tf.Tensor) -> tf.Tensor:
+    """Queries for the whole history: int32 [B, 1], the last item's position; -1 in an empty row."""
+    return tf.reduce_sum(tf.cast(history_mask, tf.int32), axis=1, keepdims=True) - 1
+
+
+def prefix_mask(history_mask: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
+    """Bool [B, Q, T]: item t is present and not younger than query q.
+
+    Args:
+      history_mask: [B, T], non-zero where an item is.
+      queries: int32 [B or 1, Q], positions in 0 .. T - 1.
+    """
+    positions = tf.range(tf.shape(history_mask)[1])
+    return tf.logical_and(
+        tf.cast(history_mask, tf.bool)[:, tf.newaxis, :],
+        positions[tf.newaxis, tf.newaxis, :] <= queries[:, :, tf.newaxis],
+    )
+
+
+def masked_softmax(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Softmax over the last axis among the places where ``mask`` is true; all zero where none is.
+
+    Args:
+      logits: float [..., T].
+      mask: bool, broadcastable to ``logits``.
+    """
+    weights = tf.nn.softmax(tf.where(mask, logits, tf.cast(MASKED_LOGIT, logits.dtype)), axis=-1)
+    return weights * tf.cast(mask, logits.dtype)

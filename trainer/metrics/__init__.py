@@ -1,0 +1,1 @@
+"""Metrics: one implementation for validation, evaluation and benchmarks."""

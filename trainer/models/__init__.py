@@ -1,0 +1,1 @@
+"""One file a model; trainer.models.registry finds them."""

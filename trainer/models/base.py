@@ -1,0 +1,192 @@
+"""What every retrieval model is: a user tower that gives interests, an item tower, a loss."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+from pydantic import Field
+
+from trainer import schema
+from trainer.catalogue import Catalogue
+from trainer.keras_api import keras
+from trainer.layers.item_tower import ItemTower
+from trainer.layers.masking import all_positions, last_positions
+from trainer.layers.recency_bias import RecencyBias
+from trainer.layers.residual_projection import ResidualProjection
+from trainer.layers.user_profile import UserProfile
+from trainer.losses.read_out import hard_read_out, max_scores
+from trainer.losses.sampled_softmax import log_uniform_negatives, sampled_softmax
+from trainer.settings import Settings
+
+
+class ModelSettings(Settings):
+    """What all models can be told."""
+
+    name: str
+    dimension: int = Field(64, ge=1, description="D, width of item vectors and interests.")
+    num_interests: int = Field(4, ge=1, description="K.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of components of the history's item vectors zeroed.")
+    recency: bool = Field(True, description="Learned weight by how many items ago.")
+    time_decay: bool = Field(False, description="Learned weight by how long ago; needs timestamps in seconds.")
+    residual_projection: bool = Field(True, description="Let interests leave the hull of the item vectors.")
+    use_category: bool = Field(False, description="Add the mean embedding of an item's categories to its vector.")
+    profile_dimension: int = Field(16, ge=1, description="Width of each categorical profile feature.")
+    read_out: Literal["max", "hard"] = Field("max", description="How a candidate is scored while training.")
+
+
+class Encoding(NamedTuple):
+    """What the user tower says.
+
+    Attributes:
+      interests: float [B, Q, K, D].
+      interest_mask: bool [B, Q, K].
+      attribution: float [B, Q, K, T], non-negative weight of each history item in each interest.
+    """
+
+    interests: tf.Tensor
+    interest_mask: tf.Tensor
+    attribution: tf.Tensor
+
+
+class RetrievalModel(tfrs.models.Model):
+    """Base of the retrieval models.
+
+    A subclass implements :meth:`extract`; embedding, dropout, recency, projection, profile, candidate scoring and
+    the loss are the same for all, so that models differ in what their papers differ in.
+
+    Args:
+      settings: the model's section of the configuration.
+      catalogue: the items.
+      max_history: T.
+      profile: transformed profile feature -> number of values (categorical) or None (numeric).
+      num_negatives: S, sampled negatives a batch.
+      seed: seed of initialisation, dropout and drawing.
+    """
+
+    settings_class: ClassVar[type[ModelSettings]] = ModelSettings
+    paper: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        catalogue: Catalogue,
+        max_history: int,
+        profile: Mapping[str, int | None] | None = None,
+        num_negatives: int = 1280,
+        seed: int = 1,
+    ) -> None:
+        super().__init__(name=settings.name)
+        self.settings, self.max_history = settings, max_history
+        self.num_items, self.num_negatives, self.seed = catalogue.size, num_negatives, seed
+        use_category = settings.use_category and catalogue.categories.shape[1] > 0
+        self.item_tower = ItemTower(
+            catalogue.size, settings.dimension, catalogue.categories if use_category else None, name="item_tower"
+        )
+        self.dropout = keras.layers.Dropout(settings.dropout, seed=seed)
+        self.recency = (
+            RecencyBias(settings.num_interests, max_history, settings.time_decay, name="recency")
+            if settings.recency or settings.time_decay
+            else None
+        )
+        self.profile = _profile_layer(profile or {}, settings.profile_dimension)
+        self.projection = (
+            ResidualProjection(2 * settings.dimension, name="projection")
+            if settings.residual_projection or self.profile is not None
+            else None
+        )
+
+    def extract(
+        self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Encoding:
+        """The interests of each queried prefix, before projection.
+
+        Args:
+          items: float [B, T, D].
+          history_mask: [B, T].
+          queries: int32 [B or 1, Q].
+          bias: recency bias [B or 1, Q, K, T] or None.
+          training: whether dropout and noise apply.
+        """
+        raise TypeError(f"{type(self).__name__} does not say how it extracts interests: implement extract().")
+
+    def encode(self, features: Mapping[str, tf.Tensor], queries: tf.Tensor, training: bool = False) -> Encoding:
+        """The user tower.
+
+        Args:
+          features: transformed features: ``history`` [B, T], ``history_mask`` [B, T], ``history_gap`` [B, T] and
+            the profile's.
+          queries: int32 [B or 1, Q], positions at which interests are wanted.
+          training: whether dropout and noise apply.
+        """
+        mask = features[schema.HISTORY_MASK]
+        items = self.item_tower(tf.maximum(features[schema.HISTORY] - 1, 0))
+        items = self.dropout(items, training=training) * tf.cast(mask, items.dtype)[:, :, tf.newaxis]
+        bias = None if self.recency is None else self.recency(queries, features[schema.HISTORY_GAP])
+        encoding = self.extract(items, mask, queries, bias, training)
+        if self.projection is None:
+            return encoding
+        profile = None if self.profile is None else self.profile(features)
+        return encoding._replace(interests=self.projection(encoding.interests, profile))
+
+    def encode_all_prefixes(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Encoding:
+        """Interests of every prefix: Q = T."""
+        return self.encode(features, all_positions(features[schema.HISTORY_MASK]), training)
+
+    def encode_last(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Encoding:
+        """Interests of the whole history: Q = 1."""
+        return self.encode(features, last_positions(features[schema.HISTORY_MASK]), training)
+
+    def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """Mean sampled-softmax loss of a batch.
+
+        Args:
+          inputs: transformed features with ``targets``: int64 [B, T] (1 + index, 0 for no target), one for each
+            prefix; or [B, 1], one for the whole history.
+          training: whether dropout and noise apply.
+
+        Returns:
+          scalar, nats a target.
+        """
+        targets = inputs[schema.TARGETS]
+        whole_history = targets.shape[1] == 1
+        encoding = self.encode_last(inputs, training) if whole_history else self.encode_all_prefixes(inputs, training)
+        wanted = targets > 0
+        interests = tf.boolean_mask(encoding.interests, wanted)
+        interest_mask = tf.boolean_mask(encoding.interest_mask, wanted)
+        losses = self.target_losses(interests, interest_mask, tf.boolean_mask(targets, wanted) - 1)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
+
+    def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """Loss of each target.
+
+        Args:
+          interests: float [M, K, D].
+          interest_mask: bool [M, K].
+          targets: int64 [M], item indices.
+
+        Returns:
+          float32 [M], in nats.
+        """
+        negatives = log_uniform_negatives(targets, self.num_items, self.num_negatives, self.seed)
+        target_vectors, negative_vectors = self.item_tower(targets), self.item_tower(negatives.indices)
+        if self.settings.read_out == "hard" or self.settings.num_interests == 1:
+            vector = hard_read_out(interests, interest_mask, target_vectors)
+            positive = tf.reduce_sum(vector * target_vectors, axis=1)
+            negative = tf.matmul(vector, negative_vectors, transpose_b=True)
+        else:
+            positive, negative = max_scores(interests, interest_mask, target_vectors, negative_vectors)
+        return sampled_softmax(positive, negative, targets, negatives)
+
+    def item_vectors(self, chunk: int = 65_536) -> tf.Tensor:
+        """All item vectors, float32 [N, D], computed ``chunk`` items at a time."""
+        starts = range(0, self.num_items, chunk)
+        parts = [self.item_tower(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
+        return tf.cast(tf.concat(parts, axis=0), tf.float32)
+
+
+def _profile_layer(profile: Mapping[str, int | None], dimension: int) -> UserProfile | None:
+    if not profile:
+        return None
+    categorical: dict[str, Any] = {name: size for name, size in profile.items() if size is not None}
+    return UserProfile(categorical, [name for name, size in profile.items() if size is None], dimension, name="profile")

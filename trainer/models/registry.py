@@ -1,0 +1,71 @@
+"""Models by name. A file in this package that registers a class is found; nothing else needs to know of it."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import TypeVar
+
+from trainer.errors import InputError
+from trainer.models.base import ModelSettings, RetrievalModel
+
+_models: dict[str, type[RetrievalModel]] = {}
+_Model = TypeVar("_Model", bound=type[RetrievalModel])
+
+
+def register(name: str) -> Callable[[_Model], _Model]:
+    """Class decorator: makes a model available under ``name``.
+
+    Raises:
+      ValueError: the name is taken by another class.
+    """
+
+    def decorate(model: _Model) -> _Model:
+        known = _models.get(name)
+        if known is not None and known.__qualname__ != model.__qualname__:
+            raise ValueError(f"The model name {name!r} is taken by {known.__qualname__}. Choose another.")
+        _models[name] = model
+        return model
+
+    return decorate
+
+
+def names() -> list[str]:
+    """All registered names, sorted."""
+    _import_all()
+    return sorted(_models)
+
+
+def get(name: str) -> type[RetrievalModel]:
+    """The model's class.
+
+    Raises:
+      InputError: no model has that name.
+    """
+    _import_all()
+    if name not in _models:
+        raise InputError(f"model.name: there is no model {name!r}. The models are: {', '.join(names())}.")
+    return _models[name]
+
+
+def settings_class(name: str) -> type[ModelSettings]:
+    """The class of the model's section of the configuration.
+
+    Raises:
+      InputError: no model has that name.
+    """
+    return get(name).settings_class
+
+
+def describe(name: str) -> str:
+    """The first line of the model's documentation.
+
+    Raises:
+      InputError: no model has that name.
+    """
+    return (get(name).__doc__ or "").strip().splitlines()[0]
+
+
+def _import_all() -> None:
+    package = importlib.import_module("trainer.models")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"trainer.models.{module.name}")

@@ -1,0 +1,97 @@
+"""Raw examples to tensors: vocabularies, truncation, padding, mask, time gaps, profile features.
+
+``preprocessing_fn`` is handed to TFX's Transform by its dotted name; the graph it makes is the one that serves.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from trainer import schema
+from trainer.settings import TransformSettings
+
+ITEM_FREQUENCY = "item_frequency"
+
+
+def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:
+    """Transforms a batch of raw examples (trainer/schema.py).
+
+    Args:
+      inputs: raw features, sparse or dense, batch of B.
+      custom_config: ``transform`` (fields of TransformSettings) and ``user_features`` (name -> kind).
+
+    Returns:
+      ``history`` int64 [B, T]: 1 + index of the last T known items, oldest first, 0 behind the last;
+      ``history_mask`` int64 [B, T]: 1 where an item is;
+      ``history_gap`` float32 [B, T]: log(1 + seconds since the kept item before), 0 for the first;
+      ``targets`` sparse int64 [B, M]: 1 + index, 0 for an unknown item;
+      ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, unknown values left out); numeric, float32
+      [B, 1], standardised, 0 (the mean) where it is missing.
+    """
+    settings = TransformSettings(**custom_config["transform"])
+    history, targets = ragged(inputs[schema.HISTORY]), ragged(inputs[schema.TARGETS])
+    vocabulary = _item_vocabulary(history, targets, ragged(inputs[schema.HISTORY_OVERLAP]))
+    indices = tft.apply_vocabulary(history, vocabulary, default_value=-1)
+    known = indices >= 0
+    outputs = padded_history(
+        tf.ragged.boolean_mask(indices, known),
+        tf.ragged.boolean_mask(ragged(inputs[schema.HISTORY_TIME]), known),
+        settings.max_history,
+    )
+    outputs[schema.TARGETS] = (tft.apply_vocabulary(targets, vocabulary, default_value=-1) + 1).to_sparse()
+    for name, kind in custom_config.get("user_features", {}).items():
+        feature = schema.user_feature(name)
+        outputs[feature] = _profile_feature(feature, inputs[feature], kind)
+    return outputs
+
+
+def padded_history(indices: tf.RaggedTensor, times: tf.RaggedTensor, max_history: int) -> dict[str, tf.Tensor]:
+    """Keeps the last ``max_history`` items of each row and pads behind them.
+
+    Args:
+      indices: int64 [B, (n)], vocabulary indices of the known items, oldest first.
+      times: int64 [B, (n)], seconds, aligned with ``indices``.
+      max_history: T.
+
+    Returns:
+      ``history``, ``history_mask`` and ``history_gap`` as in :func:`preprocessing_fn`.
+    """
+    history = (indices[:, -max_history:] + 1).to_tensor(shape=[None, max_history])
+    mask = tf.cast(history > 0, tf.int64)
+    kept = times[:, -max_history:].to_tensor(shape=[None, max_history])
+    seconds = tf.concat([tf.zeros_like(kept[:, :1]), kept[:, 1:] - kept[:, :-1]], axis=1)
+    gap = tf.math.log1p(tf.cast(tf.maximum(seconds * mask, 0), tf.float32))
+    return {schema.HISTORY: history, schema.HISTORY_MASK: mask, schema.HISTORY_GAP: gap}
+
+
+def ragged(feature: tf.SparseTensor | tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor:
+    """A raw feature as a ragged tensor [B, (n)], whichever way the schema made it arrive."""
+    if isinstance(feature, tf.RaggedTensor):
+        return feature
+    if isinstance(feature, tf.SparseTensor):
+        return tf.RaggedTensor.from_sparse(feature)
+    return tf.RaggedTensor.from_tensor(feature)
+
+
+def _item_vocabulary(history: tf.RaggedTensor, targets: tf.RaggedTensor, overlap: tf.RaggedTensor) -> Any:
+    """The items of the training split by descending frequency, and a second file with the frequencies.
+
+    A window's last target is in no history of that window, and its first ``overlap`` items were counted with
+    the window before: what is left of all windows of a user is the user's sequence, once.
+    """
+    position = tf.ragged.range(history.row_lengths())
+    first = tf.reduce_max(overlap.to_tensor(shape=[None, 1]), axis=1)
+    new = tf.ragged.boolean_mask(history, position >= tf.expand_dims(first, 1))
+    sequence = tf.concat([new, targets[:, -1:]], axis=1)
+    tft.vocabulary(sequence, vocab_filename=ITEM_FREQUENCY, store_frequency=True)
+    return tft.vocabulary(sequence, vocab_filename=schema.ITEM_VOCABULARY)
+
+
+def _profile_feature(feature: str, values: Any, kind: str) -> Any:
+    if kind == "categorical":
+        indices = tft.compute_and_apply_vocabulary(ragged(values), vocab_filename=feature, default_value=-1)
+        return (tf.ragged.boolean_mask(indices, indices >= 0) + 1).to_sparse()
+    scaled = tft.scale_to_z_score(ragged(values).to_sparse())
+    return tf.RaggedTensor.from_sparse(scaled).to_tensor(shape=[None, 1])

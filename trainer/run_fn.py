@@ -1,0 +1,110 @@
+"""TFX's entry into training. Thin, because TFX reloads this module: nothing here registers with Keras."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from typing import Any, Protocol
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from trainer import export, schema
+from trainer.catalogue import Catalogue, read_catalogue
+from trainer.fitting import fit
+from trainer.input_pipeline import evaluation_dataset, training_dataset
+from trainer.models import registry
+from trainer.preprocessing import ITEM_FREQUENCY
+from trainer.settings import TrainingSettings, TransformSettings
+
+REPORT = "training.json"
+
+
+class FnArgs(Protocol):
+    """What of TFX's FnArgs is used.
+
+    Attributes:
+      train_files, eval_files: patterns of the transformed examples.
+      transform_output: folder of the transform graph.
+      serving_model_dir, model_run_dir: where to write the model, and the summaries and report.
+      custom_config: ``model``, ``training``, ``transform``, ``user_features``, ``item_files`` (patterns of item
+        examples), ``resume_directory`` (where interrupted training is kept).
+    """
+
+    train_files: list[str]
+    eval_files: list[str]
+    transform_output: str
+    serving_model_dir: str
+    model_run_dir: str
+    custom_config: dict[str, Any]
+
+
+def run_fn(fn_args: FnArgs) -> None:
+    """Trains the configured model and exports it.
+
+    Args:
+      fn_args: see :class:`FnArgs`.
+
+    Raises:
+      InputError: the configuration names no known model.
+    """
+    config = fn_args.custom_config
+    settings, max_history = TrainingSettings(**config["training"]), TransformSettings(**config["transform"]).max_history
+    transform = tft.TFTransformOutput(fn_args.transform_output)
+    catalogue = read_catalogue(
+        transform.vocabulary_file_by_name(ITEM_FREQUENCY),
+        transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY),
+        _files(config.get("item_files", [])),
+    )
+    model = _build(config, catalogue, transform, settings, max_history)
+    spec = transform.transformed_feature_spec()
+    resume = _resume_directory(fn_args)
+    report = fit(
+        model,
+        training_dataset(_files(fn_args.train_files), spec, settings.batch_size, settings.seed, settings.all_prefixes),
+        evaluation_dataset(_files(fn_args.eval_files), spec, 64),
+        settings,
+        resume,
+        fn_args.model_run_dir,
+    )
+    export.save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
+    tf.io.gfile.makedirs(fn_args.model_run_dir)
+    with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, REPORT), "w") as file:
+        json.dump({**dataclasses.asdict(report), "parameters": model.count_params()}, file, indent=1)
+    shutil.rmtree(resume, ignore_errors=True)
+
+
+def _build(
+    config: dict[str, Any],
+    catalogue: Catalogue,
+    transform: tft.TFTransformOutput,
+    settings: TrainingSettings,
+    max_history: int,
+) -> Any:
+    name = config["model"]["name"]
+    profile = {}
+    for feature, kind in config.get("user_features", {}).items():
+        key = schema.user_feature(feature)
+        profile[key] = transform.vocabulary_size_by_name(key) if kind == "categorical" else None
+    return registry.get(name)(
+        registry.settings_class(name)(**config["model"]),
+        catalogue,
+        max_history,
+        profile,
+        num_negatives=settings.num_negatives,
+        seed=settings.seed,
+    )
+
+
+def _resume_directory(fn_args: FnArgs) -> str:
+    """A folder that belongs to exactly this data, these settings and this code."""
+    identity = json.dumps(
+        [fn_args.custom_config, fn_args.train_files, fn_args.eval_files, fn_args.transform_output], sort_keys=True
+    )
+    root = fn_args.custom_config.get("resume_directory") or os.path.join(fn_args.model_run_dir, "resume")
+    return os.path.join(root, hashlib.sha256(identity.encode()).hexdigest()[:16])
+
+
+def _files(patterns: list[str]) -> list[str]:
+    return [path for pattern in patterns for path in tf.io.gfile.glob(pattern)]
