@@ -1,0 +1,31 @@
+"""Search of the catalogue: one interface, an exact and an approximate implementation.
+
+``build_index`` chooses by the settings. The ScaNN implementation is imported only when it is asked for:
+where its op does not load, everything else still works.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from serving.index.base import Index
+from serving.index.exact import ExactIndex
+from serving.settings import IndexSettings
+
+__all__ = ["ExactIndex", "Index", "build_index"]
+
+
+def build_index(item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings) -> Index:
+    """Builds the index that ``settings.kind`` names.
+
+    Args:
+      item_vectors: [N, D] float32.
+      settings: kind and sizes.
+
+    Raises:
+      InputError: ScaNN is asked for and its op does not load here.
+    """
+    if settings.kind == "exact":
+        return ExactIndex(item_vectors, settings.exact_chunk)
+    from serving.index.scann import ScannIndex
+
+    return ScannIndex(item_vectors, settings)

@@ -1,0 +1,39 @@
+"""The interface of every index."""
+
+from abc import ABC, abstractmethod
+
+import tensorflow as tf
+
+from trainer.retrieval import TopK
+
+
+class Index(tf.Module, ABC):
+    """Finds the items whose inner product with one of a user's interests is largest.
+
+    A tf.Module: it is saved inside the served model, and ``search`` runs in its graph.
+    """
+
+    @abstractmethod
+    def search(
+        self,
+        interests: tf.Tensor,
+        interest_mask: tf.Tensor,
+        k: int | tf.Tensor,
+        excluded: tf.Tensor | None = None,
+    ) -> TopK:
+        """Returns the k best items of each user.
+
+        Args:
+          interests: [B, K, D] float32.
+          interest_mask: [B, K] bool; a masked interest finds nothing.
+          k: number of items, at least 1; may be a scalar tensor, and larger than the catalogue.
+          excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding.
+            They do not shorten the list: what they leave free is filled with the next best.
+
+        Returns:
+          indices, scores and winning interests, [B, k]; places that stay empty have the index -1.
+        """
+
+    @abstractmethod
+    def is_exact(self) -> bool:
+        """Whether ``search`` is certain to find the best items."""

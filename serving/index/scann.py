@@ -1,0 +1,136 @@
+"""Approximate search with ScaNN's TensorFlow ops.
+
+A program that loads a model saved with this index has to import this module first (or
+``scann.scann_ops.py.scann_ops``), or TensorFlow knows the ops not: "Op type not registered 'Scann>...'".
+
+Reference: Guo et al., Accelerating Large-Scale Inference with Anisotropic Vector Quantization, ICML 2020.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from serving.index.base import Index
+from serving.settings import IndexSettings
+from trainer.errors import InputError
+from trainer.retrieval import TopK, merge_interest_lists
+
+try:
+    from scann.scann_ops.py import scann_ops
+except (ImportError, tf.errors.OpError) as error:
+    raise InputError(
+        f"ScaNN's TensorFlow op does not load with TensorFlow {tf.__version__} ({error}). "
+        "Install the pinned versions of requirements.lock, or set index.kind=exact."
+    ) from error
+
+SMALL_CATALOGUE = 5_000
+"""Below so many items every vector is scored: leaves would save nothing and cost recall."""
+
+SAVE_OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
+"""How a model with this index has to be saved."""
+
+_ANISOTROPIC_THRESHOLD = 0.2
+_SEARCHED_FRACTION = 0.05
+_LEAST_LEAVES_SEARCHED = 20
+_POINTS_PER_NEIGHBOUR = 5
+_REORDER = 600
+
+
+@dataclass(frozen=True)
+class ScannSizes:
+    """The numbers behind an index.
+
+    Attributes:
+      num_leaves: parts of the catalogue; 0 for a small one, of which every vector is scored.
+      leaves_to_search: parts searched for one interest, at least.
+      reorder: candidates scored exactly, at least.
+    """
+
+    num_leaves: int
+    leaves_to_search: int
+    reorder: int
+
+
+def scann_sizes(num_items: int, settings: IndexSettings) -> ScannSizes:
+    """Completes the settings from the size of the catalogue.
+
+    Unset, the number of leaves is the root of the number of items, 5 % of them and at least 20 are
+    searched, and 600 candidates are scored again. Numbers that are set are kept, as far as the
+    catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too.
+    """
+    reorder = min(settings.reorder or _REORDER, num_items)
+    if num_items < SMALL_CATALOGUE and settings.num_leaves is None:
+        return ScannSizes(0, 0, reorder)
+    num_leaves = min(settings.num_leaves or round(math.sqrt(num_items)), num_items)
+    searched = settings.leaves_to_search or max(math.ceil(_SEARCHED_FRACTION * num_leaves), _LEAST_LEAVES_SEARCHED)
+    return ScannSizes(num_leaves, min(searched, num_leaves), reorder)
+
+
+class ScannIndex(Index):
+    """A tree of leaves, asymmetric hashing in the searched leaves, and exact scores for the best of them.
+
+    All K searches of a batch are one call of the op; their lists are merged exactly.
+
+    Args:
+      item_vectors: [N, D] float32, N at least 1.
+      settings: unset sizes follow from N, see :func:`scann_sizes`.
+    """
+
+    def __init__(self, item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings) -> None:
+        super().__init__()
+        vectors = np.asarray(item_vectors, np.float32)
+        self.num_items, self.dimension = vectors.shape
+        self.sizes = scann_sizes(self.num_items, settings)
+        builder = scann_ops.builder(vectors, min(settings.max_k, self.num_items), "dot_product")
+        if self.sizes.num_leaves:
+            builder = (
+                builder.tree(self.sizes.num_leaves, self.sizes.leaves_to_search)
+                .score_ah(settings.dimensions_per_block, _ANISOTROPIC_THRESHOLD)
+                .reorder(self.sizes.reorder)
+            )
+        else:
+            builder = builder.score_brute_force()
+        self._state = builder.build().serialize_to_module()
+
+    def search(
+        self,
+        interests: tf.Tensor,
+        interest_mask: tf.Tensor,
+        k: int | tf.Tensor,
+        excluded: tf.Tensor | None = None,
+    ) -> TopK:
+        """See :meth:`serving.index.base.Index.search`.
+
+        Each interest fetches k items and as many more as the user with most exclusions excludes, so that
+        excluding loses nothing. A long list searches more leaves than the settings say: enough to hold
+        five times its length.
+        """
+        k = tf.convert_to_tensor(k, tf.int32)
+        fetch = k
+        if excluded is not None:
+            most = tf.reduce_max(tf.reduce_sum(tf.cast(excluded >= 0, tf.int32), axis=1))
+            fetch += tf.maximum(most, 0)
+        fetch = tf.minimum(fetch, self.num_items)
+        batch, num_interests = tf.shape(interests)[0], tf.shape(interests)[1]
+        searcher = scann_ops.ScannSearcher(self._state.recreate_handle())
+        indices, scores = searcher.search_batched(
+            tf.reshape(interests, [-1, self.dimension]),
+            final_num_neighbors=fetch,
+            pre_reorder_num_neighbors=tf.maximum(self.sizes.reorder, tf.minimum(2 * fetch, self.num_items)),
+            leaves_to_search=self._leaves(fetch),
+        )
+        shape = [batch, num_interests, tf.shape(indices)[1]]
+        return merge_interest_lists(tf.reshape(indices, shape), tf.reshape(scores, shape), interest_mask, k, excluded)
+
+    def is_exact(self) -> bool:
+        """Only where every vector is scored."""
+        return not self.sizes.num_leaves
+
+    def _leaves(self, fetch: tf.Tensor) -> tf.Tensor:
+        if not self.sizes.num_leaves:
+            return tf.constant(-1)
+        items_in_a_leaf = self.num_items / self.sizes.num_leaves
+        enough = tf.cast(tf.math.ceil(_POINTS_PER_NEIGHBOUR * tf.cast(fetch, tf.float32) / items_in_a_leaf), tf.int32)
+        return tf.minimum(tf.maximum(enough, self.sizes.leaves_to_search), self.sizes.num_leaves)

@@ -1,0 +1,148 @@
+"""Both indexes through their one interface, and the recall of ScaNN against exact search."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.index import ExactIndex, build_index
+from serving.index.recall import ann_recall, list_recall
+from serving.index.scann import SAVE_OPTIONS, SMALL_CATALOGUE, ScannIndex, scann_sizes
+from serving.settings import IndexSettings
+
+DIMENSION = 16
+
+
+def clustered(rng, count, clusters=80):
+    centres = np.random.default_rng(0).normal(size=(clusters, DIMENSION))
+    return (centres[rng.integers(0, clusters, count)] + 0.4 * rng.normal(size=(count, DIMENSION))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    return clustered(np.random.default_rng(1), 6000)
+
+
+@pytest.fixture(scope="module")
+def users():
+    rng = np.random.default_rng(2)
+    mask = rng.random((40, 3)) < 0.7
+    mask[:, 0] |= ~mask.any(axis=1)
+    return clustered(rng, 120).reshape(40, 3, DIMENSION), mask
+
+
+@pytest.fixture(scope="module")
+def scann(catalogue):
+    return build_index(catalogue, IndexSettings())
+
+
+def expected(catalogue, users, k, excluded):
+    interests, mask = users
+    lists = []
+    for user in range(len(interests)):
+        scores = (interests[user][mask[user]] @ catalogue.T).max(axis=0)
+        scores[excluded[user]] = -np.inf
+        lists.append(np.argsort(-scores)[:k])
+    return np.array(lists)
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+def test_a_small_catalogue_is_searched_exactly(kind, catalogue, users):
+    index = build_index(catalogue[:500], IndexSettings(kind=kind, exact_chunk=128))
+    excluded = np.random.default_rng(3).integers(0, 500, size=(40, 50))
+    result = index.search(*users, 25, tf.constant(excluded))
+    assert index.is_exact()
+    np.testing.assert_array_equal(result.indices, expected(catalogue[:500], users, 25, excluded))
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+@pytest.mark.parametrize("items", [1, 2, 17])
+def test_k_larger_than_a_tiny_catalogue(kind, items, catalogue, users):
+    result = build_index(catalogue[:items], IndexSettings(kind=kind)).search(*users, 30)
+    assert result.indices.shape == (40, 30)
+    np.testing.assert_array_equal(np.sort(result.indices[:, :items], axis=1), np.tile(np.arange(items), (40, 1)))
+    assert (result.indices[:, items:].numpy() == -1).all()
+
+
+def test_scann_finds_nearly_all_of_the_exact_list(scann, catalogue, users):
+    assert not scann.is_exact()
+    exact = ExactIndex(catalogue)
+    assert ann_recall(exact, exact, *users, 50) == 1.0
+    assert ann_recall(scann, exact, *users, 50) > 0.95
+
+
+def test_scann_returns_exact_scores_and_the_winning_interest(scann, catalogue, users):
+    interests, mask = users
+    result = scann.search(interests, mask, 10)
+    scores = np.einsum("bkd,bnd->bkn", interests, catalogue[result.indices.numpy()])
+    scores[~mask] = -np.inf
+    np.testing.assert_allclose(result.scores, scores.max(axis=1), rtol=1e-4)
+    np.testing.assert_array_equal(result.interest, scores.argmax(axis=1))
+
+
+def test_excluding_the_best_items_shortens_nothing(scann, catalogue, users):
+    first = scann.search(*users, 100).indices
+    second = scann.search(*users, 30, first).indices.numpy()
+    assert (second >= 0).all()
+    assert not any(np.isin(after, before).any() for after, before in zip(second, first.numpy(), strict=True))
+    assert list_recall(second, expected(catalogue, users, 30, first.numpy())) > 0.95
+
+
+def test_a_list_longer_than_the_searched_leaves_is_still_full(catalogue, users):
+    index = ScannIndex(catalogue, IndexSettings(leaves_to_search=1))
+    result = index.search(*users, 1000)
+    assert (result.indices.numpy() >= 0).all()
+    assert np.isfinite(result.scores.numpy()).all()
+
+
+def test_rows_of_a_list_too_short_are_marked(catalogue, users):
+    interests, mask = users
+    none = np.zeros_like(mask)
+    result = ScannIndex(catalogue, IndexSettings()).search(interests, none, 5)
+    assert (result.indices.numpy() == -1).all()
+    assert np.isneginf(result.scores.numpy()).all()
+
+
+class Searcher(tf.Module):
+    def __init__(self, index):
+        super().__init__()
+        self.index = index
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, DIMENSION]),
+            tf.TensorSpec([None, None], tf.bool),
+            tf.TensorSpec([], tf.int32),
+            tf.TensorSpec([None, None], tf.int64),
+        ]
+    )
+    def search(self, interests, interest_mask, k, excluded):
+        return self.index.search(interests, interest_mask, k, excluded)._asdict()
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+def test_a_saved_index_answers_as_before(kind, catalogue, users, scann, tmp_path):
+    index = scann if kind == "scann" else ExactIndex(catalogue, chunk=1000)
+    tf.saved_model.save(Searcher(index), str(tmp_path), options=SAVE_OPTIONS)
+    loaded = tf.saved_model.load(str(tmp_path))
+    excluded = np.arange(40)[:, np.newaxis]
+    for k in (3, 40):
+        before, after = index.search(*users, k, tf.constant(excluded)), loaded.search(*users, k, excluded)
+        np.testing.assert_array_equal(after["indices"], before.indices)
+        np.testing.assert_array_equal(after["scores"], before.scores)
+
+
+def test_sizes_follow_from_the_catalogue_unless_they_are_set():
+    def sizes(items, **settings):
+        found = scann_sizes(items, IndexSettings(**settings))
+        return found.num_leaves, found.leaves_to_search, found.reorder
+
+    assert sizes(SMALL_CATALOGUE - 1) == (0, 0, 600)
+    assert sizes(100) == (0, 0, 100)
+    assert sizes(10_000) == (100, 20, 600)
+    assert sizes(1_000_000) == (1000, 50, 600)
+    assert sizes(100, num_leaves=500, leaves_to_search=300, reorder=900) == (100, 100, 100)
+
+
+def test_recall_counts_what_exact_search_found():
+    assert list_recall(np.array([[1, 2, -1], [7, 8, 9]]), np.array([[2, 5, -1], [9, 8, 7]])) == 0.75
+    assert list_recall(np.array([[-1]]), np.array([[-1]])) == 1.0
