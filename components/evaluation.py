@@ -1,0 +1,161 @@
+"""What the Evaluator computes and demands: the EvalConfig, and the metric that averages per-example values.
+
+The trainer's ``evaluate`` signature already returns every metric for every user, so all that is left to
+TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds.
+"""
+
+import difflib
+import json
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.metrics import metric_types, metric_util
+
+from components.settings import EvaluationSettings
+from trainer import schema
+from trainer.errors import InputError
+
+METRICS = tuple(f"{name}_at_{k}" for k in (20, 50) for name in ("recall", "hit_rate", "ndcg"))
+"""Metrics with the items of the history kept among the candidates."""
+
+UNSEEN = "_unseen"
+"""Suffix of a metric computed with the items of the history removed from the candidates."""
+
+POPULARITY = "popularity_"
+"""Prefix of a metric of the popularity ranking, computed for the same users."""
+
+MODEL_METRICS = METRICS + tuple(name + UNSEEN for name in METRICS)
+ALL_METRICS = MODEL_METRICS + tuple(POPULARITY + name for name in MODEL_METRICS)
+
+SIGNATURE = "evaluate"
+"""The signature of the trainer's SavedModel that the Evaluator calls."""
+
+LEAST_GATE_VALUE = 1e-6
+"""What ``gate_metric`` has to reach when no threshold is configured for it."""
+
+_Accumulator = tuple[np.ndarray, int]
+
+
+class PerExampleMeans(metric_types.Metric):
+    """The mean over examples of each of several outputs of a signature that returns one number per example.
+
+    One computation serves all outputs, so that an example costs one call and not one per metric. With a
+    baseline every model gets its own keys: that is what ``merge_per_key_computations`` is for, without which
+    the metric works until the first model is blessed and then fails with a KeyError.
+    """
+
+    def __init__(self, outputs: list[str], name: str = "per_example_means") -> None:
+        """Takes the names of the outputs; each becomes a metric of that name."""
+        super().__init__(metric_util.merge_per_key_computations(_computations), outputs=outputs, name=name)
+
+
+def _computations(outputs: list[str], name: str, model_name: str = "", output_name: str = "") -> list[Any]:
+    del name  # The keys are named after the outputs.
+    keys = [
+        # Not False: thresholds given to a MetricsSpec by name look for keys with None.
+        metric_types.MetricKey(name=output, model_name=model_name, output_name=output_name, example_weighted=None)
+        for output in outputs
+    ]
+    return [
+        metric_types.MetricComputation(
+            keys=keys,
+            preprocessors=None,
+            combiner=_VectorMean(keys, model_name),
+        )
+    ]
+
+
+class _VectorMean(beam.CombineFn):
+    """Sums of the outputs ``[M]`` and the number of examples; the mean at the end (NaN without examples)."""
+
+    def __init__(self, keys: list[metric_types.MetricKey], model_name: str) -> None:
+        self._keys, self._model_name = keys, model_name
+
+    def create_accumulator(self) -> _Accumulator:
+        return np.zeros(len(self._keys)), 0
+
+    def add_input(self, accumulator: _Accumulator, element: metric_types.StandardMetricInputs) -> _Accumulator:
+        predictions = element.get_predictions(self._model_name)
+        values = np.array([np.asarray(predictions[key.name], np.float64).item() for key in self._keys])
+        return accumulator[0] + values, accumulator[1] + 1
+
+    def merge_accumulators(self, accumulators: Any) -> _Accumulator:
+        total, count = self.create_accumulator()
+        for values, examples in accumulators:
+            total, count = total + values, count + examples
+        return total, count
+
+    def extract_output(self, accumulator: _Accumulator) -> dict[metric_types.MetricKey, float]:
+        total, count = accumulator
+        means = total / count if count else np.full(len(self._keys), np.nan)
+        return dict(zip(self._keys, means.tolist(), strict=True))
+
+
+def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalConfig:
+    """The EvalConfig of the Evaluator component: all metrics, overall and by length of the history.
+
+    Args:
+      settings: least values by metric, and the largest relative loss of ``gate_metric`` against the last
+        blessed model.
+      gated: whether the model has to pass; the two-tower baseline is measured only.
+
+    Raises:
+      InputError: a threshold or ``gate_metric`` is not a metric's name.
+    """
+    thresholds: dict[str, tfma.MetricThreshold] = {}
+    for name, least in settings.thresholds.items():
+        _check_metric(name, f"evaluation.thresholds.{name}")
+        thresholds[name] = _at_least(least)
+    _check_metric(settings.gate_metric, "evaluation.gate_metric")
+    gate = thresholds.setdefault(
+        settings.gate_metric,
+        # Without any value threshold the Evaluator blesses nothing, not even a first model. And a model that
+        # scores zero must not become the one that relative losses are measured against.
+        _at_least(LEAST_GATE_VALUE),
+    )
+    if settings.max_regression is not None:
+        gate.change_threshold.CopyFrom(
+            tfma.GenericChangeThreshold(
+                direction=tfma.MetricDirection.HIGHER_IS_BETTER, relative={"value": -settings.max_regression}
+            )
+        )
+    return tfma.EvalConfig(
+        model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
+        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
+        metrics_specs=[
+            tfma.MetricsSpec(
+                metrics=[
+                    tfma.MetricConfig(
+                        class_name=PerExampleMeans.__name__,
+                        module=PerExampleMeans.__module__,
+                        config=json.dumps({"outputs": ALL_METRICS}),
+                    ),
+                    tfma.MetricConfig(class_name="ExampleCount"),
+                ],
+                per_slice_thresholds=_overall(thresholds) if gated else {},
+            )
+        ],
+    )
+
+
+def _at_least(value: float) -> tfma.MetricThreshold:
+    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": value}))
+
+
+def _overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
+    # A threshold that names no slice holds for each of them, and a slice may be three users.
+    return {
+        name: tfma.PerSliceMetricThresholds(
+            thresholds=[tfma.PerSliceMetricThreshold(threshold=threshold, slicing_specs=[tfma.SlicingSpec()])]
+        )
+        for name, threshold in thresholds.items()
+    }
+
+
+def _check_metric(name: str, where: str) -> None:
+    if name not in MODEL_METRICS:
+        nearest = difflib.get_close_matches(name, MODEL_METRICS, n=1)
+        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
+        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(MODEL_METRICS)}.")
