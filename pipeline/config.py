@@ -1,0 +1,165 @@
+"""The configuration of a run: one YAML file, overridden by ``--set``, checked before anything is started."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, SerializeAsAny, ValidationError
+
+from components.settings import DataSettings, EvaluationSettings, ValidationSettings
+from pipeline.config_errors import explain
+from pipeline.overrides import apply
+from serving.settings import IndexSettings, ServingSettings
+from trainer.errors import InputError
+from trainer.settings import Settings, TrainingSettings, TransformSettings
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+class PipelineSettings(Settings):
+    """The run itself."""
+
+    name: str = Field("polyrec", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Folder below root.")
+    root: str = Field("runs", description="Artifacts, metadata and logs: ROOT/NAME.")
+    cache: bool = Field(True, description="Reuse results whose inputs, settings and code are unchanged.")
+    beam_args: list[str] = Field(
+        default_factory=lambda: ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
+        description="Options of every Beam job.",
+    )
+
+
+class Config(Settings):
+    """All sections. Relative folders start at the working directory, data files at ``data.directory``."""
+
+    data: DataSettings
+    transform: TransformSettings = TransformSettings()
+    model: SerializeAsAny[Settings] = Field(description="name, and the settings that `polyrec models` lists for it.")
+    training: TrainingSettings = TrainingSettings()
+    validation: ValidationSettings = ValidationSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    index: IndexSettings = IndexSettings()
+    serving: ServingSettings = ServingSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+
+
+def presets() -> list[str]:
+    """The names of the configurations that come with polyrec."""
+    return sorted(path.stem for path in PRESETS.glob("*.yaml"))
+
+
+def find(name: str) -> Path:
+    """The file of a configuration given by path or by a preset's name.
+
+    Raises:
+      InputError: there is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    if name in presets():
+        return PRESETS / f"{name}.yaml"
+    what = "is a folder" if path.is_dir() else "does not exist"
+    raise InputError(f"Configuration {name!r} {what}. Give a YAML file or a preset: {', '.join(presets())}.")
+
+
+def load(name: str, overrides: Sequence[str] = ()) -> Config:
+    """Reads and checks a configuration.
+
+    Args:
+      name: path of a YAML file, or a preset's name.
+      overrides: ``section.key=value`` each, the value in YAML; later ones win.
+
+    Raises:
+      InputError: unreadable file, malformed override, unknown key (the nearest valid one is named), wrong value.
+    """
+    path = find(name)
+    values = apply(_read(path), overrides)
+    return validate(values, source=str(path), overrides=overrides)
+
+
+def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = ()) -> Config:
+    """Checks the sections and builds the configuration.
+
+    Args:
+      values: the sections as plain values.
+      source: where they come from, for messages.
+      overrides: those already applied, so that a message can say that the key came from one.
+
+    Raises:
+      InputError: unknown key or wrong value.
+    """
+    # Imported here: models need TensorFlow, and most commands do not.
+    from trainer.models import registry
+
+    section = values.get("model")
+    if not isinstance(section, Mapping) or "name" not in section:
+        raise InputError(f"{source}: model.name is missing. Give one of: {', '.join(registry.names())}.")
+    model_settings = registry.settings_class(str(section["name"]))
+    errors = []
+    try:
+        model: Settings | None = model_settings.model_validate(section)
+    except ValidationError as error:
+        model = None
+        errors += [{**e, "loc": ("model", *e["loc"])} for e in error.errors()]
+    try:
+        config = Config.model_validate({**values, "model": model or Settings()})
+    except ValidationError as error:
+        errors += [dict(e) for e in error.errors()]
+    if errors:
+        raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
+    return config
+
+
+def with_absolute_paths(config: Config, base: Path | None = None) -> Config:
+    """The same configuration, independent of the working directory.
+
+    Args:
+      config: a configuration.
+      base: what relative folders start at; the working directory by default.
+    """
+    base = (base or Path.cwd()).absolute()
+
+    def absolute(path: str) -> str:
+        return path if "://" in path else str(base / path)
+
+    schema_path = config.validation.schema_path
+    return config.model_copy(
+        update={
+            "data": config.data.model_copy(update={"directory": absolute(config.data.directory)}),
+            "validation": config.validation.model_copy(
+                update={"schema_path": absolute(schema_path) if schema_path else None}
+            ),
+            "serving": config.serving.model_copy(update={"directory": absolute(config.serving.directory)}),
+            "pipeline": config.pipeline.model_copy(update={"root": absolute(config.pipeline.root)}),
+        }
+    )
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice instead of forgetting the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not valid YAML: {error.problem}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a YAML file in UTF-8: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected sections (data:, model:, ...), found {type(values).__name__}.")
+    return values
