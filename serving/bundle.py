@@ -1,0 +1,173 @@
+"""The bundle that is pushed: two SavedModels, warm-up requests and a manifest in one version folder."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from pydantic import ConfigDict, Field, ValidationError
+
+from serving import manifest
+from serving.index import ExactIndex, Index, build_index
+from serving.served_model import ServedModel
+from serving.settings import IndexSettings, ServingSettings
+from serving.warmup_requests import write_warmup_requests
+from trainer.errors import InputError
+from trainer.settings import Settings
+
+DESCRIPTION = "assets.extra/model.json"
+
+
+class ModelDescription(Settings):
+    """What the trainer writes of its SavedModel in ``assets.extra/model.json``.
+
+    Attributes:
+      model: name of the architecture.
+      user_features: profile feature -> kind.
+      interests: K, vectors a user has at most.
+      dimension: D.
+      max_history: T, items of a history that the model looks at.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+    model: str
+    user_features: dict[str, str] = Field(default_factory=dict)
+    interests: int
+    dimension: int
+    max_history: int
+
+
+def read_description(model_dir: str) -> ModelDescription:
+    """Reads the description of the trainer's SavedModel.
+
+    Raises:
+      InputError: there is none, or it lacks something.
+    """
+    path = os.path.join(model_dir, DESCRIPTION)
+    try:
+        with tf.io.gfile.GFile(path) as file:
+            return ModelDescription(**json.loads(file.read()))
+    except (tf.errors.OpError, ValidationError, ValueError, TypeError) as error:
+        raise InputError(f"{model_dir} is no model that polyrec's trainer saved: {DESCRIPTION}: {error}") from error
+
+
+def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving: ServingSettings) -> None:
+    """Builds a bundle from the trainer's SavedModel.
+
+    The SavedModel at the top has operations of core TensorFlow only and searches exactly: any TensorFlow Serving
+    loads it. With ``index.kind == "scann"`` a second one, ``assets.extra/scann``, searches with ScaNN.
+
+    Args:
+      model_dir: the trainer's SavedModel, with the description in ``assets.extra``.
+      output_dir: what to make: absent, or an empty folder. It appears whole or not at all.
+      index: kind and sizes of the index.
+      serving: default k, and the model name that the warm-up requests carry.
+
+    Raises:
+      InputError: the model was not saved by the trainer, has item vectors that are not finite, or
+        ``output_dir`` is in use.
+    """
+    description = read_description(model_dir)
+    trained = tf.saved_model.load(model_dir)
+    ids, vectors = trained.item_ids.numpy().tolist(), trained.item_vectors.numpy()
+    _check_vectors(vectors, model_dir)
+    parent = os.path.dirname(os.path.abspath(output_dir))
+    os.makedirs(parent, exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}-", dir=parent)
+    try:
+        _save(trained, ExactIndex(trained.item_vectors, index.exact_chunk), ids, description, index, serving, temporary)
+        if index.kind == "scann":
+            approximate = build_index(vectors, index)
+            scann_dir = os.path.join(temporary, manifest.SCANN_MODEL)
+            _save(trained, approximate, ids, description, index, serving, scann_dir)
+        write_warmup_requests(temporary, serving.model_name, ids, description)
+        manifest.write(
+            temporary,
+            model=description.model,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            fingerprint={
+                "vocabulary": _vocabulary_fingerprint(ids),
+                "tower": _folder_fingerprint(model_dir),
+                "index": _index_fingerprint(vectors, index),
+            },
+            kind=index.kind,
+            items=len(ids),
+            dimension=vectors.shape[1],
+            interests=description.interests,
+            default_k=serving.default_k,
+            user_features=description.user_features,
+        )
+        os.chmod(temporary, 0o755)
+        try:
+            os.rename(temporary, output_dir)
+        except OSError as error:
+            raise InputError(
+                f"{output_dir} exists and is not an empty folder: remove it, or choose another."
+            ) from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _save(
+    trained: Any,
+    index: Index,
+    ids: list[bytes],
+    description: ModelDescription,
+    settings: IndexSettings,
+    serving: ServingSettings,
+    directory: str,
+) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        vocabulary = os.path.join(scratch, "item_ids.txt")
+        Path(vocabulary).write_bytes(b"\n".join(ids) + b"\n")
+        model = ServedModel(
+            trained,
+            index,
+            vocabulary,
+            description.user_features,
+            serving.default_k,
+            max(settings.max_k, serving.default_k),
+        )
+        options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
+        tf.saved_model.save(model, directory, signatures=model.signatures(), options=options)
+
+
+def _check_vectors(vectors: np.ndarray, model_dir: str) -> None:
+    broken = int((~np.isfinite(vectors)).any(axis=1).sum())
+    if broken:
+        raise InputError(
+            f"{model_dir}: {broken} of {len(vectors)} item vectors are not finite, so training diverged. "
+            "Lower training.learning_rate or set training.clip_norm, and train again."
+        )
+
+
+def _vocabulary_fingerprint(ids: list[bytes]) -> str:
+    digest = hashlib.sha256()
+    for item in ids:
+        digest.update(len(item).to_bytes(4, "big") + item)
+    return digest.hexdigest()
+
+
+def _index_fingerprint(vectors: np.ndarray, settings: IndexSettings) -> str:
+    digest = hashlib.sha256(settings.model_dump_json().encode())
+    digest.update(np.ascontiguousarray(vectors).data)
+    return digest.hexdigest()
+
+
+def _folder_fingerprint(directory: str) -> str:
+    digest = hashlib.sha256()
+    for folder, _, files in sorted(tf.io.gfile.walk(directory)):
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            with tf.io.gfile.GFile(path, "rb") as file:
+                content = hashlib.sha256(file.read()).hexdigest()
+            digest.update(f"{os.path.relpath(path, directory)}\n{content}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,229 @@
+"""The graph of a served model: raw ids in, raw ids out."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from serving.index import Index
+from trainer import schema
+from trainer.diversity import diversify, diversity_pool
+from trainer.retrieval import TopK, because, merge_interest_lists
+
+RECOMMEND = "recommend"
+SERVING_DEFAULT = "serving_default"
+USER_INTERESTS = "user_interests"
+
+
+class UserTower(tf.Module):
+    """The trained ``encode`` and the variables and tables that it uses, and nothing else of the trained model.
+
+    Args:
+      trained: the trainer's SavedModel, loaded.
+    """
+
+    def __init__(self, trained: Any) -> None:
+        super().__init__()
+        self.encode = trained.encode
+        captured = {id(tensor) for function in trained.encode.concrete_functions for tensor in function.captured_inputs}
+        self.resources = [
+            node
+            for node in tf.train.TrackableView(trained).descendants()
+            if id(getattr(node, "handle", None)) in captured or id(getattr(node, "resource_handle", None)) in captured
+        ]
+
+
+class ServedModel(tf.Module):
+    """Recommends items to users given by their raw history; see :meth:`recommend`.
+
+    Args:
+      trained: the trainer's SavedModel, loaded: ``encode``, ``item_ids`` [N], ``item_counts`` [N] and
+        ``item_category`` [N].
+      index: of the same items.
+      vocabulary_file: the item ids, a line each, in the order of the items; becomes an asset.
+      user_features: profile feature -> ``categorical`` or ``numeric``.
+      default_k: items in an answer of ``serving_default``.
+      max_k: largest k of a request.
+    """
+
+    def __init__(
+        self,
+        trained: Any,
+        index: Index,
+        vocabulary_file: str,
+        user_features: Mapping[str, str],
+        default_k: int,
+        max_k: int,
+    ) -> None:
+        super().__init__()
+        self.tower, self.index = UserTower(trained), index
+        self.item_ids, self.item_counts, self.item_category = (
+            trained.item_ids,
+            trained.item_counts,
+            trained.item_category,
+        )
+        self.index_of = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                vocabulary_file,
+                tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            default_value=-1,
+        )  # fmt: skip
+        self.default_k, self.max_k = default_k, max_k
+        self._user_features = dict(user_features)
+
+    def signatures(self) -> dict[str, Callable]:
+        """The functions to save, by the name of their signature."""
+        user = {
+            schema.HISTORY: tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
+            schema.HISTORY_TIME: tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
+        }
+        for name, kind in self._user_features.items():
+            dtype = tf.string if kind == "categorical" else tf.float32
+            user[schema.user_feature(name)] = tf.TensorSpec([None, None], dtype, name=schema.user_feature(name))
+        request = {
+            "exclude": tf.TensorSpec([None, None], tf.string, name="exclude"),
+            "exclude_history": tf.TensorSpec([], tf.bool, name="exclude_history"),
+            "k": tf.TensorSpec([], tf.int32, name="k"),
+            "diversity": tf.TensorSpec([], tf.float32, name="diversity"),
+        }
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        return {
+            RECOMMEND: tf.function(self.recommend).get_concrete_function(**user, **request),
+            SERVING_DEFAULT: tf.function(self.recommend_examples).get_concrete_function(examples),
+            USER_INTERESTS: tf.function(self.user_interests).get_concrete_function(**user),
+        }
+
+    def recommend(
+        self,
+        history: tf.Tensor,
+        history_time: tf.Tensor,
+        exclude: tf.Tensor,
+        exclude_history: tf.Tensor,
+        k: tf.Tensor,
+        diversity: tf.Tensor,
+        **user_features: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """The k best items of each user.
+
+        Args:
+          history: string [B, S], item ids, oldest first, padded with "". Unknown ids are ignored.
+          history_time: int64 [B, S], seconds since 1970, 0 where unknown.
+          exclude: string [B, E], item ids not to return, padded with "".
+          exclude_history: bool, whether the items of ``history`` are excluded too: all of them, also those
+            before the last T, which the model does not look at.
+          k: int32, 1 to ``max_k``.
+          diversity: float32, 0 or more; see :func:`trainer.diversity.diversify`.
+          **user_features: ``user_<name>``, string [B, M] padded with "", or float32 [B, M].
+
+        Returns:
+          ``item_ids`` string [B, k]; ``scores`` float32 [B, k], largest inner product over the interests;
+          ``interest`` int32 [B, k], the interest it came from; ``because`` string [B, k], the history item that
+          weighs most in that interest, "" if there is none; ``valid`` bool [B, k], false for the places that are
+          left when fewer than k items can be returned (id "", score -inf); ``fallback`` bool [B], true for a
+          user of whom no item is known, who gets the items most frequent in training, scored by their frequency.
+
+        Raises:
+          tf.errors.InvalidArgumentError: k or diversity is out of range, or the shapes do not fit each other.
+        """
+        with tf.control_dependencies(self._checks(history, history_time, exclude, k, diversity)):
+            # Behind the checks, or a less telling error of a later operation may come first.
+            history, history_time, exclude, k = map(tf.identity, (history, history_time, exclude, k))
+        encoded = self._encode(history, history_time, user_features)
+        seen = tf.where(exclude_history, self.index_of.lookup(history), tf.constant(-1, tf.int64))
+        excluded = tf.concat([self.index_of.lookup(exclude), seen], axis=1)
+        pool = self.index.search(encoded["interests"], encoded["interest_mask"], diversity_pool(k, diversity), excluded)
+        found = diversify(pool, self.item_category, diversity, k)
+        known = tf.reduce_any(encoded["history"] > 0, axis=1) & tf.reduce_any(encoded["interest_mask"], axis=1)
+        fallback = ~known
+        found = tf.cond(
+            tf.reduce_any(fallback),
+            lambda: TopK(*map(lambda p, f: tf.where(fallback[:, tf.newaxis], p, f), self._popular(excluded, k), found)),
+            lambda: found,
+        )
+        valid = found.indices >= 0
+        reason = because(encoded["attribution"], encoded["history"], found.interest)
+        reason = tf.where(valid & known[:, tf.newaxis], tf.cast(reason, tf.int32), -1)
+        return {
+            "item_ids": self._ids(found.indices),
+            "scores": found.scores,
+            "interest": found.interest,
+            "because": self._ids(reason),
+            "valid": valid,
+            "fallback": fallback,
+        }
+
+    def recommend_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As :meth:`recommend`, with nothing excluded, no diversity and k = ``default_k``.
+
+        Args:
+          examples: string [B], serialized tf.Examples with the raw features of trainer/schema.py.
+        """
+        spec = {
+            schema.HISTORY: tf.io.VarLenFeature(tf.string),
+            schema.HISTORY_TIME: tf.io.VarLenFeature(tf.int64),
+        }
+        for name, kind in self._user_features.items():
+            dtype = tf.string if kind == "categorical" else tf.float32
+            spec[schema.user_feature(name)] = tf.io.VarLenFeature(dtype)
+        parsed = {
+            name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
+        }
+        history = parsed.pop(schema.HISTORY).to_tensor()
+        # Times may be left out, for one row or for all.
+        history_time = parsed.pop(schema.HISTORY_TIME).to_tensor(shape=tf.stack([-1, tf.shape(history, tf.int64)[1]]))
+        padding = {tf.string: "", tf.float32: float("nan")}
+        return self.recommend(
+            history,
+            history_time,
+            exclude=tf.fill([tf.shape(history)[0], 0], ""),
+            exclude_history=tf.constant(False),
+            k=tf.constant(self.default_k),
+            diversity=tf.constant(0.0),
+            **{name: value.to_tensor(padding[value.dtype]) for name, value in parsed.items()},
+        )
+
+    def user_interests(
+        self, history: tf.Tensor, history_time: tf.Tensor, **user_features: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The users' vectors: ``interests`` float32 [B, K, D] and ``interest_mask`` bool [B, K]."""
+        encoded = self._encode(history, history_time, user_features)
+        return {"interests": encoded["interests"], "interest_mask": encoded["interest_mask"]}
+
+    def _encode(
+        self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        by_name = {name: features[schema.user_feature(name)] for name in self._user_features}
+        return self.tower.encode(history, history_time, by_name)
+
+    def _popular(self, excluded: tf.Tensor, k: tf.Tensor) -> TopK:
+        """The most frequent items, for all rows; the items are stored in that order."""
+        fetch = tf.minimum(k + tf.shape(excluded)[1], tf.shape(self.item_ids)[0])
+        shape = [tf.shape(excluded)[0], 1, fetch]
+        indices = tf.broadcast_to(tf.range(fetch), shape)
+        counts = tf.broadcast_to(tf.cast(self.item_counts[:fetch], tf.float32), shape)
+        return merge_interest_lists(indices, counts, tf.fill(shape[:2], True), k, excluded)
+
+    def _ids(self, indices: tf.Tensor) -> tf.Tensor:
+        return tf.where(indices >= 0, tf.gather(self.item_ids, tf.maximum(indices, 0)), "")
+
+    def _checks(
+        self, history: tf.Tensor, history_time: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor, diversity: tf.Tensor
+    ) -> list[tf.Operation]:
+        rows, times = tf.shape(history), tf.shape(history_time)
+        return [
+            tf.debugging.Assert(condition, data)
+            for condition, *data in (
+                ((k >= 1) & (k <= self.max_k), f"k should be between 1 and {self.max_k}. Received:", k),
+                (diversity >= 0.0, "diversity should be 0 or more. Received:", diversity),
+                (
+                    tf.reduce_all(rows == times),
+                    "history and history_time should have the same shape. Received:", rows, times,
+                ),
+                (
+                    tf.shape(exclude)[0] == rows[0],
+                    "exclude should have as many rows as history. Received:", tf.shape(exclude)[0], rows[0],
+                ),
+            )
+        ]  # fmt: skip
