@@ -83,8 +83,9 @@ def _categories(row_of: dict[bytes, int], item_files: list[str]) -> tuple[np.nda
     }
     if item_files:
         records = tf.data.TFRecordDataset(sorted(item_files), compression_type="GZIP").batch(_BATCH)
-        for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec)).as_numpy_iterator():
-            for item, categories in zip(batch[schema.ITEM_ID], batch[schema.CATEGORY].to_list(), strict=True):
+        for serialized in records:
+            batch = tf.io.parse_example(serialized, spec)
+            for item, categories in zip(batch[schema.ITEM_ID].numpy(), batch[schema.CATEGORY].to_list(), strict=True):
                 if (row := row_of.get(item)) is not None:
                     rows[row] = [number_of.setdefault(name, len(number_of)) + 1 for name in categories]
     matrix = np.zeros((len(rows), max(map(len, rows), default=0)), np.int32)

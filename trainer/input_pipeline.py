@@ -49,7 +49,9 @@ def evaluation_dataset(files: Sequence[str], feature_spec: Mapping[str, Any], ba
     def load(serialized: tf.Tensor) -> Batch:
         features = _parse(serialized, feature_spec)
         targets = tf.sparse.to_dense(features[schema.TARGETS], default_value=-1)
-        return {**_dense(features), schema.TARGETS: tf.where(targets > 0, targets - 1, tf.where(targets == 0, -2, -1))}
+        unknown, padding = tf.constant(-2, tf.int64), tf.constant(-1, tf.int64)
+        places = tf.where(targets > 0, targets - 1, tf.where(targets == 0, unknown, padding))
+        return {**_dense(features), schema.TARGETS: places}
 
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     return records.batch(batch_size).map(load).prefetch(2)

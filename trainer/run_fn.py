@@ -69,9 +69,10 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args.model_run_dir,
     )
     export.save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
+    parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, REPORT), "w") as file:
-        json.dump({**dataclasses.asdict(report), "parameters": model.count_params()}, file, indent=1)
+        json.dump({**dataclasses.asdict(report), "parameters": parameters}, file, indent=1)
     shutil.rmtree(resume, ignore_errors=True)
 
 

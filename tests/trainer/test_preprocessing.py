@@ -1,0 +1,73 @@
+"""Transform, by hand: T = 3, items by descending frequency, ties by descending id."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.transformed import raw, transform
+from trainer import schema
+from trainer.preprocessing import padded_history
+
+# The sequence a b c d a e in two windows, and b a: a 3, b 2, and e, d, c once each.
+TRAIN = [
+    raw("u", "abc", "d", job="smith", age=10.0),
+    raw("u", "cda", "ae", overlap=2, job="smith", age=10.0),
+    raw("v", "b", "a", job="baker", age=30.0),
+]
+INDEX = {"a": 1, "b": 2, "e": 3, "d": 4, "c": 5}
+
+
+@pytest.fixture(scope="module")
+def transformed(tmp_path_factory):
+    valid = [raw("w", "axbcd", "ez", job="miner"), raw("x", "yz", "a")]
+    return transform(tmp_path_factory.mktemp("transform"), TRAIN, valid, max_history=3)
+
+
+def test_the_vocabulary_counts_each_interaction_once(transformed):
+    assert transformed.output.vocabulary_by_name(schema.ITEM_VOCABULARY) == [b"a", b"b", b"e", b"d", b"c"]
+    with open(transformed.output.vocabulary_file_by_name("item_frequency"), "rb") as file:
+        assert file.read().split() == b"3 a 2 b 1 e 1 d 1 c".split()
+
+
+def test_histories_are_padded_behind_and_masked(transformed):
+    row = next(row for row in transformed.rows if row["history"][0] == INDEX["b"])
+    np.testing.assert_array_equal(row["history"], [INDEX["b"], 0, 0])
+    np.testing.assert_array_equal(row["history_mask"], [1, 0, 0])
+    window = next(row for row in transformed.rows if row["history"][0] == INDEX["a"])
+    np.testing.assert_array_equal(window["history"], [INDEX["a"], INDEX["b"], INDEX["c"]])
+    np.testing.assert_allclose(window["history_gap"], np.log1p([0, 1, 2]), rtol=1e-6)
+
+
+def test_unknown_items_give_way_to_known_ones_before_truncation(transformed):
+    """a x b c d: x is unknown, and the last three known items are b c d, at 3, 6 and 10 seconds."""
+    spec = transformed.output.transformed_feature_spec()
+    records = list(tf.data.TFRecordDataset(transformed.valid_files, "GZIP").as_numpy_iterator())
+    first = tf.io.parse_single_example(records[0], spec)
+    np.testing.assert_array_equal(first["history"], [INDEX["b"], INDEX["c"], INDEX["d"]])
+    np.testing.assert_allclose(first["history_gap"], np.log1p([0, 3, 4]), rtol=1e-6)
+    np.testing.assert_array_equal(first["targets"].values, [INDEX["e"], 0])
+    second = tf.io.parse_single_example(records[1], spec)
+    np.testing.assert_array_equal(second["history_mask"], [0, 0, 0])
+
+
+def test_profile_features(transformed):
+    jobs = transformed.output.vocabulary_by_name("user_job")
+    assert jobs == [b"smith", b"baker"]
+    spec = transformed.output.transformed_feature_spec()
+    records = [
+        tf.io.parse_single_example(record, spec)
+        for record in tf.data.TFRecordDataset(transformed.valid_files, "GZIP").as_numpy_iterator()
+    ]
+    assert records[0]["user_job"].values.numpy().tolist() == []  # a value that training never saw
+    np.testing.assert_allclose(records[0]["user_age"], [0.0])
+    ages = sorted({float(row["user_age"][0]) for row in transformed.rows})
+    mean, deviation = np.mean([10, 10, 30]), np.std([10, 10, 30])
+    np.testing.assert_allclose(ages, [(10 - mean) / deviation, (30 - mean) / deviation], rtol=1e-5)
+
+
+def test_a_history_of_exactly_the_limit_is_kept_whole():
+    indices = tf.ragged.constant([[4, 5], [1, 2, 3]], tf.int64)
+    times = tf.ragged.constant([[10, 5], [0, 0, 9]], tf.int64)
+    outputs = padded_history(indices, times, 2)
+    np.testing.assert_array_equal(outputs["history"], [[5, 6], [3, 4]])
+    np.testing.assert_allclose(outputs["history_gap"], [[0, 0], [0, np.log(10)]], rtol=1e-6)

@@ -1,0 +1,190 @@
+"""Training from transformed files to the SavedModel, and what the SavedModel answers."""
+
+import json
+import string
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.transformed import USER_FEATURES, raw, serialized, transform
+from trainer.run_fn import run_fn
+
+ITEMS = string.ascii_lowercase + "".join(chr(0x100 + number) for number in range(94))
+MAX_HISTORY = 6
+
+
+def _log(users: int) -> list[dict]:
+    """Users who walk through the alphabet: the next item follows from the last."""
+    rows = []
+    for user in range(users):
+        walk = "".join(ITEMS[(user + step) % len(ITEMS)] for step in range(7))
+        rows.append(raw(str(user), walk[:-1], walk[1:], job="smith" if user % 2 else "baker", age=float(user)))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def transformed(tmp_path_factory):
+    valid = [raw("v", "abcd", "ef", job="smith", age=3.0), raw("w", "mnop", "q")]
+    return transform(tmp_path_factory.mktemp("log"), _log(240), valid, MAX_HISTORY)
+
+
+def _item_file(directory) -> str:
+    path = str(directory / "items.gz")
+    with tf.io.TFRecordWriter(path, "GZIP") as writer:
+        for number, item in enumerate(ITEMS[:-1]):
+            categories = [b"all", b"vowel" if item in "aeiou" else b"consonant"] if number else [b"all"]
+            features = {
+                "item_id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[item.encode()])),
+                "category": tf.train.Feature(bytes_list=tf.train.BytesList(value=categories)),
+            }
+            writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+    return path
+
+
+def _fn_args(transformed, directory, model: dict, **training) -> SimpleNamespace:
+    config = {
+        "model": {"dimension": 8, **model},
+        "training": {"batch_size": 16, "max_steps": 60, "evaluate_every": 20, "learning_rate": 0.02, **training},
+        "transform": {"max_history": MAX_HISTORY},
+        "user_features": USER_FEATURES,
+        "item_files": [_item_file(directory)],
+        "resume_directory": str(directory / "interrupted"),
+    }
+    return SimpleNamespace(
+        train_files=transformed.train_files,
+        eval_files=transformed.valid_files,
+        transform_output=str(transformed.output.transform_savedmodel_dir).rsplit("/", 1)[0],
+        serving_model_dir=str(directory / "model"),
+        model_run_dir=str(directory / "run"),
+        custom_config=config,
+    )
+
+
+@pytest.fixture(scope="module", params=["comirec_sa", "two_tower"])
+def trained(request, transformed, tmp_path_factory):
+    directory = tmp_path_factory.mktemp(request.param)
+    run_fn(_fn_args(transformed, directory, {"name": request.param, "use_category": True}))
+    return directory, tf.saved_model.load(str(directory / "model"))
+
+
+def _encode(model, histories: list[str], width: int = 8, job: str = "", age: float = 3.0) -> dict:
+    history = [list(items) + [""] * (width - len(items)) for items in histories]
+    times = [[n * (n + 1) // 2 for n in range(width)]] * len(histories)
+    features = {"job": tf.constant([[job]] * len(histories)), "age": tf.constant([[age]] * len(histories))}
+    return model.encode(tf.constant(history), tf.constant(times, tf.int64), features)
+
+
+def test_the_model_learns_the_walk_and_says_so(trained):
+    directory, model = trained
+    report = json.loads((directory / "run" / "training.json").read_text())
+    assert report["best_recall_at_50"] == 1.0
+    assert report["resumed_at"] == 0 and report["steps"] <= 60
+    encoded = _encode(model, ["klmnop"])
+    scores = np.max(encoded["interests"][0].numpy() @ model.item_vectors.numpy().T, axis=0)
+    best = model.item_ids.numpy()[np.argsort(-scores)[:5]]
+    assert b"q" in best
+    assert not (directory / "interrupted").exists() or not list((directory / "interrupted").iterdir())
+
+
+def test_the_items_of_the_saved_model(trained):
+    _, model = trained
+    ids, categories = model.item_ids.numpy().tolist(), model.item_category.numpy()
+    assert sorted(ids) == sorted(item.encode() for item in ITEMS)
+    assert (np.diff(model.item_counts.numpy()) <= 0).all()
+    assert categories[ids.index(ITEMS[-1].encode())] == -1  # not in the item table
+    vowels = {categories[ids.index(item)] for item in (b"e", b"i", b"o")}
+    assert len(vowels) == 1 and categories[ids.index(b"b")] not in vowels
+
+
+def test_padding_width_and_other_rows_change_nothing(trained):
+    _, model = trained
+    alone = _encode(model, ["bcd"], width=3)
+    among = _encode(model, ["xyzabcde", "bcd", ""], width=8)
+    np.testing.assert_allclose(among["interests"][1], alone["interests"][0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(among["attribution"][1], alone["attribution"][0], rtol=1e-5, atol=1e-6)
+    assert np.isfinite(among["interests"]).all()
+    np.testing.assert_array_equal(among["attribution"][2], np.zeros_like(among["attribution"][2]))
+
+
+def test_unknown_items_are_ignored(trained):
+    _, model = trained
+    known = _encode(model, ["bd"], width=4)
+    history = tf.constant([["b", "never seen", "d", ""]])
+    times = tf.constant([[0, 0, 1, 0]], tf.int64)
+    features = {"job": tf.constant([[""]]), "age": tf.constant([[3.0]])}
+    mixed = model.encode(history, times, features)
+    np.testing.assert_array_equal(mixed["history"], known["history"])
+    np.testing.assert_allclose(mixed["interests"], known["interests"], rtol=1e-5, atol=1e-6)
+
+
+def test_profile_features_reach_the_interests(trained):
+    _, model = trained
+    smith, baker = (_encode(model, ["bcd"], job=job)["interests"] for job in ("smith", "baker"))
+    assert np.abs(smith - baker).max() > 1e-6
+
+
+def test_the_evaluate_signature_against_numpy(trained):
+    """Recomputes all metrics from ``encode`` and the vectors with sets and sorting."""
+    _, model = trained
+    examples = [
+        raw("1", "abcdefgh", "ijz", job="smith", age=3.0),
+        raw("2", "mnop", "qq", job="smith", age=3.0),
+        raw("3", "aaab", "a", job="smith", age=3.0),
+        raw("4", "1", "e", job="smith", age=3.0),
+    ]
+    answers = model.signatures["evaluate"](tf.constant(serialized(examples)))
+    ids = [item.decode() for item in model.item_ids.numpy().tolist()]
+    vectors = model.item_vectors.numpy()
+    for row, example in enumerate(examples):
+        history = [item.decode() for item in example["history"]]
+        targets = {item.decode() for item in example["targets"]}
+        scores = (_encode(model, ["".join(history)], job="smith")["interests"][0].numpy() @ vectors.T).max(axis=0)
+        if not set(history) & set(ids):
+            scores = -np.arange(len(ids), dtype=float)
+        ranked = [ids[i] for i in np.argsort(-scores, kind="stable")]
+        for prefix, listed in (("", ranked), ("popularity_", ids)):
+            for suffix, items in (("", listed), ("_unseen", [item for item in listed if item not in history])):
+                gains = [1 / np.log2(place + 2) for place, item in enumerate(items[:20]) if item in targets]
+                ideal = sum(1 / np.log2(place + 2) for place in range(min(20, len(targets))))
+                expected = {
+                    "recall_at_20": len(gains) / len(targets),
+                    "hit_rate_at_20": float(bool(gains)),
+                    "ndcg_at_20": sum(gains) / ideal,
+                }
+                for name, value in expected.items():
+                    key = prefix + name + suffix
+                    np.testing.assert_allclose(answers[key][row], value, rtol=1e-5, err_msg=f"{key} of row {row}")
+
+
+def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
+    """Killed after the second validation; the next attempt starts at step 40, not at 0."""
+    from trainer import fitting
+
+    validations = []
+    evaluate = fitting.Validator.evaluate
+
+    def dies_at_the_third(self, batches):
+        validations.append(1)
+        if len(validations) == 3:
+            raise KeyboardInterrupt
+        return evaluate(self, batches)
+
+    monkeypatch.setattr(fitting.Validator, "evaluate", dies_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+    assert not (tmp_path / "model").exists()
+    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+    report = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert report["resumed_at"] == 40 and report["steps"] == 60
+
+
+def test_a_seed_makes_a_run_repeatable(transformed, tmp_path):
+    vectors = []
+    for attempt in ("first", "second"):
+        directory = tmp_path / attempt
+        directory.mkdir()
+        run_fn(_fn_args(transformed, directory, {"name": "comirec_sa"}, max_steps=20))
+        vectors.append(tf.saved_model.load(str(directory / "model")).item_vectors.numpy())
+    np.testing.assert_array_equal(vectors[0], vectors[1])
