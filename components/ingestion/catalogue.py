@@ -1,0 +1,109 @@
+"""The catalogue: one tf.Example for every item of the items' table."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
+
+from components.ingestion.batches import Piece, drop_bad, list_pieces, read_batches, refuse_too_many_bad_rows
+from components.ingestion.columns import Column, as_mask, to_ids, to_string_lists
+from components.ingestion.examples import as_bytes, one_each
+from components.ingestion.inputs import check_inputs, find_tables, table_path
+from components.ingestion.report import Report, write_report
+from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
+from components.settings import DataSettings, ItemColumns
+from trainer import schema
+
+ITEMS_SPLIT = "items"
+
+_DUPLICATES = "duplicate_item_rows"
+
+
+def ingest_items(settings: DataSettings, directory: str) -> Report:
+    """Turns the items' table into the split "items", and a report beside it.
+
+    Without a table the split is there and empty. Of several rows of an item the first is kept.
+
+    Args:
+      settings: where the table is.
+      directory: the uri of the Examples artifact.
+
+    Returns:
+      What was read, dropped and written.
+
+    Raises:
+      InputError: the table cannot be used; says what, where, and what to do.
+    """
+    check_inputs(settings)
+    report = Report()
+    pieces = list_pieces(find_tables(settings).items)
+    staging = os.path.join(directory, ".partial")
+    if tf.io.gfile.exists(staging):
+        tf.io.gfile.rmtree(staging)
+    with full_disk_in_words(directory):
+        tf.io.gfile.makedirs(split_folder(staging, ITEMS_SPLIT))
+        path = os.path.join(split_folder(staging, ITEMS_SPLIT), "data_tfrecord-00000-of-00001.gz")
+        write_records(path, _examples(pieces, settings.item_columns, report))
+        if settings.items is not None:
+            table = report.table("items")
+            refuse_too_many_bad_rows("items", table, settings.max_bad_rows, table_path(settings, settings.items))
+        publish(staging, directory, [ITEMS_SPLIT])
+        write_report(report, directory)
+    return report
+
+
+def _examples(pieces: list[Piece], columns: ItemColumns, report: Report) -> Iterator[bytes]:
+    encoder = RecordBatchToExamplesEncoder()
+    seen = pa.array([], pa.string())
+    report.examples[ITEMS_SPLIT] = 0
+    for piece in pieces:
+        for batch in _read(piece, columns, report):
+            ids = batch.column(0)
+            codes = np.asarray(ids.dictionary_encode().indices)
+            first = np.zeros(len(ids), dtype=bool)
+            first[np.unique(codes, return_index=True)[1]] = True
+            new = pa.array(first & ~as_mask(pc.is_in(ids, value_set=seen)))
+            fresh = batch.filter(new)
+            report.counts[_DUPLICATES] += len(batch) - len(fresh)
+            report.examples[ITEMS_SPLIT] += len(fresh)
+            seen = pa.concat_arrays([seen, fresh.column(0)])
+            arrays = [one_each(fresh.column(0).cast(pa.binary())), *(as_bytes(c) for c in fresh.columns[1:])]
+            yield from encoder.encode(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
+
+
+def _read(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[pa.RecordBatch]:
+    """Batches with the item's id as strings and every other feature as lists of strings."""
+    optional = {schema.CATEGORY: columns.category, schema.TITLE: columns.title, schema.TEXT: columns.text}
+    wanted = {role: name for role, name in optional.items() if name is not None}
+    for batch in read_batches(piece, [columns.item, *wanted.values()]):
+
+        def values(name: str) -> tuple[pa.Array, str]:
+            where = f"column {name!r} of {piece.file.path}"
+            return batch.columns.column(batch.columns.schema.get_field_index(name)), where  # noqa: B023
+
+        converted: dict[str, tuple[str, Column]] = {schema.ITEM_ID: (columns.item, to_ids(*values(columns.item)))}
+        for role, name in wanted.items():
+            separator = columns.category_separator if role == schema.CATEGORY else None
+            converted[role] = (name, to_string_lists(*values(name), separator))
+        good, _ = drop_bad(batch, converted, piece.file, report.table("items"))
+        arrays = dict(zip(good.schema.names, good.columns, strict=True))
+        if schema.CATEGORY in arrays and columns.category_fine_first:
+            arrays[schema.CATEGORY] = _turned_round(arrays[schema.CATEGORY])
+        for role in (schema.CATEGORY, schema.TITLE, schema.TEXT):
+            arrays.setdefault(role, pa.array([[]] * len(good), pa.list_(pa.string())))
+        names = [schema.ITEM_ID, schema.CATEGORY, schema.TITLE, schema.TEXT]
+        yield pa.RecordBatch.from_arrays([arrays[name] for name in names], names=names)
+
+
+def _turned_round(values: pa.Array) -> pa.Array:
+    """Every list in reverse order."""
+    offsets = np.asarray(values.offsets).astype(np.int64)
+    base = offsets[0]
+    offsets = offsets - base
+    rows = np.repeat(np.arange(len(values)), np.diff(offsets))
+    reverse = offsets[rows] + offsets[rows + 1] - 1 - np.arange(len(rows))
+    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values.flatten().take(pa.array(reverse)))

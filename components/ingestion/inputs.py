@@ -1,0 +1,114 @@
+"""Checks of the input tables that need no pass over their rows, done before anything runs."""
+
+import os
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from components.ingestion.batches import list_pieces
+from components.ingestion.tables import (
+    TableFile,
+    column_names,
+    find_files,
+    is_remote,
+    open_parquet,
+    require_columns,
+)
+from components.settings import DataSettings
+from trainer.errors import InputError
+from trainer.schema import user_feature
+
+_TEXT_ROW_BYTES = 30
+_ROWS_OF_A_SHARD = 500_000
+_MOST_SHARDS = 1024
+
+
+def table_path(settings: DataSettings, table: str) -> str:
+    """The path of a table of the settings; a relative one starts at ``data.directory``."""
+    return table if is_remote(table) else os.path.join(settings.directory, table)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The files of the settings' tables; an optional table that is not given has none."""
+
+    interactions: list[TableFile]
+    items: list[TableFile]
+    users: list[TableFile]
+
+
+def find_tables(settings: DataSettings) -> Tables:
+    """Finds the files of all tables.
+
+    Raises:
+      InputError: see ``tables.find_files``.
+    """
+
+    def find(table: str | None, key: str) -> list[TableFile]:
+        return find_files(table_path(settings, table), f"data.{key}") if table else []
+
+    return Tables(
+        find(settings.interactions, "interactions"), find(settings.items, "items"), find(settings.users, "users")
+    )
+
+
+def check_inputs(settings: DataSettings) -> None:
+    """Checks that all tables are there, readable, not empty and have their columns.
+
+    Rows are not read: what is wrong inside them, ingestion counts and reports.
+
+    Raises:
+      InputError: the first thing found wrong: what, where and what to do.
+    """
+    tables = find_tables(settings)
+    for name in settings.user_columns.features:
+        try:
+            user_feature(name)
+        except ValueError as error:
+            raise InputError(f"data.user_columns.features: {error}") from error
+    columns, items, users = settings.columns, settings.item_columns, settings.user_columns
+    _check(
+        tables.interactions,
+        [
+            ("data.columns.user", columns.user),
+            ("data.columns.item", columns.item),
+            ("data.columns.timestamp", columns.timestamp),
+        ],
+    )
+    item_columns = [("item", items.item), ("category", items.category), ("title", items.title), ("text", items.text)]
+    _check(tables.items, [(f"data.item_columns.{role}", name) for role, name in item_columns if name is not None])
+    _check(
+        tables.users,
+        [
+            ("data.user_columns.user", users.user),
+            *((f"data.user_columns.features.{name}", name) for name in users.features),
+        ],
+    )
+
+
+def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:
+    for file in files:
+        require_columns(file, column_names(file), wanted)
+        if file.format == "parquet":
+            schema = open_parquet(file.path).schema_arrow
+            for key, name in wanted:
+                kind = schema.field(name).type
+                is_id = key.endswith(("columns.user", "columns.item"))
+                if is_id and pa.types.is_nested(kind):
+                    raise InputError(f"Column {name!r} of {file.path} ({key}) is of type {kind}: an id is one value.")
+                if key.endswith("timestamp") and (pa.types.is_nested(kind) or pa.types.is_boolean(kind)):
+                    raise InputError(
+                        f"Column {name!r} of {file.path} ({key}) is of type {kind}, which is not a time. "
+                        "Give seconds, a date or ISO 8601 text."
+                    )
+
+
+def shards_for(files: list[TableFile]) -> int:
+    """How many shards keep each at about half a million rows, from the sizes of the log's files."""
+    rows = 0
+    for piece in list_pieces(files):
+        if piece.row_group is None:
+            rows += os.path.getsize(piece.file.path) // _TEXT_ROW_BYTES if not is_remote(piece.file.path) else 0
+        else:
+            rows += open_parquet(piece.file.path).metadata.row_group(piece.row_group).num_rows
+    return min(_MOST_SHARDS, max(1, -(-rows // _ROWS_OF_A_SHARD)))

@@ -1,0 +1,43 @@
+"""Reading the interaction log."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from components.ingestion.batches import Piece, drop_bad, read_batches
+from components.ingestion.columns import Column, to_ids
+from components.ingestion.partition import ORDER, USER, order_of
+from components.ingestion.report import Report
+from components.ingestion.sequences import ITEM, TIME
+from components.ingestion.times import to_seconds
+from components.settings import InteractionColumns
+
+_FAR_FUTURE = 95_617_584_000  # the year 5000, in seconds
+
+
+def read_interactions(piece: Piece, columns: InteractionColumns) -> Iterator[tuple[pa.RecordBatch, Report]]:
+    """Reads a piece of the log.
+
+    Yields:
+      A batch with the columns user, order, item and time, and what was dropped.
+
+    Raises:
+      InputError: an unreadable file, or a column whose type cannot be an id or a time.
+    """
+    for batch in read_batches(piece, [columns.user, columns.item, columns.timestamp]):
+        report = Report()
+        converted: dict[str, tuple[str, Column]] = {}
+        for role, name, convert in (
+            (USER, columns.user, to_ids),
+            (ITEM, columns.item, to_ids),
+            (TIME, columns.timestamp, to_seconds),
+        ):
+            values = batch.columns.column(batch.columns.schema.get_field_index(name))
+            converted[role] = (name, convert(values, f"column {name!r} of {piece.file.path}"))
+        good, rows = drop_bad(batch, converted, piece.file, report.table("interactions"))
+        future = int(np.sum(np.asarray(good.column(2)) > _FAR_FUTURE))
+        if future:
+            report.counts["far_future_times"] += future
+        arrays = [good.column(0), order_of(piece.file.index, rows), good.column(1), good.column(2)]
+        yield pa.RecordBatch.from_arrays(arrays, names=[USER, ORDER, ITEM, TIME]), report

@@ -1,0 +1,50 @@
+"""Why a whole log is refused after it was read and counted."""
+
+from components.ingestion.batches import refuse_too_many_bad_rows
+from components.ingestion.inputs import table_path
+from components.ingestion.report import Report
+from components.settings import DataSettings
+from trainer.errors import InputError
+from trainer.schema import TEST_SPLIT, TRAIN_SPLIT, VALID_SPLIT
+
+
+def refuse_useless(report: Report, settings: DataSettings) -> None:
+    """Checks that what was counted can train and evaluate a model.
+
+    Raises:
+      InputError: the first reason why not.
+    """
+    if report.failures:
+        raise InputError(" ".join(report.failures))
+    paths = {"interactions": settings.interactions, "users": settings.users}
+    for name, path in paths.items():
+        if path is not None:
+            refuse_too_many_bad_rows(name, report.table(name), settings.max_bad_rows, table_path(settings, path))
+    counts, examples = report.counts, report.examples
+    log = table_path(settings, settings.interactions)
+    if not counts["items_kept"]:
+        raise InputError(
+            f"Nothing is left of {log}: none of its {counts['items']:,} items has data.min_item_count = "
+            f"{settings.min_item_count} interactions. Lower it, or give a longer log."
+        )
+    if not counts["users_kept"]:
+        raise InputError(
+            f"Nothing is left of {log}: none of its {counts['users']:,} users has data.min_user_count = "
+            f"{settings.min_user_count} interactions with kept items. Lower it or data.min_item_count, or give a "
+            "longer log."
+        )
+    method = settings.split.method
+    if not examples[TRAIN_SPLIT]:
+        held_out = " before the two that are held out" if method == "leave_last_out" else ""
+        raise InputError(
+            f"There is nothing to train on in {log}: none of the {counts['users_kept']:,} kept users"
+            f"{' in the train split' if method == 'user_hash' else ''} has more than data.min_history = "
+            f"{settings.min_history} interactions{held_out}. Lower data.min_history, or give a longer log."
+        )
+    for split in (VALID_SPLIT, TEST_SPLIT):
+        if not examples[split]:
+            raise InputError(
+                f"The split {split!r} is empty: only {counts['users_kept']:,} users of {log} are kept, too few to "
+                "divide. Set data.split.method to leave_last_out, which holds out the last items of every user, or "
+                "change data.split.seed."
+            )

@@ -1,0 +1,58 @@
+"""The TFX component that reads the interaction log."""
+
+from typing import Any
+
+from tfx.components import FileBasedExampleGen
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
+from tfx.types import artifact
+
+from components.ingestion.executor_io import describe_output, input_splits, output_splits, pack, unpack
+from components.ingestion.flow import ingest_interactions
+from components.ingestion.hashing import SPLITS
+from components.settings import DataSettings
+
+
+class InteractionExecutor(BaseBeamExecutor):
+    """Runs ``ingest_interactions`` on the Beam runner of the pipeline."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[artifact.Artifact]],
+        output_dict: dict[str, list[artifact.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Writes the examples.
+
+        Raises:
+          InputError: the tables cannot be used.
+        """
+        settings, max_history = unpack(exec_properties)
+        examples = describe_output(output_dict, SPLITS)
+        ingest_interactions(settings, max_history, examples.uri, self._make_beam_pipeline)
+
+
+class InteractionExampleGen(FileBasedExampleGen):
+    """An interaction log as tf.Examples of users' histories and targets (trainer/schema.py).
+
+    Output ``examples``: Examples with the splits train, valid and test; beside them in the artifact's
+    folder ingestion_report.json (components/ingestion/report.py reads it).
+
+    The component runs again when a file of the log or of the users' table, the settings or
+    ``code_fingerprint`` have changed.
+
+    Args:
+      settings: the tables and how to cut them.
+      max_history: T, the largest number of items in a training history.
+      code_fingerprint: changes whenever the code does; TFX's cache cannot see that by itself.
+    """
+
+    EXECUTOR_SPEC = BeamExecutorSpec(InteractionExecutor)
+
+    def __init__(self, settings: DataSettings, max_history: int, code_fingerprint: str = ""):
+        super().__init__(
+            input_base=settings.directory,
+            input_config=input_splits(settings, {"interactions": settings.interactions, "users": settings.users}),
+            output_config=output_splits(SPLITS),
+            custom_config=pack(settings, max_history, code_fingerprint),
+        )
