@@ -65,7 +65,7 @@ def _fn_args(transformed, directory, model: dict, **training) -> SimpleNamespace
 @pytest.fixture(scope="module", params=["comirec_sa", "two_tower"])
 def trained(request, transformed, tmp_path_factory):
     directory = tmp_path_factory.mktemp(request.param)
-    run_fn(_fn_args(transformed, directory, {"name": request.param, "use_category": True}))
+    run_fn(_fn_args(transformed, directory, {"name": request.param, "use_category": True}, evaluate_every=60))
     return directory, tf.saved_model.load(str(directory / "model"))
 
 
