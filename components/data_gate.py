@@ -1,0 +1,165 @@
+"""The gate behind data validation: an anomaly, or drift against the last accepted data, ends the run."""
+
+import os
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
+from tfx.components.example_validator.executor import DEFAULT_FILE_NAME as ANOMALIES_FILE
+from tfx.components.statistics_gen import stats_artifact_utils
+from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_executor import BaseExecutor
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
+from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.utils import io_utils
+
+from trainer import schema as names
+from trainer.errors import GateRefused
+
+STATISTICS_FILE = "FeatureStats.pb"
+
+NOT_COMPARED = (names.USER_ID, names.HISTORY_TIME, names.HISTORY_OVERLAP)
+"""Features that change from run to run by their nature."""
+
+
+class AcceptedStatistics(Artifact):
+    """Statistics of a training split that passed the gate: what the next run's are compared with."""
+
+    TYPE_NAME = "AcceptedStatistics"
+
+
+class DataGateSpec(ComponentSpec):
+    """What the gate reads and writes."""
+
+    PARAMETERS = {"max_drift": ExecutionParameter(type=float, optional=True)}
+    INPUTS = {
+        "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "schema": ChannelParameter(type=standard_artifacts.Schema),
+        "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "previous": ChannelParameter(type=AcceptedStatistics, optional=True),
+    }
+    OUTPUTS = {"accepted": ChannelParameter(type=AcceptedStatistics)}
+
+
+class DataGateExecutor(BaseExecutor):
+    """Reads what data validation found, and measures drift."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[Artifact]],
+        output_dict: dict[str, list[Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Accepts the data.
+
+        Raises:
+          GateRefused: there is an anomaly or too much drift; the message holds all of them in words.
+        """
+        reasons = anomalies_in_words(artifact_utils.get_single_instance(input_dict["anomalies"]))
+        statistics_artifact = artifact_utils.get_single_instance(input_dict["statistics"])
+        current = stats_artifact_utils.load_statistics(statistics_artifact, names.TRAIN_SPLIT).proto()
+        previous, max_drift = input_dict.get("previous"), exec_properties.get("max_drift")
+        if previous and max_drift is not None:
+            schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
+            schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
+            before = tfdv.load_stats_binary(os.path.join(previous[0].uri, STATISTICS_FILE))
+            reasons += drift_in_words(schema, before, current, max_drift)
+        if reasons:
+            raise GateRefused("Data validation found anomalies:\n" + "\n".join(f"  {reason}" for reason in reasons))
+        accepted = artifact_utils.get_single_uri(output_dict["accepted"])
+        io_utils.write_bytes_file(os.path.join(accepted, STATISTICS_FILE), current.SerializeToString())
+
+
+class DataGate(BaseComponent):
+    """Ends the run when data validation found something, so that no model is trained on such data.
+
+    Refused data never becomes what later data is compared with: running again does not get it through.
+
+    Args:
+      statistics: of StatisticsGen.
+      schema: of SchemaGen or ImportSchemaGen.
+      anomalies: of ExampleValidator.
+      previous: the statistics that were accepted last, if a resolver can find them.
+      max_drift: largest Jensen-Shannon divergence (0 to 1) and L-infinity distance between the values of a
+        feature now and in ``previous``; None compares nothing.
+    """
+
+    SPEC_CLASS = DataGateSpec
+    EXECUTOR_SPEC = ExecutorClassSpec(DataGateExecutor)
+
+    def __init__(
+        self,
+        statistics: BaseChannel,
+        schema: BaseChannel,
+        anomalies: BaseChannel,
+        previous: BaseChannel | None = None,
+        max_drift: float | None = None,
+    ) -> None:
+        super().__init__(
+            spec=DataGateSpec(
+                statistics=statistics,
+                schema=schema,
+                anomalies=anomalies,
+                previous=previous,
+                max_drift=max_drift,
+                accepted=Channel(type=AcceptedStatistics),
+            )
+        )
+
+
+def anomalies_in_words(artifact: Artifact) -> list[str]:
+    """What ExampleValidator found, a line each: split, feature, what is wrong.
+
+    Args:
+      artifact: ExampleAnomalies.
+    """
+    lines = []
+    for split in artifact_utils.decode_split_names(artifact.split_names):
+        path = os.path.join(artifact_utils.get_split_uri([artifact], split), ANOMALIES_FILE)
+        anomalies = anomalies_pb2.Anomalies.FromString(io_utils.read_bytes_file(path))
+        found = dict(anomalies.anomaly_info)
+        if anomalies.HasField("dataset_anomaly_info"):
+            found["(the whole data set)"] = anomalies.dataset_anomaly_info
+        lines += [
+            f"split {split}, feature {feature}: {info.short_description}. {info.description}"
+            for feature, info in sorted(found.items())
+        ]
+    return lines
+
+
+def drift_in_words(
+    schema: schema_pb2.Schema,
+    previous: statistics_pb2.DatasetFeatureStatisticsList,
+    current: statistics_pb2.DatasetFeatureStatisticsList,
+    max_drift: float,
+) -> list[str]:
+    """The features whose values are too far from what they were, a line each.
+
+    Args:
+      schema: the data's schema.
+      previous: statistics of the data before.
+      current: statistics of the data now.
+      max_drift: the largest distance that is not reported.
+    """
+    compared = schema_pb2.Schema()
+    compared.CopyFrom(schema)
+    del compared.feature[:]
+    for feature in schema.feature:
+        if feature.name not in NOT_COMPARED:
+            copy = compared.feature.add()
+            copy.CopyFrom(feature)
+            copy.drift_comparator.jensen_shannon_divergence.threshold = max_drift
+            if feature.type == schema_pb2.BYTES:
+                copy.drift_comparator.infinity_norm.threshold = max_drift
+    found = tfdv.validate_statistics(current, compared, previous_statistics=previous)
+    kinds = anomalies_pb2.DriftSkewInfo.Measurement
+    words = {kinds.JENSEN_SHANNON_DIVERGENCE: "Jensen-Shannon divergence", kinds.L_INFTY: "L-infinity distance"}
+    return [
+        f"feature {'.'.join(info.path.step)}: drift. The {words[measurement.type]} between the previous run's values "
+        f"and these is {measurement.value:.3f}, and validation.max_drift allows {max_drift:g}. If the change is "
+        "meant, run once with validation.max_drift=null."
+        for info in found.drift_skew_info
+        for measurement in info.drift_measurements
+        if measurement.value > max_drift
+    ]
