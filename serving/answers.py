@@ -1,0 +1,74 @@
+"""What the client returns and raises."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class ClientError(Exception):
+    """A call that failed.
+
+    Attributes:
+      code: name of the gRPC status, such as ``NOT_FOUND``.
+      text: what the server said, or what to do.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code, self.text = code, text
+        super().__init__(f"{code}: {text}")
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended item.
+
+    Attributes:
+      item_id: of the item.
+      score: inner product with the interest that won.
+      interest: number of that interest, from 0.
+      because: id of the history item that weighs most in that interest; empty in a fallback.
+    """
+
+    item_id: str
+    score: float
+    interest: int
+    because: str
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """The answer for one user.
+
+    Attributes:
+      items: best first; fewer than k if the catalogue has no more.
+      fallback: the history held no known item, so these are the popular ones.
+    """
+
+    items: tuple[Recommendation, ...]
+    fallback: bool
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """One version of a model, as the server reports it.
+
+    Attributes:
+      version: its number.
+      state: ``START``, ``LOADING``, ``AVAILABLE``, ``UNLOADING`` or ``END``.
+      error: why it was refused; empty unless it was.
+    """
+
+    version: int
+    state: str
+    error: str
+
+
+class Input(NamedTuple):
+    """An input of a signature.
+
+    Attributes:
+      dtype: such as ``string`` or ``int64``.
+      shape: sizes, None where any will do.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...]

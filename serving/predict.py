@@ -1,0 +1,101 @@
+"""One Predict call on a loaded model, in TensorFlow Serving's words; warm-up makes the same calls."""
+
+import grpc
+import numpy as np
+
+from serving.servable import Servable
+from serving.status import ServingError, invalid_argument
+from serving.tensorflow_runtime import meta_graph_pb2, predict_pb2
+from serving.tensors import to_array, to_proto
+
+DEFAULT_SIGNATURE = "serving_default"
+_METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
+
+
+def predict(
+    servable: Servable, request: predict_pb2.PredictRequest, max_tensor_bytes: int
+) -> predict_pb2.PredictResponse:
+    """Answers a request with the model.
+
+    All outputs are computed also when ``output_filter`` asks for some of them: TensorFlow keeps an executor for every
+    set of outputs it was ever asked for, and a client could ask for any.
+
+    Args:
+      servable: the model.
+      request: its ``model_spec`` has been used to find the model; only the signature's name is read here.
+      max_tensor_bytes: largest array that one input may become.
+
+    Returns:
+      the reply; ``model_spec`` holds the request's model name and the signature's, the version is the caller's to fill.
+
+    Raises:
+      ServingError: with TensorFlow Serving's code and text.
+    """
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+    if signature.method_name not in _METHODS:
+        raise ServingError(
+            grpc.StatusCode.INTERNAL,
+            "Expected prediction signature method_name to be one of "
+            f"{{{', '.join(_METHODS)}}}. Was: {signature.method_name}",
+        )
+    inputs = _inputs(signature, request, max_tensor_bytes)
+    wanted = _wanted_outputs(signature, request)
+    outputs = servable.run(name, inputs)
+    response = predict_pb2.PredictResponse()
+    response.model_spec.name = request.model_spec.name
+    response.model_spec.signature_name = name
+    for alias in wanted:
+        response.outputs[alias].CopyFrom(to_proto(outputs[alias], signature.outputs[alias].dtype))
+    return response
+
+
+def _inputs(
+    signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest, max_bytes: int
+) -> dict[str, np.ndarray]:
+    sent, expected = set(request.inputs), set(signature.inputs)
+    if len(sent) > len(expected) or (len(sent) < len(expected) and not signature.defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(sent)}!={len(expected)} len({_names(sent)}) != "
+            f"len({_names(expected)}). Sent extra: {_names(sent - expected)}. "
+            f"Missing but required: {_names(expected - sent)}."
+        )
+    arrays = {}
+    for alias, info in sorted(signature.inputs.items()):
+        if alias in sent:
+            proto = request.inputs[alias]
+        elif alias in signature.defaults:
+            proto = signature.defaults[alias]
+        else:
+            raise invalid_argument(
+                f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
+                f"provided. Inputs expected to be in the request {_names(sent)}, or default input alias set: "
+                f"{_names(set(signature.defaults))}"
+            )
+        arrays[alias] = to_array(alias, proto, info, max_bytes)
+    if sent - expected:
+        raise invalid_argument(
+            f"Inputs contains invalid name. Used request inputs: {_names(sent & expected)}, request input: "
+            f"{_names(sent)}"
+        )
+    return arrays
+
+
+def _wanted_outputs(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> list[str]:
+    wanted: set[str] = set()
+    for alias in request.output_filter:
+        if alias not in signature.outputs:
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
+                f"{_names(set(signature.outputs))}."
+            )
+        if alias in wanted:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+        wanted.add(alias)
+    return sorted(wanted or signature.outputs)
+
+
+def _names(names: set[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

@@ -1,0 +1,254 @@
+"""The server: a gRPC service that is compatible with TensorFlow Serving's protocol.
+
+Run it with ``python -m serving.server --directory served`` or embed it as :class:`Server`.
+"""
+
+import gc
+import logging
+import os
+import signal
+import threading
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import click
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from pydantic import ValidationError
+
+from serving import servable as servables
+from serving.model_service import ModelService
+from serving.prediction_service import PredictionService
+from serving.servable import Servable
+from serving.server_settings import ServerSettings
+from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
+from serving.version_folders import version_number
+from serving.versions import ServableManager
+from serving.warmup import warm_up
+from trainer.errors import InputError
+
+log = logging.getLogger(__name__)
+
+HEALTH_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
+"""What grpc.health.v1 is asked for; all of them serve when every model can answer."""
+
+
+class Server:
+    """A running server; also a context manager that starts and stops it.
+
+    Attributes:
+      settings: as given.
+      manager: the models.
+      port: it listens on; known after :meth:`start`.
+
+    Args:
+      directory: as in :class:`ServerSettings`.
+      model_name: as in :class:`ServerSettings`.
+      port: as in :class:`ServerSettings`; by default any free one.
+      **settings: the other fields of :class:`ServerSettings`.
+
+    Raises:
+      InputError: there is no such directory, or no model in it.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], model_name: str | None = None, port: int = 0, **settings: Any
+    ) -> None:
+        self.settings = ServerSettings(directory=os.fspath(directory), model_name=model_name, port=port, **settings)
+        self.port = port
+        self.manager: ServableManager[Servable] = ServableManager(
+            find_models(Path(self.settings.directory), model_name),
+            self._load,
+            self.settings.poll_seconds,
+            self.settings.keep_last_version,
+            self._tell_health,
+        )
+        self._health = health.HealthServicer()
+        self._pool = futures.ThreadPoolExecutor(self.settings.threads, thread_name_prefix="request")
+        self._grpc = self._make_grpc()
+
+    def start(self) -> "Server":
+        """Binds the port, starts to answer and to load; requests get NOT_FOUND until a model is available.
+
+        Raises:
+          InputError: the address cannot be bound.
+        """
+        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
+        address = f"{host}:{self.settings.port}"
+        try:
+            self.port = self._grpc.add_insecure_port(address)
+        except RuntimeError:
+            self.port = 0
+        if not self.port:
+            raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine.")
+        self._tell_health()
+        self._grpc.start()
+        self.manager.start()
+        return self
+
+    def wait_until_available(self, timeout: float = 60.0) -> None:
+        """Waits until every model can answer.
+
+        Args:
+          timeout: seconds.
+
+        Raises:
+          TimeoutError: one cannot; the message has the reasons of refused versions.
+        """
+        if self.manager.wait_until_available(timeout):
+            return
+        reasons = [
+            f"{name} version {version.number}: {version.error.text}"
+            for name in self.manager.model_names
+            for version in self.manager.status(name)
+            if version.error
+        ]
+        missing = [name for name in self.manager.model_names if self.manager.available(name) is None]
+        raise TimeoutError(
+            f"No version of {', '.join(missing)} is available after {timeout:g} s. "
+            + (" ".join(reasons) or "None was refused: it is still loading, or there is no version folder.")
+        )
+
+    def stop(self, grace: float | None = None) -> None:
+        """Reports NOT_SERVING, takes no more requests, lets those under way finish, and unloads.
+
+        Args:
+          grace: seconds for the requests under way; after that they are cancelled. None: as in the settings.
+        """
+        grace = self.settings.grace_seconds if grace is None else grace
+        self._health.enter_graceful_shutdown()
+        self._grpc.stop(grace).wait()
+        self._pool.shutdown(wait=True)
+        self.manager.stop(timeout=grace)
+
+    def __enter__(self) -> "Server":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _make_grpc(self) -> grpc.Server:
+        settings = self.settings
+        server = grpc.server(
+            self._pool,
+            maximum_concurrent_rpcs=settings.max_concurrent,
+            options=[
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                # Two servers on one port would share its requests without anyone noticing.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        service = PredictionService(self.manager, settings.max_tensor_bytes)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager), server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        return server
+
+    def _load(self, name: str, folder: Path) -> Servable:
+        servable = servables.load(folder, self.settings.require_manifest)
+        try:
+            number = warm_up(servable, folder, self.settings.max_tensor_bytes)
+        except BaseException:
+            servable.close()
+            raise
+        log.info("model %s: %s loaded, %d warm-up requests run", name, folder, number)
+        return servable
+
+    def _tell_health(self) -> None:
+        serving = all(self.manager.available(name) is not None for name in self.manager.model_names)
+        states = health_pb2.HealthCheckResponse
+        for service in HEALTH_SERVICES:
+            self._health.set(service, states.SERVING if serving else states.NOT_SERVING)
+
+
+def find_models(directory: Path, model_name: str | None = None) -> dict[str, Path]:
+    """Which models a directory holds.
+
+    Args:
+      directory: of models, each a folder of version folders; or of the versions of one model.
+      model_name: the one to serve. Its folder may be made later; if ``directory`` itself has version folders, they
+        are served under this name.
+
+    Returns:
+      model name -> folder of its versions.
+
+    Raises:
+      InputError: no directory, or no model in it.
+    """
+    if not directory.is_dir():
+        raise InputError(f"{directory} is not a directory. Give the one that models were pushed to.")
+    if _has_versions(directory):
+        return {model_name or directory.resolve().name: directory}
+    if model_name is not None:
+        return {model_name: directory / model_name}
+    found = {path.name: path for path in sorted(directory.iterdir()) if _has_versions(path)}
+    if not found:
+        raise InputError(
+            f"{directory} holds no model: expected {directory}/MODEL/VERSION with a number as VERSION. "
+            "Push one first (polyrec run), or name the model to wait for."
+        )
+    return found
+
+
+def serve(settings: ServerSettings) -> None:
+    """Serves until SIGTERM or SIGINT, then finishes the requests under way.
+
+    Prints one line with the address when it listens.
+
+    Raises:
+      InputError: the directory holds no model, or the address cannot be bound.
+    """
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # What the imports made stays for good: a collection that walks through it all holds every thread up for 0.2 s.
+    gc.collect()
+    gc.freeze()
+    server = Server(**settings.model_dump())
+    server.start()
+    names = ", ".join(server.manager.model_names)
+    click.echo(f"Serving {names} on {settings.host}:{server.port}")
+    stopping.wait()
+    log.info("stopping: requests under way have %g s", settings.grace_seconds)
+    server.stop()
+    log.info("stopped")
+
+
+def _has_versions(path: Path) -> bool:
+    return path.is_dir() and any(version_number(child.name) is not None for child in path.iterdir() if child.is_dir())
+
+
+@click.command(help="Serves pushed models over gRPC, compatible with TensorFlow Serving's protocol.")
+@click.option("--directory", required=True, help="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
+@click.option("--model-name", help="Serve only this model.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8500, show_default=True, help="0: any free one.")
+@click.option("--poll-seconds", default=1.0, show_default=True, help="Between two looks for new versions.")
+@click.option("--require-manifest/--plain-models", default=True, help="Refuse, or serve, plain SavedModels.")
+@click.option("--keep-last-version", is_flag=True, help="Keep serving when all version folders are gone.")
+@click.option("--threads", default=16, show_default=True, help="Requests answered at the same time.")
+@click.option("--max-concurrent", default=512, show_default=True, help="Requests waiting or being answered.")
+@click.option("--max-message-bytes", default=16 << 20, show_default=True, help="Largest request and reply.")
+@click.option("--max-tensor-bytes", default=64 << 20, show_default=True, help="Largest array one input may become.")
+@click.option("--grace-seconds", default=30.0, show_default=True, help="For requests under way when told to stop.")
+@click.option(
+    "--log-level", default="INFO", show_default=True, type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
+def main(log_level: str, **options: Any) -> None:
+    """The command line of ``python -m serving.server``; exits with 2 on bad settings."""
+    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        serve(ServerSettings(**options))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+    except InputError as error:
+        click.echo(f"Error: {error}", err=True)
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Settings of the server process (serving/server.py)."""
+
+from pydantic import Field
+
+from trainer.settings import Settings
+
+
+class ServerSettings(Settings):
+    """What is served, where, and within which limits."""
+
+    directory: str = Field(description="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
+    model_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$", description="Unset: every model found.")
+    host: str = Field("127.0.0.1", description="Address to listen on; there is no authentication.")
+    port: int = Field(8500, ge=0, le=65535, description="0: any free one.")
+    poll_seconds: float = Field(1.0, gt=0, description="Between two looks for new versions.")
+    require_manifest: bool = Field(True, description="False: plain SavedModels are served, too.")
+    keep_last_version: bool = Field(
+        False, description="Keep serving when all version folders are gone; TensorFlow Serving unloads."
+    )
+    threads: int = Field(16, ge=1, description="Requests answered at the same time.")
+    max_concurrent: int = Field(512, ge=1, description="Requests waiting or being answered; more: RESOURCE_EXHAUSTED.")
+    max_message_bytes: int = Field(16 << 20, ge=1024, le=2**31 - 1, description="Largest request and reply.")
+    max_tensor_bytes: int = Field(64 << 20, ge=1024, description="Largest array that one input may become.")
+    grace_seconds: float = Field(30.0, ge=0, description="For requests under way, when the server is told to stop.")

@@ -1,0 +1,82 @@
+"""Answers that are errors: a status code and a text, and the one place that hands them to gRPC."""
+
+import functools
+import logging
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import grpc
+
+log = logging.getLogger(__name__)
+
+_LONGEST_TEXT = 1024
+"""Status texts travel in a header of at most 8 KB, percent-encoded; a longer one would hide the error itself."""
+
+_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+_PREAMBLE = re.compile(r"Graph execution error:|\d+ root error\(s\) found")
+_ROOT_ERROR = re.compile(r"^\(0\) [A-Z_]+: ")
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+class ServingError(Exception):
+    """An error that the client is told.
+
+    Attributes:
+      code: grpc.StatusCode.
+      text: what is wrong, in words; cut to what a header carries.
+    """
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        self.code = code
+        self.text = text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
+        super().__init__(self.text)
+
+    @property
+    def number(self) -> int:
+        """The code as in tensorflow/core/protobuf/error_codes.proto, which are gRPC's numbers."""
+        return self.code.value[0]
+
+
+def invalid_argument(text: str) -> ServingError:
+    """A request that does not fit the model."""
+    return ServingError(grpc.StatusCode.INVALID_ARGUMENT, text)
+
+
+def not_found(text: str) -> ServingError:
+    """A model or a version that is not served."""
+    return ServingError(grpc.StatusCode.NOT_FOUND, text)
+
+
+def from_tensorflow(code: int, message: str) -> ServingError:
+    """An error of TensorFlow's runtime under its own code.
+
+    Args:
+      code: ``error_code`` of a ``tf.errors.OpError``.
+      message: its message. Of it the line that says what is wrong is passed on, and not the Python stack that may
+        stand before it nor the names of nodes behind it.
+    """
+    _, _, behind_stack = message.rpartition("\nNode: ")
+    lines = [line.strip() for line in (behind_stack.partition("\n")[2] or message).splitlines()]
+    lines = [_ROOT_ERROR.sub("", line) for line in lines if line and not _PREAMBLE.match(line)]
+    return ServingError(_BY_NUMBER.get(code, grpc.StatusCode.UNKNOWN), lines[0] if lines else "TensorFlow error")
+
+
+def answering(method: _Method) -> _Method:
+    """Wraps a servicer's method: errors become a status, and an unexpected one is logged and told as INTERNAL."""
+
+    @functools.wraps(method)
+    def wrapped(self: Any, request: Any, context: Any) -> Any:
+        try:
+            return method(self, request, context)
+        except ServingError as error:
+            code, text = error.code, error.text
+        except Exception:
+            log.exception("unexpected error in %s", method.__name__)
+            code, text = (
+                grpc.StatusCode.INTERNAL,
+                f"Internal error in {method.__name__}; the server's log has the cause.",
+            )
+        context.abort(code, text)
+
+    return wrapped  # type: ignore[return-value]

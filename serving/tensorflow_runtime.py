@@ -1,0 +1,36 @@
+"""TensorFlow and the messages of TensorFlow Serving's protocol, imported quietly, for the server only.
+
+The variable has to be set before TensorFlow is first imported, and the generated messages import TensorFlow: so the
+server's files take all of it from here. The client takes nothing from here.
+"""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import tensorflow as tf
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_log_pb2,
+    prediction_service_pb2_grpc,
+)
+
+__all__ = [
+    "get_model_metadata_pb2",
+    "get_model_status_pb2",
+    "meta_graph_pb2",
+    "model_pb2",
+    "model_service_pb2_grpc",
+    "predict_pb2",
+    "prediction_log_pb2",
+    "prediction_service_pb2_grpc",
+    "tensor_pb2",
+    "tf",
+    "types_pb2",
+]
