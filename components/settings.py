@@ -21,7 +21,6 @@ class ItemColumns(Settings):
     item: str = "item_id"
     category: str | None = None
     category_separator: str | None = Field(None, description="Divides a category's text, such as Comedy|Drama.")
-    category_fine_first: bool = Field(False, description="The table lists categories fine to coarse: turn them round.")
     title: str | None = None
     text: str | None = None
 

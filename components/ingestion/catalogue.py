@@ -91,19 +91,7 @@ def _read(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[pa.Rec
             converted[role] = (name, to_string_lists(*values(name), separator))
         good, _ = drop_bad(batch, converted, piece.file, report.table("items"))
         arrays = dict(zip(good.schema.names, good.columns, strict=True))
-        if schema.CATEGORY in arrays and columns.category_fine_first:
-            arrays[schema.CATEGORY] = _turned_round(arrays[schema.CATEGORY])
         for role in (schema.CATEGORY, schema.TITLE, schema.TEXT):
             arrays.setdefault(role, pa.array([[]] * len(good), pa.list_(pa.string())))
         names = [schema.ITEM_ID, schema.CATEGORY, schema.TITLE, schema.TEXT]
         yield pa.RecordBatch.from_arrays([arrays[name] for name in names], names=names)
-
-
-def _turned_round(values: pa.Array) -> pa.Array:
-    """Every list in reverse order."""
-    offsets = np.asarray(values.offsets).astype(np.int64)
-    base = offsets[0]
-    offsets = offsets - base
-    rows = np.repeat(np.arange(len(values)), np.diff(offsets))
-    reverse = offsets[rows] + offsets[rows + 1] - 1 - np.arange(len(rows))
-    return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values.flatten().take(pa.array(reverse)))

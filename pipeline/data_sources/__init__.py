@@ -1,0 +1,1 @@
+"""Data to start with: a public log that is fetched, and one that is made up."""
