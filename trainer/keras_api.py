@@ -8,7 +8,7 @@ import os
 
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 
-import tf_keras as keras  # noqa: E402
+import tf_keras as keras
 
 register = keras.saving.register_keras_serializable(package="polyrec")
 

@@ -1,6 +1,5 @@
 """The single vector of a history."""
 
-from typing import Any
 
 import tensorflow as tf
 

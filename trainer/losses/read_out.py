@@ -39,5 +39,8 @@ def max_scores(interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tenso
     inactive = tf.where(interest_mask, 0.0, INACTIVE_SCORE)
     positive = tf.einsum("mkd,md->mk", interests, targets) + tf.cast(inactive, interests.dtype)
     flat = tf.matmul(tf.reshape(interests, [-1, shape[2]]), negatives, transpose_b=True)
-    negative = tf.reshape(flat, [shape[0], shape[1], -1]) + tf.cast(inactive, interests.dtype)[:, :, tf.newaxis]
+    negative = (
+        tf.reshape(flat, [shape[0], shape[1], tf.shape(negatives)[0]])
+        + tf.cast(inactive, interests.dtype)[:, :, tf.newaxis]
+    )
     return tf.reduce_max(positive, axis=1), tf.reduce_max(negative, axis=1)

@@ -1,6 +1,6 @@
 """ComiRec."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 from pydantic import Field
@@ -31,7 +31,7 @@ class ComiRecSA(RetrievalModel):
     settings_class = ComiRecSASettings
     paper = "Cen et al., KDD 2020"
 
-    def __init__(self, settings: ComiRecSASettings, *args, **kwargs) -> None:
+    def __init__(self, settings: ComiRecSASettings, *args: Any, **kwargs: Any) -> None:
         super().__init__(settings, *args, **kwargs)
         hidden = settings.attention_hidden or 4 * settings.dimension
         self.attention = SelfAttentiveInterests(settings.num_interests, hidden, self.max_history, name="attention")

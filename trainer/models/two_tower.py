@@ -1,6 +1,6 @@
 """The single-vector baseline."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -30,7 +30,7 @@ class TwoTower(RetrievalModel):
     settings_class = TwoTowerSettings
     paper = "Covington et al., RecSys 2016"
 
-    def __init__(self, settings: TwoTowerSettings, *args, **kwargs) -> None:
+    def __init__(self, settings: TwoTowerSettings, *args: Any, **kwargs: Any) -> None:
         super().__init__(settings, *args, **kwargs)
         self.pooling = MaskedMean(name="pooling")
 
