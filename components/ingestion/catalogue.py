@@ -13,10 +13,13 @@ from components.ingestion.batches import Piece, drop_bad, list_pieces, read_batc
 from components.ingestion.columns import Column, as_mask, to_ids, to_string_lists
 from components.ingestion.examples import as_bytes, one_each
 from components.ingestion.inputs import check_inputs, find_tables, table_path
+from components.ingestion.interactions import read_interactions
 from components.ingestion.report import Report, write_report
+from components.ingestion.sequences import ITEM
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
 from components.settings import DataSettings, ItemColumns
 from trainer import schema
+from trainer.errors import InputError
 
 ITEMS_SPLIT = "items"
 
@@ -47,18 +50,38 @@ def ingest_items(settings: DataSettings, directory: str) -> Report:
     with full_disk_in_words(directory):
         tf.io.gfile.makedirs(split_folder(staging, ITEMS_SPLIT))
         path = os.path.join(split_folder(staging, ITEMS_SPLIT), "data_tfrecord-00000-of-00001.gz")
-        write_records(path, _examples(pieces, settings.item_columns, report))
+        known: list[pa.Array] = [pa.array([], pa.string())]
+        write_records(path, _examples(pieces, settings.item_columns, report, known))
         if settings.items is not None:
             table = report.table("items")
             refuse_too_many_bad_rows("items", table, settings.max_bad_rows, table_path(settings, settings.items))
+            _compare_with_log(settings, pa.concat_arrays(known), report)
         publish(staging, directory, [ITEMS_SPLIT])
         write_report(report, directory)
     return report
 
 
-def _examples(pieces: list[Piece], columns: ItemColumns, report: Report) -> Iterator[bytes]:
+def _compare_with_log(settings: DataSettings, known: pa.Array, report: Report) -> None:
+    """Counts the items at the head of the log that the catalogue lacks; a wrong id column would lack them all."""
+    for piece in list_pieces(find_tables(settings).interactions):
+        for batch, _ in read_interactions(piece, settings.columns):
+            items = batch.column(batch.schema.get_field_index(ITEM)).unique()
+            if not len(items):
+                continue
+            unknown = int(np.sum(~as_mask(pc.is_in(items, value_set=known))))
+            report.counts.update(log_items_looked_up=len(items), log_items_not_in_catalogue=unknown)
+            if unknown == len(items):
+                raise InputError(
+                    f"None of the items at the head of the log (such as {items[0].as_py()!r}) is in "
+                    f"{table_path(settings, str(settings.items))} (it has such as {known[0].as_py()!r}). "
+                    "Set data.item_columns.item to the column with the log's ids."
+                )
+            return
+
+
+def _examples(pieces: list[Piece], columns: ItemColumns, report: Report, known: list[pa.Array]) -> Iterator[bytes]:
+    """Encoded items; the ids of each batch are appended to ``known``."""
     encoder = RecordBatchToExamplesEncoder()
-    seen = pa.array([], pa.string())
     report.examples[ITEMS_SPLIT] = 0
     for piece in pieces:
         for batch in _read(piece, columns, report):
@@ -66,11 +89,11 @@ def _examples(pieces: list[Piece], columns: ItemColumns, report: Report) -> Iter
             codes = np.asarray(ids.dictionary_encode().indices)
             first = np.zeros(len(ids), dtype=bool)
             first[np.unique(codes, return_index=True)[1]] = True
-            new = pa.array(first & ~as_mask(pc.is_in(ids, value_set=seen)))
+            new = pa.array(first & ~as_mask(pc.is_in(ids, value_set=pa.concat_arrays(known))))
             fresh = batch.filter(new)
             report.counts[_DUPLICATES] += len(batch) - len(fresh)
             report.examples[ITEMS_SPLIT] += len(fresh)
-            seen = pa.concat_arrays([seen, fresh.column(0)])
+            known.append(fresh.column(0))
             arrays = [one_each(fresh.column(0).cast(pa.binary())), *(as_bytes(c) for c in fresh.columns[1:])]
             yield from encoder.encode(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
 

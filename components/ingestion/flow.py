@@ -84,15 +84,15 @@ class _WriteShard(beam.DoFn):
         sequences, users = group_by_user(concat_in_order(events), kept, settings.min_user_count)
         rows = list(tables.get(_USERS, ()))
         profiles = concat_in_order(rows) if rows else None
-        features, duplicates = join_profiles(profiles, sequences.users, feature_types(settings.user_columns))
+        features, matches = join_profiles(profiles, sequences.users, feature_types(settings.user_columns))
         windows, short = cut(sequences.offsets, sequences.hashes, settings, self._max_history)
         report.counts.update(
             users=users,
             users_kept=len(sequences.users),
             users_too_short=short,
             interactions_kept=len(sequences.items),
-            duplicate_user_rows=duplicates,
         )
+        report.counts.update(matches)
         for split, part in windows.items():
             name = f"data_tfrecord-{shard:05d}-of-{self._shards:05d}.gz"
             path = os.path.join(split_folder(self._directory, split), name)

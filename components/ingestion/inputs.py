@@ -87,10 +87,13 @@ def check_inputs(settings: DataSettings) -> None:
 
 
 def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:
+    rows = 0
     for file in files:
         require_columns(file, column_names(file), wanted)
         if file.format == "parquet":
-            schema = open_parquet(file.path).schema_arrow
+            parquet = open_parquet(file.path)
+            rows += parquet.metadata.num_rows
+            schema = parquet.schema_arrow
             for key, name in wanted:
                 kind = schema.field(name).type
                 is_id = key.endswith(("columns.user", "columns.item"))
@@ -101,6 +104,8 @@ def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:
                         f"Column {name!r} of {file.path} ({key}) is of type {kind}, which is not a time. "
                         "Give seconds, a date or ISO 8601 text."
                     )
+    if files and files[0].format == "parquet" and not rows:
+        raise InputError(f"{files[0].path} has no rows{' (nor has any other file of its table)' * (len(files) > 1)}.")
 
 
 def shards_for(files: list[TableFile]) -> int:

@@ -20,7 +20,7 @@ def order_of(file_index: int, rows: np.ndarray) -> pa.Array:
 def to_ipc(batch: pa.RecordBatch) -> bytes:
     """A record batch as compressed Arrow IPC bytes."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+    with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
 

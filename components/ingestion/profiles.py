@@ -1,5 +1,6 @@
 """Profile features out of the users' table: read, deduplicated and joined to users by id."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -52,7 +53,7 @@ def _index(batch: pa.RecordBatch, name: str) -> int:
 
 def join_profiles(
     profiles: pa.RecordBatch | None, users: pa.Array, types: Mapping[str, pa.DataType]
-) -> tuple[dict[str, pa.Array], int]:
+) -> tuple[dict[str, pa.Array], Counter[str]]:
     """The features of ``users``.
 
     Args:
@@ -62,10 +63,11 @@ def join_profiles(
       types: feature -> list type.
 
     Returns:
-      Feature -> lists [U], empty for a user without a row; and the number of duplicate rows left out.
+      Feature -> lists [U], empty for a user without a row; and how many users have a row
+      (``users_with_profile``) and how many rows repeat a user (``duplicate_user_rows``).
     """
     if profiles is None:
-        return {name: pa.array([[]] * len(users), kind) for name, kind in types.items()}, 0
+        return {name: pa.array([[]] * len(users), kind) for name, kind in types.items()}, Counter()
     ids = profiles.column(_index(profiles, USER)).dictionary_encode()
     codes = np.asarray(ids.indices)
     first = np.unique(codes, return_index=True)[1]  # codes ascend in order of first appearance
@@ -75,4 +77,5 @@ def join_profiles(
     for name, kind in types.items():
         with_empty = pa.concat_arrays([profiles.column(_index(profiles, name)).cast(kind), pa.array([[]], kind)])
         features[name] = with_empty.take(rows)
-    return features, len(codes) - len(first)
+    found = len(users) - place.null_count
+    return features, Counter(users_with_profile=found, duplicate_user_rows=len(codes) - len(first))

@@ -33,6 +33,11 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
             f"{settings.min_user_count} interactions with kept items. Lower it or data.min_item_count, or give a "
             "longer log."
         )
+    if settings.users is not None and not counts["users_with_profile"]:
+        raise InputError(
+            f"None of the {counts['users_kept']:,} kept users has a row in {table_path(settings, settings.users)}. Set "
+            "data.user_columns.user to the column with the log's ids, or leave data.users out."
+        )
     method = settings.split.method
     if not examples[TRAIN_SPLIT]:
         held_out = " before the two that are held out" if method == "leave_last_out" else ""

@@ -139,6 +139,18 @@ def describe_report(report: Report) -> str:
             f"kept: {counts['interactions_kept']:,} interactions of {_number(counts['users_kept'], 'user')} "
             f"(of {counts['users']:,}) with {_number(counts['items_kept'], 'item')} (of {counts['items']:,})"
         )
+    if counts["log_items_looked_up"]:
+        lines.append(
+            f"items at the head of the log that the catalogue lacks: {counts['log_items_not_in_catalogue']:,} of "
+            f"{counts['log_items_looked_up']:,}"
+        )
+    for kind in ("item", "user"):
+        if counts[f"duplicate_{kind}_rows"]:
+            lines.append(
+                f"{kind} rows that repeat an id, of which the first was kept: {counts[f'duplicate_{kind}_rows']:,}"
+            )
+    if "users_with_profile" in counts:
+        lines.append(f"users with a row in the users' table: {counts['users_with_profile']:,}")
     if counts["users_too_short"]:
         lines.append(f"users too short for the split: {counts['users_too_short']:,}")
     if counts["far_future_times"]:
