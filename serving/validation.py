@@ -56,7 +56,7 @@ def validate(model_dir: str, bundle_dir: str, users: Sequence[RawUser], serving:
             versions.mkdir()
             os.symlink(os.path.abspath(bundle_dir), versions / "1")
             with Server(base, serving.model_name, poll_seconds=3600) as server:
-                server.wait_until_available(_START_SECONDS)
+                _wait(server, serving.model_name)
                 checks.add("server", True, "The server loaded the bundle and ran its warm-up requests.")
                 target = f"127.0.0.1:{server.port}"
                 with Client(target, serving.model_name, timeout=_TIMEOUT_SECONDS) as client:
@@ -69,6 +69,22 @@ def validate(model_dir: str, bundle_dir: str, users: Sequence[RawUser], serving:
     except (InputError, ServingError, ClientError, TimeoutError) as error:
         checks.add("server", False, f"The bundle could not be served: {error}")
     return checks.report()
+
+
+def _wait(server: Server, model_name: str) -> None:
+    """Waits until the model answers or is refused.
+
+    Raises:
+      TimeoutError: with the reason in words.
+    """
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        refused = any(version.error for version in server.manager.status(model_name))
+        try:
+            return server.wait_until_available(0.2)
+        except TimeoutError:
+            if refused or time.monotonic() > deadline:
+                raise
 
 
 def _ask(client: Client, users: Sequence[RawUser], k: int, exclude_history: bool = False) -> list[Recommendations]:

@@ -34,7 +34,7 @@ SAVE_OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
 _ANISOTROPIC_THRESHOLD = 0.2
 _SEARCHED_FRACTION = 0.05
 _LEAST_LEAVES_SEARCHED = 20
-_POINTS_PER_NEIGHBOUR = 5
+POINTS_PER_NEIGHBOUR = 5
 _REORDER = 600
 
 
@@ -132,5 +132,5 @@ class ScannIndex(Index):
         if not self.sizes.num_leaves:
             return tf.constant(-1)
         items_in_a_leaf = self.num_items / self.sizes.num_leaves
-        enough = tf.cast(tf.math.ceil(_POINTS_PER_NEIGHBOUR * tf.cast(fetch, tf.float32) / items_in_a_leaf), tf.int32)
+        enough = tf.cast(tf.math.ceil(POINTS_PER_NEIGHBOUR * tf.cast(fetch, tf.float32) / items_in_a_leaf), tf.int32)
         return tf.minimum(tf.maximum(enough, self.sizes.leaves_to_search), self.sizes.num_leaves)
