@@ -1,5 +1,6 @@
 """The configuration of a run: one YAML file, overridden by ``--set``, checked before anything is started."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 from components.settings import DataSettings, EvaluationSettings, ValidationSettings
 from pipeline.config_errors import explain
 from pipeline.overrides import apply
+from pipeline.quiet import quiet
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
 from trainer.settings import Settings, TrainingSettings, TransformSettings
@@ -41,6 +43,15 @@ class Config(Settings):
     index: IndexSettings = IndexSettings()
     serving: ServingSettings = ServingSettings()
     pipeline: PipelineSettings = PipelineSettings()
+
+
+def model_registry() -> Any:
+    """The registry of models, imported when it is needed: it brings TensorFlow, which most commands do without."""
+    with quiet(Path(os.devnull)):
+        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+        from trainer.models import registry
+
+    return registry
 
 
 def presets() -> list[str]:
@@ -89,8 +100,7 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
     Raises:
       InputError: unknown key or wrong value.
     """
-    # Imported here: models need TensorFlow, and most commands do not.
-    from trainer.models import registry
+    registry = model_registry()
 
     section = values.get("model")
     if not isinstance(section, Mapping) or "name" not in section:

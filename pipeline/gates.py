@@ -1,0 +1,49 @@
+"""Why the Evaluator refused a model, in words."""
+
+from collections.abc import Mapping
+
+from tensorflow_model_analysis.proto import validation_result_pb2
+
+from components.evaluation import LEAST_GATE_VALUE
+from components.settings import EvaluationSettings
+
+
+def refusals(
+    verdict: validation_result_pb2.ValidationResult,
+    blessed: Mapping[str, float] | None,
+    settings: EvaluationSettings,
+) -> list[str]:
+    """A sentence for every threshold that was missed.
+
+    Args:
+      verdict: of the Evaluator.
+      blessed: metrics of the model that was blessed last, if there is one.
+      settings: the thresholds.
+    """
+    sentences = []
+    for per_slice in verdict.metric_validations_per_slice:
+        for failure in per_slice.failures:
+            name, value = failure.metric_key.name, failure.metric_value.double_value.value
+            if failure.message:
+                sentences.append(f"{name}: {failure.message.strip()}")
+            elif failure.metric_threshold.HasField("change_threshold"):
+                sentences.append(_regression(name, value, (blessed or {}).get(name, 0.0), settings))
+            else:
+                sentences.append(_too_low(name, value, settings))
+    if verdict.missing_slices:
+        sentences.append("There is no example in the test split to evaluate.")
+    return sentences or ["The Evaluator refused the model and gave no reason; see the log."]
+
+
+def _too_low(name: str, value: float, settings: EvaluationSettings) -> str:
+    if name not in settings.thresholds:
+        return f"{name} is {value:.4f}: no test user gets a right item (at least {LEAST_GATE_VALUE:g} is wanted)."
+    return f"{name} is {value:.4f}, and evaluation.thresholds wants at least {settings.thresholds[name]:g}."
+
+
+def _regression(name: str, difference: float, before: float, settings: EvaluationSettings) -> str:
+    change = f"{-difference / before:.1%}" if before else "an unknown part"
+    return (
+        f"{name} is {before + difference:.4f}, {change} below the {before:.4f} of the model that was blessed last; "
+        f"evaluation.max_regression allows {settings.max_regression or 0:.1%}."
+    )

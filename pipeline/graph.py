@@ -1,0 +1,196 @@
+"""The pipeline as a TFX graph: values in, a Pipeline out; nothing is read, started or decided here."""
+
+import os
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import transform_pb2
+from tfx.types import BaseChannel, Channel, standard_artifacts
+
+from components.data_gate import AcceptedStatistics, DataGate
+from components.evaluation import eval_config
+from components.index_builder import IndexBuilder
+from components.interaction_example_gen import InteractionExampleGen
+from components.item_example_gen import ItemExampleGen
+from components.pusher import BundlePusher
+from components.serving_validator import ServingValidator
+from components.trainer import ModelTrainer
+from pipeline.baseline import baseline_settings
+from pipeline.code_fingerprint import fingerprint
+from pipeline.config import Config
+from trainer import schema
+
+INGESTION_CODE = (
+    "components/ingestion",
+    "components/interaction_example_gen.py",
+    "components/item_example_gen.py",
+    "trainer/schema.py",
+)
+TRANSFORM_CODE = ("trainer/preprocessing.py", "trainer/schema.py")
+TRAINER_CODE = ("trainer", "components/trainer.py")
+INDEX_CODE = ("serving", "trainer/retrieval.py", "components/index_builder.py")
+VALIDATOR_CODE = ("serving", "components/serving_validator.py")
+
+BASELINE_TRAINER = "TwoTowerTrainer"
+BASELINE_EVALUATOR = "TwoTowerEvaluator"
+
+
+def metadata_path(config: Config) -> str:
+    """The SQLite file of a pipeline's metadata."""
+    return os.path.join(config.pipeline.root, config.pipeline.name, "metadata.sqlite")
+
+
+def create_pipeline(config: Config, history: bool = True, local: bool = True) -> Pipeline:
+    """The whole pipeline, from the tables to the pushed bundle.
+
+    Args:
+      config: with absolute paths.
+      history: whether the runner can look into earlier runs. If not (Kubeflow), the change threshold and drift
+        have nothing to compare with; schema, value thresholds and serving validation stay.
+      local: whether metadata is kept in SQLite below the pipeline's root.
+
+    Raises:
+      InputError: a threshold names no metric.
+    """
+    ingestion_code = fingerprint(INGESTION_CODE)
+    interactions = InteractionExampleGen(
+        config.data, max_history=config.transform.max_history, code_fingerprint=ingestion_code
+    )
+    items = ItemExampleGen(config.data, code_fingerprint=ingestion_code)
+    examples = interactions.outputs["examples"]
+
+    data_schema, validation = _data_validation(config, examples, history)
+    shared = {"transform": config.transform.model_dump(), "user_features": dict(config.data.user_columns.features)}
+    transform = Transform(
+        examples=examples,
+        schema=data_schema,
+        preprocessing_fn="trainer.preprocessing.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(
+            analyze=[schema.TRAIN_SPLIT], transform=[schema.TRAIN_SPLIT, schema.VALID_SPLIT]
+        ),
+        disable_statistics=True,
+        custom_config={**shared, "code_fingerprint": fingerprint(TRANSFORM_CODE)},
+    )
+    transform.add_upstream_nodes([validation[-1]])
+
+    def trainer(model: dict[str, Any]) -> ModelTrainer:
+        return ModelTrainer(
+            examples=transform.outputs["transformed_examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            schema=data_schema,
+            items=items.outputs["examples"],
+            custom_config={
+                **shared,
+                "model": model,
+                "training": config.training.model_dump(),
+                "code_fingerprint": fingerprint(TRAINER_CODE),
+            },
+        )
+
+    model_trainer = trainer(config.model.model_dump()).with_id("Trainer")
+    trained = model_trainer.outputs["model"]
+    evaluation = _evaluation(config, examples, trained, history)
+    blessing = evaluation[-1].outputs["blessing"]
+    baseline: list[BaseNode] = []
+    if (settings := baseline_settings(config)) is not None:
+        baseline_trainer = trainer(settings).with_id(BASELINE_TRAINER)
+        baseline = [
+            baseline_trainer,
+            _evaluator(config, examples, baseline_trainer.outputs["model"], gated=False).with_id(BASELINE_EVALUATOR),
+        ]
+
+    return Pipeline(
+        pipeline_name=config.pipeline.name,
+        pipeline_root=os.path.join(config.pipeline.root, config.pipeline.name, "artifacts"),
+        components=[
+            *(interactions, items, *validation, transform, model_trainer, *baseline, *evaluation),
+            *_delivery(config, examples, trained, blessing),
+        ],
+        enable_cache=config.pipeline.cache,
+        metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
+        beam_pipeline_args=list(config.pipeline.beam_args),
+    )
+
+
+def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tuple[BaseChannel, list[BaseNode]]:
+    """The schema, and the components that judge the data by it; the last one is the gate."""
+    settings = config.validation
+    statistics = StatisticsGen(
+        examples=examples, stats_options=tfdv.StatsOptions(sample_rate=settings.statistics_sample_rate)
+    )
+    # An inferred schema is one that all splits agree with; no shapes, because a request may lack any feature.
+    schema_gen = (
+        ImportSchemaGen(schema_file=settings.schema_path)
+        if settings.schema_path
+        else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
+    )
+    data_schema = schema_gen.outputs["schema"]
+    validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=data_schema)
+    nodes: list[BaseNode] = [statistics, schema_gen, validator]
+    previous = None
+    if history:
+        resolver = Resolver(strategy_class=LatestArtifactStrategy, previous=Channel(type=AcceptedStatistics))
+        nodes.append(resolver.with_id("LastAcceptedStatistics"))
+        previous = resolver.outputs["previous"]
+    gate = DataGate(
+        statistics=statistics.outputs["statistics"],
+        schema=data_schema,
+        anomalies=validator.outputs["anomalies"],
+        previous=previous,
+        max_drift=settings.max_drift,
+    )
+    return data_schema, [*nodes, gate]
+
+
+def _evaluation(config: Config, examples: BaseChannel, model: BaseChannel, history: bool) -> list[BaseNode]:
+    """The Evaluator (last), and before it what finds the model to compare with."""
+    if not history:
+        return [_evaluator(config, examples, model)]
+    resolver = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("LastBlessedModel")
+    return [resolver, _evaluator(config, examples, model, blessed=resolver.outputs["model"])]
+
+
+def _evaluator(
+    config: Config, examples: BaseChannel, model: BaseChannel, blessed: BaseChannel | None = None, gated: bool = True
+) -> Evaluator:
+    return Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=blessed,
+        eval_config=eval_config(config.evaluation, gated=gated),
+        example_splits=[schema.TEST_SPLIT],
+    )
+
+
+def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel) -> list[BaseNode]:
+    """From the trained model to the folder that a server watches."""
+    builder = IndexBuilder(
+        model=model, index=config.index, serving=config.serving, code_fingerprint=fingerprint(INDEX_CODE)
+    )
+    bundle = builder.outputs["bundle"]
+    validator = ServingValidator(
+        model=model,
+        bundle=bundle,
+        examples=examples,
+        serving=config.serving,
+        code_fingerprint=fingerprint(VALIDATOR_CODE),
+    )
+    pusher = BundlePusher(
+        bundle=bundle,
+        serving=config.serving,
+        model_blessing=blessing,
+        infra_blessing=validator.outputs["blessing"],
+    )
+    return [builder, validator, pusher.with_id("Pusher")]

@@ -1,0 +1,87 @@
+"""The end of a run as a person reads it."""
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from components.evaluation import METRICS, POPULARITY, UNSEEN
+from pipeline.results import Evaluation, Metrics, RunResult
+
+_NAMES = {"recall": "Recall", "hit_rate": "HR", "ndcg": "NDCG"}
+
+
+def show(console: Console, name: str, result: RunResult) -> None:
+    """Prints metrics, slices, the verdict of each gate and where the model was pushed.
+
+    Args:
+      console: where to.
+      name: of the model.
+      result: of the run.
+    """
+    columns: list[tuple[str, Evaluation, str]] = [(name, result.model, "")]
+    if result.baseline:
+        columns.append(("two_tower", result.baseline, ""))
+    columns.append(("popularity", result.model, POPULARITY))
+    console.print()
+    console.print(_metrics(columns, int(result.model.overall["example_count"])))
+    console.print(_slices(columns))
+    for line in verdicts(result):
+        console.print(line)
+
+
+def verdicts(result: RunResult) -> Iterable[str]:
+    """One line a gate, and one with the outcome, in rich's markup."""
+    if result.refusals:
+        yield "Evaluation: [bold red]not blessed[/]. " + escape(" ".join(result.refusals))
+    elif result.blessed_before:
+        yield "Evaluation: [bold green]blessed[/]. All thresholds hold, those against the model blessed last as well."
+    else:
+        yield "Evaluation: [bold green]blessed[/]. All thresholds hold; there was no earlier model to compare with."
+    if result.serving_blessed:
+        yield "Serving validation: [bold green]blessed[/]. " + escape(result.serving_reason)
+    else:
+        yield "Serving validation: [bold red]not blessed[/]. " + escape(result.serving_reason)
+    if result.pushed:
+        yield f"Pushed to {escape(result.pushed)}"
+    else:
+        yield "[bold]Nothing was pushed;[/] what was served before stays."
+
+
+def label(metric: str) -> str:
+    """``hit_rate_at_20`` as HR@20."""
+    name, _, cutoff = metric.removesuffix(UNSEEN).partition("_at_")
+    return f"{_NAMES[name]}@{cutoff}"
+
+
+def _metrics(columns: list[tuple[str, Evaluation, str]], users: int) -> Table:
+    table = Table(title=f"Test split, {users:,} users, full catalogue", title_justify="left")
+    table.add_column("")
+    for suffix in ("seen items kept", "seen items removed"):
+        for title, _, _ in columns:
+            table.add_column(f"{title}\n[dim]{suffix}[/dim]", justify="right")
+    for metric in METRICS:
+        values = [
+            f"{evaluation.overall[prefix + metric + suffix]:.4f}"
+            for suffix in ("", UNSEEN)
+            for _, evaluation, prefix in columns
+        ]
+        table.add_row(label(metric), *values)
+    return table
+
+
+def _slices(columns: list[tuple[str, Evaluation, str]]) -> Table:
+    table = Table(title="Recall@50 by length of the history, seen items kept", title_justify="left")
+    table.add_column("items")
+    table.add_column("users", justify="right")
+    for title, _, _ in columns:
+        table.add_column(title, justify="right")
+    empty: Metrics = {}
+    for name, metrics in columns[0][1].slices.items():
+        values = [
+            f"{evaluation.slices.get(name, empty).get(prefix + 'recall_at_50', float('nan')):.4f}"
+            for _, evaluation, prefix in columns
+        ]
+        table.add_row(name, f"{int(metrics['example_count']):,}", *values)
+    return table

@@ -1,0 +1,81 @@
+"""A run from the configuration to the table at its end."""
+
+import datetime
+import errno
+import glob
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.config import Config, with_absolute_paths
+from pipeline.progress import Progress
+from pipeline.quiet import log_everything, quiet
+from pipeline.run_lock import run_lock
+from trainer.errors import GateRefused, InputError
+
+
+def run(config: Config) -> str:
+    """Runs the pipeline in this process, shows its progress and its results.
+
+    Args:
+      config: relative folders start at the working directory.
+
+    Returns:
+      The version folder that was pushed.
+
+    Raises:
+      InputError: the data cannot be used, the folder is in use, or the disk is full.
+      GateRefused: a gate refused the data or the model; nothing was pushed.
+      ComponentFailed: a component failed for a reason that is not the user's.
+    """
+    config = with_absolute_paths(config)
+    folder = Path(config.pipeline.root) / config.pipeline.name
+    with run_lock(folder):
+        log = folder / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+        with quiet(log) as console:
+            console.print(f"Pipeline {escape(config.pipeline.name)} in {escape(str(folder))}\nLog: {escape(str(log))}")
+            return _run(config, console)
+
+
+def _run(config: Config, console: Console) -> str:
+    with console.status("Loading TensorFlow and TFX (about 15 s)"):
+        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+        from components.ingestion.inputs import check_inputs
+        from pipeline import graph, local_engine, result_table, results
+
+        log_everything()
+        check_inputs(config.data)
+        pipeline = graph.create_pipeline(config)
+    with Progress(console) as progress:
+        try:
+            outputs = local_engine.run(pipeline, progress, uncached=_never_taken_from_the_cache(config))
+        except local_engine.ComponentFailed as failure:
+            raise _cause_of(failure) from failure
+    result = results.read(outputs, config.evaluation)
+    result_table.show(console, config.model.model_dump()["name"], result)
+    if result.pushed is None:
+        reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
+        raise GateRefused(" ".join(reasons))
+    return result.pushed
+
+
+def _never_taken_from_the_cache(config: Config) -> list[str]:
+    """The Pusher, where what an earlier run pushed has been removed since."""
+    folder = os.path.join(glob.escape(config.serving.directory), config.serving.model_name)
+    return [] if glob.glob(os.path.join(folder, "[0-9]*")) else ["Pusher"]
+
+
+def _cause_of(failure: BaseException) -> BaseException:
+    """The error in the chain that a user can act on, or the failure itself."""
+    error: BaseException | None = failure
+    while error is not None:
+        if isinstance(error, InputError | GateRefused):
+            return error
+        # Libraries wrap the system's error in their own, and keep only its words.
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
+            return InputError("There is no space left on the device. Free some and run again: finished parts are kept.")
+        error = error.__cause__ or error.__context__
+    return failure
