@@ -28,7 +28,7 @@ from serving.versions import ServableManager
 from serving.warmup import warm_up
 from trainer.errors import InputError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("serving.server")
 
 HEALTH_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 """What grpc.health.v1 is asked for; all of them serve when every model can answer."""
@@ -200,6 +200,7 @@ def serve(settings: ServerSettings) -> None:
     Raises:
       InputError: the directory holds no model, or the address cannot be bound.
     """
+    server = Server(**settings.model_dump())
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -207,7 +208,6 @@ def serve(settings: ServerSettings) -> None:
     # What the imports made stays for good: a collection that walks through it all holds every thread up for 0.2 s.
     gc.collect()
     gc.freeze()
-    server = Server(**settings.model_dump())
     server.start()
     names = ", ".join(server.manager.model_names)
     click.echo(f"Serving {names} on {settings.host}:{server.port}")

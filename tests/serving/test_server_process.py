@@ -1,0 +1,80 @@
+"""The server as a process: its command line, and SIGTERM."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import grpc
+import pytest
+from click.testing import CliRunner
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from serving.server import main
+from serving.tensorflow_runtime import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+    tf,
+)
+from tests.serving.versions_on_disk import MODEL, put_version, recommend_inputs, request
+
+HEALTH = health_pb2.HealthCheckResponse
+
+
+def test_sigterm_lets_requests_under_way_finish(tmp_path):
+    put_version(tmp_path / MODEL, 1)
+    command = [sys.executable, "-m", "serving.server", "--directory", str(tmp_path), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    killer = threading.Timer(120, process.kill)
+    killer.start()
+    try:
+        line = process.stdout.readline()
+        port = re.fullmatch(r"Serving shop on 127\.0\.0\.1:(\d+)\n", line).group(1)
+        with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
+            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+            while next(watch).status != HEALTH.SERVING:
+                pass
+            prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert (
+                prediction.Predict(request("recommend", recommend_inputs()), timeout=60).model_spec.version.value == 1
+            )
+            under_way = prediction.Predict.future(
+                request("slow", {"seconds": tf.constant(1.5, tf.float64)}), timeout=60
+            )
+            # The answer to a later call on the same connection tells that the server has the one before.
+            status = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": MODEL})
+            model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(status, timeout=60)
+            process.send_signal(signal.SIGTERM)
+            assert next(watch).status == HEALTH.NOT_SERVING
+            watch.cancel()
+            assert under_way.result().outputs["turns"].int_val[0] > 0
+            _, errors = process.communicate()
+            assert process.returncode == 0
+            with pytest.raises(grpc.RpcError) as caught:
+                prediction.Predict(request("recommend", recommend_inputs()), timeout=60)
+            assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+    finally:
+        killer.cancel()
+        process.kill()
+        process.wait()
+    assert "Traceback" not in errors
+    lines = errors.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d [\d:,]+ INFO serving\.", line) for line in lines), errors
+    assert [line.split(": ", 1)[1] for line in lines][-1] == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "99999"], "--port: Input should be less than or equal to 65535"),
+        (["--model-name", "a/b"], "--model-name: String should match pattern"),
+        ([], "holds no model: expected"),
+    ],
+)
+def test_settings_that_make_no_sense_are_told_in_words(tmp_path, arguments, words):
+    result = CliRunner(mix_stderr=False).invoke(main, ["--directory", str(tmp_path), *arguments])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
