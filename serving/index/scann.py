@@ -7,6 +7,7 @@ Reference: Guo et al., Accelerating Large-Scale Inference with Anisotropic Vecto
 """
 
 import math
+import uuid
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,6 +94,7 @@ class ScannIndex(Index):
         else:
             builder = builder.score_brute_force()
         self._state = builder.build().serialize_to_module()
+        self._shared_name = f"scann-{uuid.uuid4()}"
 
     def search(
         self,
@@ -114,7 +116,7 @@ class ScannIndex(Index):
             fetch += tf.maximum(most, 0)
         fetch = tf.minimum(fetch, self.num_items)
         batch, num_interests = tf.shape(interests)[0], tf.shape(interests)[1]
-        searcher = scann_ops.ScannSearcher(self._state.recreate_handle())
+        searcher = scann_ops.ScannSearcher(self._handle())
         indices, scores = searcher.search_batched(
             tf.reshape(interests, [-1, self.dimension]),
             final_num_neighbors=fetch,
@@ -127,6 +129,26 @@ class ScannIndex(Index):
     def is_exact(self) -> bool:
         """Only where every vector is scored."""
         return not self.sizes.num_leaves
+
+    def _handle(self) -> tf.Tensor:
+        """The index in memory, made of the saved tensors at the first call.
+
+        ``ScannState.recreate_handle`` does the same without a shared name: then every signature of a served model
+        makes an index of its own.
+        """
+        state = self._state
+        return scann_ops.tensors_to_scann(
+            state.dataset,
+            state.scann_config,
+            state.serialized_partitioner,
+            state.datapoint_to_token,
+            state.ah_codebook,
+            state.hashed_dataset,
+            state.int8_dataset,
+            state.int8_multipliers,
+            state.dp_norms,
+            shared_name=self._shared_name,
+        )
 
     def _leaves(self, fetch: tf.Tensor) -> tf.Tensor:
         if not self.sizes.num_leaves:
