@@ -14,24 +14,22 @@ from typing import Any
 
 import click
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from pydantic import ValidationError
 
 from serving import servable as servables
+from serving.health import Health
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
 from serving.servable import Servable
 from serving.server_settings import ServerSettings
 from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
-from serving.version_folders import version_number
+from serving.version_folders import find_models
 from serving.versions import ServableManager
 from serving.warmup import warm_up
 from trainer.errors import InputError
 
 log = logging.getLogger("serving.server")
-
-HEALTH_SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
-"""What grpc.health.v1 is asked for; all of them serve when every model can answer."""
 
 
 class Server:
@@ -64,7 +62,7 @@ class Server:
             self.settings.keep_last_version,
             self._tell_health,
         )
-        self._health = health.HealthServicer()
+        self._health = Health()
         self._pool = futures.ThreadPoolExecutor(self.settings.threads, thread_name_prefix="request")
         self._grpc = self._make_grpc()
 
@@ -82,7 +80,6 @@ class Server:
             self.port = 0
         if not self.port:
             raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine.")
-        self._tell_health()
         self._grpc.start()
         self.manager.start()
         return self
@@ -114,12 +111,13 @@ class Server:
         """Reports NOT_SERVING, takes no more requests, lets those under way finish, and unloads.
 
         Args:
-          grace: seconds for the requests under way; after that they are cancelled. None: as in the settings.
+          grace: seconds for the requests under way; None: as in the settings. After that their clients are told
+            CANCELLED; the model of one that still runs is not unloaded.
         """
         grace = self.settings.grace_seconds if grace is None else grace
-        self._health.enter_graceful_shutdown()
+        self._health.leave()
         self._grpc.stop(grace).wait()
-        self._pool.shutdown(wait=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self.manager.stop(timeout=grace)
 
     def __enter__(self) -> "Server":
@@ -157,39 +155,7 @@ class Server:
         return servable
 
     def _tell_health(self) -> None:
-        serving = all(self.manager.available(name) is not None for name in self.manager.model_names)
-        states = health_pb2.HealthCheckResponse
-        for service in HEALTH_SERVICES:
-            self._health.set(service, states.SERVING if serving else states.NOT_SERVING)
-
-
-def find_models(directory: Path, model_name: str | None = None) -> dict[str, Path]:
-    """Which models a directory holds.
-
-    Args:
-      directory: of models, each a folder of version folders; or of the versions of one model.
-      model_name: the one to serve. Its folder may be made later; if ``directory`` itself has version folders, they
-        are served under this name.
-
-    Returns:
-      model name -> folder of its versions.
-
-    Raises:
-      InputError: no directory, or no model in it.
-    """
-    if not directory.is_dir():
-        raise InputError(f"{directory} is not a directory. Give the one that models were pushed to.")
-    if _has_versions(directory):
-        return {model_name or directory.resolve().name: directory}
-    if model_name is not None:
-        return {model_name: directory / model_name}
-    found = {path.name: path for path in sorted(directory.iterdir()) if _has_versions(path)}
-    if not found:
-        raise InputError(
-            f"{directory} holds no model: expected {directory}/MODEL/VERSION with a number as VERSION. "
-            "Push one first (polyrec run), or name the model to wait for."
-        )
-    return found
+        self._health.tell(all(self.manager.available(name) is not None for name in self.manager.model_names))
 
 
 def serve(settings: ServerSettings) -> None:
@@ -215,10 +181,11 @@ def serve(settings: ServerSettings) -> None:
     log.info("stopping: requests under way have %g s", settings.grace_seconds)
     server.stop()
     log.info("stopped")
-
-
-def _has_versions(path: Path) -> bool:
-    return path.is_dir() and any(version_number(child.name) is not None for child in path.iterdir() if child.is_dir())
+    if server.manager.requests_under_way:
+        # A graph cannot be interrupted, and the interpreter would wait for its thread.
+        log.warning("%d requests did not finish in time and were cut off", server.manager.requests_under_way)
+        logging.shutdown()
+        os._exit(0)
 
 
 @click.command(help="Serves pushed models over gRPC, compatible with TensorFlow Serving's protocol.")

@@ -1,7 +1,9 @@
-"""What stands on disk: numeric version folders, and whether one has changed since it was last looked at."""
+"""What stands on disk: models, their numeric version folders, and whether one of those has changed."""
 
 import os
 from pathlib import Path
+
+from trainer.errors import InputError
 
 Snapshot = frozenset[tuple[str, int, int]]
 """Path, size in bytes and modification time in nanoseconds of every file of a version folder."""
@@ -48,3 +50,36 @@ def snapshot(folder: Path) -> Snapshot:
                 continue
             entries.append((os.path.relpath(path, folder), status.st_size, status.st_mtime_ns))
     return frozenset(entries)
+
+
+def find_models(directory: Path, model_name: str | None = None) -> dict[str, Path]:
+    """Which models a directory holds.
+
+    Args:
+      directory: of models, each a folder of version folders; or of the versions of one model.
+      model_name: the one to serve. Its folder may be made later; if ``directory`` itself has version folders, they
+        are served under this name.
+
+    Returns:
+      model name -> folder of its versions.
+
+    Raises:
+      InputError: no directory, or no model in it.
+    """
+    if not directory.is_dir():
+        raise InputError(f"{directory} is not a directory. Give the one that models were pushed to.")
+    if _has_versions(directory):
+        return {model_name or directory.resolve().name: directory}
+    if model_name is not None:
+        return {model_name: directory / model_name}
+    found = {path.name: path for path in sorted(directory.iterdir()) if _has_versions(path)}
+    if not found:
+        raise InputError(
+            f"{directory} holds no model: expected {directory}/MODEL/VERSION with a number as VERSION. "
+            "Push one first (polyrec run), or name the model to wait for."
+        )
+    return found
+
+
+def _has_versions(path: Path) -> bool:
+    return path.is_dir() and any(version_number(child.name) is not None for child in path.iterdir() if child.is_dir())

@@ -14,48 +14,16 @@ import gc
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic
 
 import grpc
 
 from serving.status import ServingError, not_found
-from serving.version_folders import Snapshot, find_versions, snapshot
-from serving.version_status import State, VersionStatus
+from serving.version_folders import find_versions, snapshot
+from serving.version_status import Model, State, T, Version, VersionStatus
 
 log = logging.getLogger(__name__)
-
-
-class Closable(Protocol):
-    """A loaded model that can be given back."""
-
-    def close(self) -> None:
-        """Frees its memory."""
-
-
-T = TypeVar("T", bound=Closable)
-
-
-@dataclass
-class _Version(Generic[T]):
-    number: int
-    state: State = State.START
-    servable: T | None = None
-    requests: int = 0
-    error: ServingError | None = None
-    seen: Snapshot | None = None
-
-
-@dataclass
-class _Model(Generic[T]):
-    base_path: Path
-    versions: dict[int, _Version[T]] = field(default_factory=dict)
-    trouble: str = ""
-
-    def available(self) -> _Version[T] | None:
-        numbers = [number for number, version in self.versions.items() if version.state == State.AVAILABLE]
-        return self.versions[max(numbers)] if numbers else None
 
 
 class ServableManager(Generic[T]):
@@ -78,7 +46,7 @@ class ServableManager(Generic[T]):
         keep_last: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._models: dict[str, _Model[T]] = {name: _Model(path) for name, path in base_paths.items()}
+        self._models: dict[str, Model[T]] = {name: Model(path) for name, path in base_paths.items()}
         self._load, self._on_change = load, on_change
         self._poll_seconds, self._keep_last = poll_seconds, keep_last
         self._changed = threading.Condition()
@@ -96,7 +64,7 @@ class ServableManager(Generic[T]):
         self._thread.start()
 
     def stop(self, timeout: float | None = None) -> None:
-        """Stops watching and unloads everything; call it when no request is left.
+        """Stops watching and unloads every model that no request uses.
 
         Args:
           timeout: seconds to wait for a load that is under way.
@@ -150,6 +118,12 @@ class ServableManager(Generic[T]):
             version = self._models[name].available()
             return version.number if version else None
 
+    @property
+    def requests_under_way(self) -> int:
+        """Requests that have borrowed a model."""
+        with self._changed:
+            return sum(version.requests for model in self._models.values() for version in model.versions.values())
+
     def wait_until_available(self, timeout: float) -> bool:
         """Waits until every model can answer.
 
@@ -177,7 +151,7 @@ class ServableManager(Generic[T]):
                 log.exception("unexpected error while looking for new versions; trying again")
             self._wake.wait(self._poll_seconds)
 
-    def _borrow(self, name: str, number: int | None) -> _Version[T]:
+    def _borrow(self, name: str, number: int | None) -> Version[T]:
         with self._changed:
             model = self._models.get(name)
             version = None
@@ -189,7 +163,7 @@ class ServableManager(Generic[T]):
             version.requests += 1
             return version
 
-    def _poll_model(self, name: str, model: _Model[T]) -> None:
+    def _poll_model(self, name: str, model: Model[T]) -> None:
         try:
             folders = find_versions(model.base_path)
         except OSError as error:
@@ -207,12 +181,12 @@ class ServableManager(Generic[T]):
                 current.state = State.UNLOADING
             self._on_change()
 
-    def _try(self, name: str, model: _Model[T], number: int, folder: Path) -> bool:
+    def _try(self, name: str, model: Model[T], number: int, folder: Path) -> bool:
         """Loads a version unless it was refused as it stands; true if it answers now."""
         before, now = model.versions.get(number), snapshot(folder)
         if before is not None and (before.state == State.UNLOADING or (before.error and before.seen == now)):
             return False
-        version = _Version[T](number, State.LOADING, seen=now)
+        version = Version[T](number, State.LOADING, seen=now)
         with self._changed:
             model.versions[number] = version
         try:
@@ -254,7 +228,7 @@ class ServableManager(Generic[T]):
             # The Python side of a graph is full of cycles; left to themselves they would go long after the model.
             gc.collect()
 
-    def _say_once(self, model: _Model[T], trouble: str) -> None:
+    def _say_once(self, model: Model[T], trouble: str) -> None:
         if trouble and trouble != model.trouble:
             log.warning("%s", trouble)
         model.trouble = trouble

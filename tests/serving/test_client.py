@@ -243,7 +243,8 @@ def test_neither_tensorflow_nor_the_trainer_is_imported(server):
 
         with Client("127.0.0.1:{server.port}", "{MODEL}") as client:
             print(client.recommend([["a"]], k=1)[0].items[0].item_id, client.status()[0].state)
-        print(sorted({{name.split(".")[0] for name in sys.modules}} & {{"tensorflow", "tensorflow_serving", "trainer"}}))
+        imported = {{name.split(".")[0] for name in sys.modules}}
+        print(sorted(imported & {{"tensorflow", "tensorflow_serving", "trainer"}}))
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)

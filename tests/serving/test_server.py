@@ -7,7 +7,8 @@ from google.protobuf import any_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import classification_pb2, inference_pb2, model_management_pb2, regression_pb2
 
-from serving.server import HEALTH_SERVICES, Server
+from serving.health import SERVICES
+from serving.server import Server
 from serving.tensorflow_runtime import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -272,7 +273,7 @@ def test_an_unexpected_error_is_logged_and_told_without_its_inside(server, model
 
 def test_health(channel):
     stub = health_pb2_grpc.HealthStub(channel)
-    for service in HEALTH_SERVICES:
+    for service in SERVICES:
         reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
         assert reply.status == health_pb2.HealthCheckResponse.SERVING
     code, _ = error_of(stub.Check, health_pb2.HealthCheckRequest(service="other"))

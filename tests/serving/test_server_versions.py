@@ -11,12 +11,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving import manifest, servable
-from serving.server import Server, find_models
+from serving.server import Server
 from serving.tensorflow_runtime import (
     get_model_status_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
 )
+from serving.version_folders import find_models
 from tests.serving.versions_on_disk import (
     FIELDS,
     MODEL,
@@ -286,11 +287,20 @@ def test_health_follows_the_server(tmp_path):
         seen = [name(next(watch).status)]
         put_version(tmp_path / MODEL, 1)
         seen.append(name(next(watch).status))
-        server.stop(grace=0.5)
-        seen.append(name(next(watch).status))
+        server.stop(grace=3600)
+        seen += [name(reply.status) for reply in watch]
         assert seen == ["NOT_SERVING", "SERVING", "NOT_SERVING"]
-        with pytest.raises(grpc.RpcError):
-            next(watch)
+
+
+def test_a_request_that_does_not_end_does_not_hold_the_stop_up(base):
+    server = Server(base.parent, MODEL, poll_seconds=POLL).start()
+    server.wait_until_available()
+    with server.manager.use(MODEL) as (_, loaded):
+        server.stop(grace=0.1)
+        assert server.manager.requests_under_way == 1
+        assert states(server) == {1: "UNLOADING"}
+        assert loaded.run("serving_default", {"examples": ["abc"]})["length"].tolist() == [3]
+    assert server.manager.requests_under_way == 0
 
 
 def test_several_models(tmp_path):
