@@ -17,16 +17,11 @@ from tfx.utils import io_utils
 from trainer import schema as names
 from trainer.errors import GateRefused
 
-STATISTICS_FILE = "FeatureStats.pb"
+ACCEPTED = "accepted"
+"""The gate's output: the statistics of the training split, what the next run's are compared with."""
 
 NOT_COMPARED = (names.USER_ID, names.HISTORY_TIME, names.HISTORY_OVERLAP)
 """Features that change from run to run by their nature."""
-
-
-class AcceptedStatistics(Artifact):
-    """Statistics of a training split that passed the gate: what the next run's are compared with."""
-
-    TYPE_NAME = "AcceptedStatistics"
 
 
 class DataGateSpec(ComponentSpec):
@@ -37,9 +32,9 @@ class DataGateSpec(ComponentSpec):
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
         "anomalies": ChannelParameter(type=standard_artifacts.ExampleAnomalies),
-        "previous": ChannelParameter(type=AcceptedStatistics, optional=True),
+        "previous": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
     }
-    OUTPUTS = {"accepted": ChannelParameter(type=AcceptedStatistics)}
+    OUTPUTS = {ACCEPTED: ChannelParameter(type=standard_artifacts.ExampleStatistics)}
 
 
 class DataGateExecutor(BaseExecutor):
@@ -63,12 +58,15 @@ class DataGateExecutor(BaseExecutor):
         if previous and max_drift is not None:
             schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
             schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
-            before = tfdv.load_stats_binary(os.path.join(previous[0].uri, STATISTICS_FILE))
+            before = stats_artifact_utils.load_statistics(previous[0], names.TRAIN_SPLIT).proto()
             reasons += drift_in_words(schema, before, current, max_drift)
         if reasons:
             raise GateRefused("Data validation found anomalies:\n" + "\n".join(f"  {reason}" for reason in reasons))
-        accepted = artifact_utils.get_single_uri(output_dict["accepted"])
-        io_utils.write_bytes_file(os.path.join(accepted, STATISTICS_FILE), current.SerializeToString())
+        accepted = artifact_utils.get_single_instance(output_dict[ACCEPTED])
+        accepted.split_names = artifact_utils.encode_split_names([names.TRAIN_SPLIT])
+        folder = artifact_utils.get_split_uri([accepted], names.TRAIN_SPLIT)
+        file = os.path.join(folder, stats_artifact_utils.BINARY_PB_BASENAME)
+        io_utils.write_bytes_file(file, current.SerializeToString())
 
 
 class DataGate(BaseComponent):
@@ -103,7 +101,7 @@ class DataGate(BaseComponent):
                 anomalies=anomalies,
                 previous=previous,
                 max_drift=max_drift,
-                accepted=Channel(type=AcceptedStatistics),
+                accepted=Channel(type=standard_artifacts.ExampleStatistics),
             )
         )
 

@@ -15,7 +15,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
-from components.data_gate import AcceptedStatistics, DataGate
+from components.data_gate import ACCEPTED, DataGate
 from components.evaluation import eval_config
 from components.index_builder import IndexBuilder
 from components.interaction_example_gen import InteractionExampleGen
@@ -137,8 +137,11 @@ def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tu
     nodes: list[BaseNode] = [statistics, schema_gen, validator]
     previous = None
     if history:
-        resolver = Resolver(strategy_class=LatestArtifactStrategy, previous=Channel(type=AcceptedStatistics))
-        nodes.append(resolver.with_id("LastAcceptedStatistics"))
+        accepted = Channel(
+            type=standard_artifacts.ExampleStatistics, producer_component_id=DataGate.__name__, output_key=ACCEPTED
+        )
+        resolver = Resolver(strategy_class=LatestArtifactStrategy, previous=accepted).with_id("LastAcceptedStatistics")
+        nodes.append(resolver)
         previous = resolver.outputs["previous"]
     gate = DataGate(
         statistics=statistics.outputs["statistics"],

@@ -28,7 +28,7 @@ def show(console: Console, name: str, result: RunResult) -> None:
     console.print(_metrics(columns, int(result.model.overall["example_count"])))
     console.print(_slices(columns))
     for line in verdicts(result):
-        console.print(line)
+        console.print(line, soft_wrap=True)
 
 
 def verdicts(result: RunResult) -> Iterable[str]:
@@ -58,16 +58,15 @@ def label(metric: str) -> str:
 def _metrics(columns: list[tuple[str, Evaluation, str]], users: int) -> Table:
     table = Table(title=f"Test split, {users:,} users, full catalogue", title_justify="left")
     table.add_column("")
-    for suffix in ("seen items kept", "seen items removed"):
-        for title, _, _ in columns:
-            table.add_column(f"{title}\n[dim]{suffix}[/dim]", justify="right")
-    for metric in METRICS:
-        values = [
-            f"{evaluation.overall[prefix + metric + suffix]:.4f}"
-            for suffix in ("", UNSEEN)
-            for _, evaluation, prefix in columns
-        ]
-        table.add_row(label(metric), *values)
+    for title, _, _ in columns:
+        table.add_column(title, justify="right")
+    for suffix, heading in (("", "seen items kept"), (UNSEEN, "seen items removed")):
+        table.add_row(f"[dim]{heading}[/dim]")
+        for metric in METRICS:
+            name = metric + suffix
+            values = [f"{evaluation.overall[prefix + name]:.4f}" for _, evaluation, prefix in columns]
+            table.add_row(label(metric), *values)
+        table.add_section()
     return table
 
 

@@ -8,7 +8,7 @@ from tfx.components.example_validator.executor import Executor as Validator
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.data_gate import STATISTICS_FILE, AcceptedStatistics, DataGateExecutor
+from components.data_gate import ACCEPTED, DataGateExecutor
 from trainer.errors import GateRefused
 
 
@@ -54,8 +54,8 @@ def gate(tmp_path):
         Validator().Do(
             {"statistics": inputs["statistics"], "schema": inputs["schema"]}, {"anomalies": inputs["anomalies"]}, {}
         )
-        accepted = artifact(AcceptedStatistics)
-        DataGateExecutor().Do(inputs, {"accepted": [accepted]}, {"max_drift": max_drift})
+        accepted = artifact(standard_artifacts.ExampleStatistics)
+        DataGateExecutor().Do(inputs, {ACCEPTED: [accepted]}, {"max_drift": max_drift})
         return accepted
 
     return run
@@ -65,7 +65,7 @@ def test_good_data_passes_and_becomes_what_the_next_is_compared_with(gate):
     statistics = _statistics()
     schema = tfdv.infer_schema(statistics)
     accepted = gate(statistics, schema)
-    assert tfdv.load_stats_binary(f"{accepted.uri}/{STATISTICS_FILE}") == statistics
+    assert tfdv.load_stats_binary(f"{accepted.uri}/Split-train/FeatureStats.pb") == statistics
     gate(statistics, schema, accepted)
 
 
