@@ -6,15 +6,17 @@ from os.path import basename
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from components.ingestion.columns import Column, Mask
+from components.ingestion.columns import Column, Mask, as_mask
 from components.ingestion.report import BadRow, TableReport
 from components.ingestion.tables import TableFile, delimiter, one_line, open_parquet, open_text
 from trainer.errors import InputError
 
 BATCH_ROWS = 1 << 20
 _BLOCK_BYTES = 24 << 20
+_SHOWN = 80
 WRONG_FIELDS = "wrong number of fields"
 
 
@@ -92,12 +94,15 @@ def _parquet(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
 
 def _text(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
     malformed: list[BadRow] = []
+    broken: list[InputError] = []
     name = basename(piece.file.path)
 
     def skip(row: pa_csv.InvalidRow) -> str:
         # Arrow counts the header as row 1.
         reason = f"{WRONG_FIELDS} ({row.actual_columns}, not {row.expected_columns})"
-        malformed.append(BadRow(name, row.number - 1, reason, row.text[:80]))
+        malformed.append(BadRow(name, row.number - 1, reason, row.text[:_SHOWN]))
+        if "\n" in row.text.rstrip("\r\n"):
+            broken.append(_never_closed(piece.file, row.number - 1, row.text))
         return "skip"
 
     unique = list(dict.fromkeys(columns))
@@ -113,13 +118,25 @@ def _text(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
     for batch in reader:
         rows = _numbers_without(read, len(batch), np.array([row.row - 1 for row in malformed], dtype=np.int64))
         read += len(batch)
+        if broken:
+            raise broken[0]
         # The parser is ahead of us: report only the skipped rows that lie before the end of this batch.
         ahead = [row for row in malformed[reported:] if not len(rows) or row.row - 1 < rows[-1]]
         reported += len(ahead)
         yield Batch(batch, rows, ahead)
+    if broken:
+        raise broken[0]
     if malformed[reported:]:
         empty = pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in unique], names=unique)
         yield Batch(empty, np.zeros(0, np.int64), malformed[reported:])
+
+
+def _never_closed(file: TableFile, row: int, text: str) -> InputError:
+    """For a bad row with a line break: the rows up to the next quotation mark are inside it and would be lost."""
+    return InputError(
+        f"Data row {row} of {file.path} runs over several lines: {text[:_SHOWN]!r}. A quotation mark is probably never "
+        "closed; correct it."
+    )
 
 
 def _numbers_without(read: int, count: int, skipped: np.ndarray) -> np.ndarray:
@@ -161,6 +178,9 @@ def drop_bad(
             reason = f"{name}: {reason}"
             report.bad[reason] += len(new)
             raw = batch.columns.column(batch.columns.schema.get_field_index(name))
+            if file.format != "parquet":
+                for i in new[as_mask(pc.match_substring(raw.take(pa.array(new)), "\n"))]:
+                    raise _never_closed(file, int(batch.rows[i]) + 1, raw[int(i)].as_py().decode("utf-8", "replace"))
             first += [BadRow(basename(file.path), int(batch.rows[i]) + 1, reason, _shown(raw[int(i)])) for i in new[:5]]
     report.add(TableReport(first_bad=first))
     table = pa.RecordBatch.from_arrays([column.values for _, column in columns.values()], names=list(columns))
@@ -171,7 +191,7 @@ def drop_bad(
 
 def _shown(value: pa.Scalar) -> str:
     plain = value.as_py()
-    return "" if plain is None else repr(plain)[:80]
+    return "" if plain is None else repr(plain)[:_SHOWN]
 
 
 def refuse_too_many_bad_rows(name: str, table: TableReport, limit: float, path: str) -> None:

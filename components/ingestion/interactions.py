@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.ingestion.batches import Piece, drop_bad, read_batches
-from components.ingestion.columns import Column, to_ids
+from components.ingestion.columns import Column, as_mask, to_ids
 from components.ingestion.partition import ORDER, USER, order_of
 from components.ingestion.report import Report
 from components.ingestion.sequences import ITEM, TIME
 from components.ingestion.times import to_seconds
 from components.settings import InteractionColumns
 
+_LINE_BREAK = "line break in an id"  # of a quotation mark that is never closed
 _FAR_FUTURE = 95_617_584_000  # the year 5000, in seconds
 
 
@@ -34,7 +36,10 @@ def read_interactions(piece: Piece, columns: InteractionColumns) -> Iterator[tup
             (TIME, columns.timestamp, to_seconds),
         ):
             values = batch.columns.column(batch.columns.schema.get_field_index(name))
-            converted[role] = (name, convert(values, f"column {name!r} of {piece.file.path}"))
+            column = convert(values, f"column {name!r} of {piece.file.path}")
+            if piece.file.format != "parquet" and role != TIME:
+                column.bad[_LINE_BREAK] = as_mask(pc.match_substring(column.values, "\n"))
+            converted[role] = (name, column)
         good, rows = drop_bad(batch, converted, piece.file, report.table("interactions"))
         future = int(np.sum(np.asarray(good.column(2)) > _FAR_FUTURE))
         if future:

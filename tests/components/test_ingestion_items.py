@@ -1,0 +1,98 @@
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.ingestion.catalogue import ingest_items
+from components.ingestion.report import describe_report, read_report
+from tests.components.ingestion_helpers import examples, log_of, settings_for, write_log
+from trainer.errors import InputError
+
+
+@pytest.fixture
+def log(tmp_path):
+    write_log(tmp_path / "log.parquet", log_of({"u": "abc"}))
+    return tmp_path
+
+
+def test_one_example_a_row(log):
+    table = pa.table(
+        {
+            "asin": ["a", "b", "c"],
+            "path": [["Food", "Fruit"], None, []],
+            "name": ["Apple", None, "Corn"],
+            "words": ["red, sweet", "", None],
+        }
+    )
+    pq.write_table(table, log / "items.parquet")
+    columns = {"item": "asin", "category": "path", "title": "name", "text": "words"}
+    report = ingest_items(settings_for(log, items="items.parquet", item_columns=columns), str(log / "out"))
+    assert examples(log / "out", "items") == [
+        {"item_id": ["a"], "category": ["Food", "Fruit"], "title": ["Apple"], "text": ["red, sweet"]},
+        {"item_id": ["b"], "category": [], "title": [], "text": []},
+        {"item_id": ["c"], "category": [], "title": ["Corn"], "text": []},
+    ]
+    assert report.examples["items"] == 3
+    assert read_report(str(log / "out")) == report
+
+
+def test_columns_that_are_not_named_are_empty_features(log):
+    (log / "items.csv").write_text('item_id,genres\na,Action|War\n"b",\n')
+    columns = {"category": "genres", "category_separator": "|"}
+    ingest_items(settings_for(log, items="items.csv", item_columns=columns), str(log / "out"))
+    assert examples(log / "out", "items") == [
+        {"item_id": ["a"], "category": ["Action", "War"], "title": [], "text": []},
+        {"item_id": ["b"], "category": [], "title": [], "text": []},
+    ]
+
+
+def test_a_number_is_a_category_by_its_spelling(log):
+    pq.write_table(pa.table({"item_id": ["a", "b"], "shelf": [7.0, None]}), log / "items.parquet")
+    settings = settings_for(log, items="items.parquet", item_columns={"category": "shelf"})
+    ingest_items(settings, str(log / "out"))
+    assert [e["category"] for e in examples(log / "out", "items")] == [["7"], []]
+
+
+def test_titles_may_hold_commas_and_line_breaks(log):
+    (log / "items.csv").write_text('item_id,title\na,"One,\ntwo"\nb,"say ""hi"""\n')
+    ingest_items(settings_for(log, items="items.csv", item_columns={"title": "title"}), str(log / "out"))
+    assert [e["title"] for e in examples(log / "out", "items")] == [["One,\ntwo"], ['say "hi"']]
+
+
+def test_of_repeated_ids_the_first_row_is_kept(log):
+    (log / "items").mkdir()
+    for number, rows in enumerate(("a,first\na,second\nb,x\n", "b,y\nc,z\n")):
+        (log / "items" / f"{number}.csv").write_text("item_id,title\n" + rows)
+    report = ingest_items(settings_for(log, items="items", item_columns={"title": "title"}), str(log / "out"))
+    assert [e["title"][0] for e in examples(log / "out", "items")] == ["first", "x", "z"]
+    assert report.counts["duplicate_item_rows"] == 2
+    assert "item rows that repeat an id, of which the first was kept: 2" in describe_report(report)
+
+
+def test_null_ids_are_dropped_and_counted_or_refused(log):
+    (log / "items.csv").write_text("item_id,title\na,A\n,nobody\nc,C\n")
+    settings = {"items": "items.csv", "item_columns": {"title": "title"}}
+    report = ingest_items(settings_for(log, max_bad_rows=0.5, **settings), str(log / "out"))
+    assert [e["item_id"] for e in examples(log / "out", "items")] == [["a"], ["c"]]
+    assert dict(report.table("items").bad) == {"item_id: null or empty id": 1}
+    with pytest.raises(InputError, match="items.csv, data row 2: item_id: null or empty id"):
+        ingest_items(settings_for(log, **settings), str(log / "refused"))
+    assert not (log / "refused" / "Split-items").exists()
+
+
+def test_without_a_table_the_split_is_there_and_empty(log):
+    report = ingest_items(settings_for(log), str(log / "out"))
+    assert examples(log / "out", "items") == []
+    assert len(list((log / "out" / "Split-items").iterdir())) == 1
+    assert report.examples["items"] == 0
+
+
+def test_a_catalogue_of_other_ids_is_refused(log):
+    (log / "items.csv").write_text("item_id\nB004\n")
+    with pytest.raises(InputError, match=r"None of the items at the head of the log \(such as 'a'\).*'B004'"):
+        ingest_items(settings_for(log, items="items.csv"), str(log / "out"))
+
+
+def test_items_of_the_log_without_a_row_are_counted(log):
+    (log / "items.csv").write_text("item_id\na\n")
+    report = ingest_items(settings_for(log, items="items.csv"), str(log / "out"))
+    assert "the catalogue lacks: 2 of 3" in describe_report(report)
