@@ -1,5 +1,6 @@
 """The command ``polyrec``. Nothing heavy is imported before a command needs it."""
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -98,3 +99,124 @@ def synthetic(directory: Path, users: int, items: int, interests: int, interacti
 
     write(directory, users, items, interests, interactions, seed)
     click.echo(f"{interactions:,} interactions of {users:,} users with {items:,} items in {directory}")
+
+
+@cli.command("compile")
+@_CONFIG
+@_SET
+@click.option("--engine", type=click.Choice(["kubeflow"]), default="kubeflow", show_default=True)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml", show_default=True
+)
+@click.option("--image", default="polyrec:latest", show_default=True, help="Container image of the steps.")
+def compile_(config: str, overrides: tuple[str, ...], engine: str, output: Path, image: str) -> None:
+    """Writes CONFIG's pipeline as a specification for Kubeflow Pipelines 2."""
+    from pipeline.config import with_absolute_paths
+    from pipeline.quiet import quiet
+
+    loaded = with_absolute_paths(_load(config, overrides))
+    with quiet(Path(os.devnull)):
+        from pipeline.kubeflow_runner import compile_pipeline
+
+        compile_pipeline(loaded, output, image)
+    click.echo(f"{output}: {engine} specification of {loaded.pipeline.name}, steps run {image}")
+
+
+@cli.command()
+def models() -> None:
+    """Lists the models, where they come from and their settings."""
+    from rich.console import Console
+
+    from pipeline.config import model_registry
+    from pipeline.model_list import model_list
+
+    Console(highlight=False).print(model_list(model_registry()))
+
+
+@cli.command()
+def doctor() -> None:
+    """Checks whether this machine can run polyrec. Ends with 2 if something has to be done."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from pipeline.doctor import examine
+
+    console, healthy = Console(highlight=False), True
+    for finding in examine():
+        mark = "[green]ok   [/]" if finding.ok else "[red]to do[/]"
+        console.print(f"{mark}  {escape(finding.subject):<10} {escape(finding.words)}", soft_wrap=True)
+        healthy = healthy and finding.ok
+    if not healthy:
+        raise InputError("Something has to be done first, see above.")
+
+
+@cli.command()
+@click.argument("directory", metavar="SERVING_DIR")
+@click.option("--port", default=8500, show_default=True, help="0: any free one.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no authentication."
+)
+@click.option("--model-name", help="Serve only this model; by default all that SERVING_DIR holds.")
+def serve(directory: str, port: int, host: str, model_name: str | None) -> None:
+    """Serves the models below SERVING_DIR over gRPC until it is told to stop."""
+    from serving.server import serve as serve_models
+    from serving.server_settings import ServerSettings
+
+    serve_models(ServerSettings(directory=directory, port=port, host=host, model_name=model_name))
+
+
+@cli.command()
+@click.option("--history", default="", metavar="A,B,...", help="Item ids, oldest first.")
+@click.option("--k", default=20, show_default=True, help="Items wanted.")
+@click.option("--exclude", default="", metavar="C,...", help="Item ids not to recommend.")
+@click.option("--exclude-history", is_flag=True, help="Do not recommend what is in the history.")
+@click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
+@click.option("--server", "target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
+@click.option("--model", "model_name", default="polyrec", show_default=True, help="serving.model_name of the run.")
+@click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
+@click.option("--item-column", default="item_id", show_default=True)
+@click.option("--title-column", default="title", show_default=True)
+def query(
+    history: str,
+    k: int,
+    exclude: str,
+    exclude_history: bool,
+    diversity: float,
+    target: str,
+    model_name: str,
+    items: Path | None,
+    item_column: str,
+    title_column: str,
+) -> None:
+    """Asks a running server what to recommend after a history."""
+    from rich.console import Console
+
+    from pipeline.answer_table import answer_table, read_titles
+    from serving.client import Client, ClientError
+
+    titles = read_titles(items, item_column, title_column) if items else {}
+    try:
+        with Client(target, model_name) as client:
+            (answer,) = client.recommend(
+                [_ids(history)], k=k, exclude=_ids(exclude), exclude_history=exclude_history, diversity=diversity
+            )
+    except (ClientError, ValueError) as error:
+        raise InputError(str(error)) from error
+    Console(highlight=False).print(answer_table(answer, titles))
+
+
+def _ids(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+@cli.command()
+@click.option("--preset", default="comirec_sa", show_default=True, help="A MovieLens-100K configuration.")
+def demo(preset: str) -> None:
+    """Runs everything on MovieLens-100K, down to recommendations for a real user: what `make run` does."""
+    from pipeline.demo import demo as run_demo
+
+    run_demo(preset)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ import datetime
 import errno
 import glob
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -16,14 +17,29 @@ from pipeline.run_lock import run_lock
 from trainer.errors import GateRefused, InputError
 
 
-def run(config: Config) -> str:
+@dataclass(frozen=True)
+class Pushed:
+    """A run that went all the way.
+
+    Attributes:
+      version: the version folder.
+      examples: folder of the raw examples, a subfolder ``Split-NAME`` each.
+      log: the log file.
+    """
+
+    version: str
+    examples: str
+    log: Path
+
+
+def run(config: Config) -> Pushed:
     """Runs the pipeline in this process, shows its progress and its results.
 
     Args:
       config: relative folders start at the working directory.
 
     Returns:
-      The version folder that was pushed.
+      Where things are.
 
     Raises:
       InputError: the data cannot be used, the folder is in use, or the disk is full.
@@ -36,10 +52,10 @@ def run(config: Config) -> str:
         log = folder / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
         with quiet(log) as console:
             console.print(f"Pipeline {escape(config.pipeline.name)} in {escape(str(folder))}\nLog: {escape(str(log))}")
-            return _run(config, console)
+            return _run(config, console, log)
 
 
-def _run(config: Config, console: Console) -> str:
+def _run(config: Config, console: Console, log: Path) -> Pushed:
     with console.status("Loading TensorFlow and TFX (about 15 s)"):
         import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
         from components.ingestion.inputs import check_inputs
@@ -58,7 +74,7 @@ def _run(config: Config, console: Console) -> str:
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
         raise GateRefused(" ".join(reasons))
-    return result.pushed
+    return Pushed(result.pushed, outputs["InteractionExampleGen"]["examples"].uri, log)
 
 
 def _never_taken_from_the_cache(config: Config) -> list[str]:

@@ -1,0 +1,62 @@
+"""Recommendations as a person reads them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from rich.markup import escape
+from rich.table import Table
+
+from serving.answers import Recommendations
+from trainer.errors import InputError
+
+
+def read_titles(path: Path, item_column: str = "item_id", title_column: str = "title") -> dict[str, str]:
+    """Titles by item id.
+
+    Args:
+      path: the item table, CSV or Parquet.
+      item_column: name of the column of ids.
+      title_column: name of the column of titles.
+
+    Raises:
+      InputError: the file cannot be read or has no such columns.
+    """
+    columns = [item_column, title_column]
+    try:
+        if path.suffix == ".parquet":
+            table = pa.parquet.read_table(path, columns=columns)
+        else:
+            options = pa.csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
+            table = pa.csv.read_csv(path, convert_options=options)
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise InputError(f"{path}: {' and '.join(columns)} cannot be read as titles: {error}") from error
+    if missing := [column for column in columns if column not in table.column_names]:
+        raise InputError(f"{path} has no column {missing[0]!r}. Its columns: {', '.join(table.column_names)}.")
+    ids, titles = (table.column(column).to_pylist() for column in columns)
+    return {str(item): str(title) for item, title in zip(ids, titles, strict=True) if title is not None}
+
+
+def answer_table(answer: Recommendations, titles: Mapping[str, str]) -> Table:
+    """One row an item: rank, title, score, the interest it came from, the history's item behind it.
+
+    Args:
+      answer: for one user.
+      titles: by id; an id without one stands for itself.
+    """
+    what = "Recommended (popular items: nothing of the history is known)" if answer.fallback else "Recommended"
+    table = Table(title=what, title_justify="left")
+    for heading, right in (("", True), ("item", False), ("score", True), ("interest", True), ("because of", False)):
+        table.add_column(heading, justify="right" if right else "left")
+    for rank, item in enumerate(answer.items, start=1):
+        because = titles.get(item.because, item.because)
+        table.add_row(
+            str(rank),
+            escape(titles.get(item.item_id, item.item_id)),
+            f"{item.score:.3f}",
+            "" if answer.fallback else str(item.interest),
+            escape(because),
+        )
+    return table

@@ -1,0 +1,85 @@
+"""`make run`: from nothing to recommendations for a real user, on MovieLens-100K."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.answer_table import answer_table, read_titles
+from pipeline.config import load
+from pipeline.data_sources.movielens_100k import fetch
+from pipeline.quiet import quiet
+from pipeline.run import run
+from serving.client import Client
+from trainer import schema
+
+SHOWN_HISTORY = 8
+RECOMMENDED = 10
+_LISTENING = re.compile(rb"on (\S+:\d+)$")
+
+
+def demo(preset: str = "comirec_sa") -> None:
+    """Fetches the data, runs the pipeline, serves the pushed model and asks it for one test user.
+
+    Args:
+      preset: a MovieLens-100K configuration.
+
+    Raises:
+      InputError: the data cannot be had, or the folder is in use.
+      GateRefused: the model was not pushed.
+      RuntimeError: the server did not start.
+    """
+    console = Console(highlight=False)
+    config = load(preset)
+    directory = Path(config.data.directory)
+    console.print(fetch(directory), soft_wrap=True)
+    pushed = run(config)
+    with quiet(pushed.log):
+        history, times = _test_user(Path(pushed.examples))
+    name = config.serving.model_name
+    with _server(config.serving.directory, name, pushed.log) as address, Client(address, name) as client:
+        (answer,) = client.recommend([history], k=RECOMMENDED, exclude_history=True, times=[times])
+    titles = read_titles(directory / (config.data.items or ""))
+    console.print(f"\nAsked {name} over gRPC for a user of the test split ({len(history)} films seen).")
+    console.print(
+        "Seen last: " + "; ".join(titles.get(item, item) for item in history[-SHOWN_HISTORY:]), soft_wrap=True
+    )
+    console.print(answer_table(answer, titles))
+    console.print(f"Serve it yourself: .venv/bin/polyrec serve {config.serving.directory}")
+
+
+def _test_user(examples: Path) -> tuple[list[str], list[int]]:
+    """History and times of the test user whose history is of middling length."""
+    from serving.raw_users import read_users
+
+    files = [str(path) for path in (examples / f"Split-{schema.TEST_SPLIT}").iterdir()]
+    users = sorted(read_users(files, {}, count=1000), key=lambda user: (len(user.history), user.history))
+    user = users[len(users) // 2]
+    return user.history, user.times
+
+
+@contextmanager
+def _server(directory: str, model_name: str, log: Path) -> Iterator[str]:
+    """A server in a process of its own, on a free port; yields its address."""
+    command = [sys.executable, "-m", "pipeline.cli", "serve", directory, "--model-name", model_name, "--port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with log.open("ab") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment)
+    assert process.stdout is not None
+    try:
+        # The line comes when the model is loaded; end of file, when the process ended without one.
+        for line in process.stdout:
+            if found := _LISTENING.search(line.strip()):
+                yield found.group(1).decode()
+                break
+        else:
+            raise RuntimeError(f"The server did not start. See {log}.")
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()

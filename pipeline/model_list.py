@@ -1,0 +1,29 @@
+"""`polyrec models`."""
+
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+
+def model_list(registry: Any) -> Group:
+    """A table for each model: its settings, what they are by default, what they mean.
+
+    Args:
+      registry: the module trainer.models.registry.
+    """
+    return Group(*(_one(registry, name) for name in registry.names()))
+
+
+def _one(registry: Any, name: str) -> Table:
+    model = registry.get(name)
+    paper = f" ({model.paper})" if model.paper else ""
+    table = Table(title=f"[bold]{escape(name)}[/bold]{escape(paper)}\n{escape(registry.describe(name))}")
+    table.title_justify = "left"
+    for heading in ("setting", "default", "meaning"):
+        table.add_column(heading)
+    for key, field in registry.settings_class(name).model_fields.items():
+        if key != "name":
+            table.add_row(f"model.{key}", escape(str(field.default)), escape(field.description or ""))
+    return table
