@@ -112,7 +112,7 @@ class Server:
 
         Args:
           grace: seconds for the requests under way; None: as in the settings. After that their clients are told
-            CANCELLED; the model of one that still runs is not unloaded.
+            UNAVAILABLE; the model of one that still runs is not unloaded.
         """
         grace = self.settings.grace_seconds if grace is None else grace
         self._health.leave()

@@ -327,6 +327,17 @@ def test_which_models_a_directory_holds(tmp_path):
         find_models(tmp_path / "nowhere")
 
 
+def test_more_requests_at_once_than_allowed(base):
+    with Server(base.parent, MODEL, poll_seconds=POLL, max_concurrent=1) as server:
+        server.wait_until_available()
+        with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            slow = request("slow", {"seconds": np.float64(2)})
+            calls = [stub.Predict.future(slow, timeout=60) for _ in range(2)]
+            codes = {call.code() for call in calls}
+            assert codes == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
+
+
 def test_a_port_in_use_is_told(server, base):
     second = Server(base.parent, MODEL, port=server.port)
     with pytest.raises(InputError, match=f"Cannot listen on 127.0.0.1:{server.port}"):
