@@ -170,7 +170,7 @@ def save(
     description = {
         "model": model.settings.name,
         "user_features": dict(user_features),
-        "interests": model.settings.num_interests,
+        "interests": model.served_interests,
         "dimension": model.settings.dimension,
         "max_history": model.max_history,
         "items": catalogue.size,

@@ -71,7 +71,7 @@ def test_every_file_of_models_registers():
 
 
 def test_shapes(model):
-    k = model.settings.num_interests
+    k = model.served_interests
     encoding = model.encode_last(_batch())
     assert encoding.interests.shape == (B, 1, k, 6)
     assert encoding.interest_mask.shape == (B, 1, k) and encoding.interest_mask.dtype == tf.bool

@@ -96,6 +96,11 @@ class RetrievalModel(tfrs.models.Model):
             else None
         )
 
+    @property
+    def served_interests(self) -> int:
+        """Number of vectors a user is served with: K, unless the model joins its interests into fewer."""
+        return self.settings.num_interests
+
     def extract(
         self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
     ) -> Encoding:
@@ -170,7 +175,7 @@ class RetrievalModel(tfrs.models.Model):
         """
         negatives = log_uniform_negatives(targets, self.num_items, self.num_negatives, self.seed)
         target_vectors, negative_vectors = self.item_tower(targets), self.item_tower(negatives.indices)
-        if self.settings.read_out == "hard" or self.settings.num_interests == 1:
+        if self.settings.read_out == "hard" or self.served_interests == 1:
             vector = hard_read_out(interests, interest_mask, target_vectors)
             positive = tf.reduce_sum(vector * target_vectors, axis=1)
             negative = tf.matmul(vector, negative_vectors, transpose_b=True)
