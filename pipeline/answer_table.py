@@ -27,12 +27,12 @@ def read_titles(path: Path, item_column: str = "item_id", title_column: str = "t
     columns = [item_column, title_column]
     try:
         if path.suffix == ".parquet":
-            table = pa.parquet.read_table(path, columns=columns)
+            table = pa.parquet.read_table(path)
         else:
-            options = pa.csv.ConvertOptions(include_columns=columns, column_types=dict.fromkeys(columns, pa.string()))
+            options = pa.csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()))
             table = pa.csv.read_csv(path, convert_options=options)
     except (OSError, pa.ArrowException, ValueError) as error:
-        raise InputError(f"{path}: {' and '.join(columns)} cannot be read as titles: {error}") from error
+        raise InputError(f"{path}: cannot be read as a table: {error}") from error
     if missing := [column for column in columns if column not in table.column_names]:
         raise InputError(f"{path} has no column {missing[0]!r}. Its columns: {', '.join(table.column_names)}.")
     ids, titles = (table.column(column).to_pylist() for column in columns)

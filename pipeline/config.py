@@ -10,7 +10,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from components.settings import DataSettings, EvaluationSettings, ValidationSettings
 from pipeline.config_errors import explain
-from pipeline.overrides import apply
+from pipeline.set_options import apply
 from pipeline.quiet import quiet
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline.overrides import key_of
+from pipeline.set_options import key_of
 
 
 def explain(
