@@ -9,7 +9,7 @@ import tensorflow as tf
 from components.ingestion.batches import Piece, list_pieces
 from components.ingestion.examples import encode_windows
 from components.ingestion.hashing import SPLITS
-from components.ingestion.inputs import Tables, check_inputs, find_tables, shards_for
+from components.ingestion.inputs import Tables, check_inputs, find_tables, reads_users, shards_for
 from components.ingestion.interactions import read_interactions
 from components.ingestion.item_counts import count_items, frequent_items, merge_counts
 from components.ingestion.partition import by_shard, concat_in_order, to_ipc
@@ -128,7 +128,7 @@ def _build(
 
     log = read(_INTERACTIONS, tables.interactions)
     grouped, reports = {_INTERACTIONS: log[_ROWS]}, [log[_REPORT]]
-    if tables.users:
+    if reads_users(settings):
         people = read(_USERS, tables.users)
         grouped[_USERS] = people[_ROWS]
         reports.append(people[_REPORT])

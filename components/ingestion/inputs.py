@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from components.ingestion.batches import list_pieces
 from components.ingestion.tables import (
     TableFile,
     column_names,
+    file_bytes,
     find_files,
+    is_compressed,
     is_remote,
     open_parquet,
     require_columns,
@@ -19,6 +20,7 @@ from trainer.errors import InputError
 from trainer.schema import user_feature
 
 _TEXT_ROW_BYTES = 30
+_COMPRESSED_ROW_BYTES = 8
 _ROWS_OF_A_SHARD = 500_000
 _MOST_SHARDS = 1024
 
@@ -35,6 +37,11 @@ class Tables:
     interactions: list[TableFile]
     items: list[TableFile]
     users: list[TableFile]
+
+
+def reads_users(settings: DataSettings) -> bool:
+    """Whether ingestion joins the users' table: it has no use for one without features."""
+    return settings.users is not None and bool(settings.user_columns.features)
 
 
 def find_tables(settings: DataSettings) -> Tables:
@@ -111,9 +118,9 @@ def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:
 def shards_for(files: list[TableFile]) -> int:
     """How many shards keep each at about half a million rows, from the sizes of the log's files."""
     rows = 0
-    for piece in list_pieces(files):
-        if piece.row_group is None:
-            rows += os.path.getsize(piece.file.path) // _TEXT_ROW_BYTES if not is_remote(piece.file.path) else 0
+    for file in files:
+        if file.format == "parquet":
+            rows += open_parquet(file.path).metadata.num_rows
         else:
-            rows += open_parquet(piece.file.path).metadata.row_group(piece.row_group).num_rows
+            rows += file_bytes(file.path) // (_COMPRESSED_ROW_BYTES if is_compressed(file.path) else _TEXT_ROW_BYTES)
     return min(_MOST_SHARDS, max(1, -(-rows // _ROWS_OF_A_SHARD)))

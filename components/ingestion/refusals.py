@@ -1,7 +1,7 @@
 """Why a whole log is refused after it was read and counted."""
 
 from components.ingestion.batches import refuse_too_many_bad_rows
-from components.ingestion.inputs import table_path
+from components.ingestion.inputs import reads_users, table_path
 from components.ingestion.report import Report
 from components.settings import DataSettings
 from trainer.errors import InputError
@@ -16,7 +16,7 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
     """
     if report.failures:
         raise InputError(" ".join(report.failures))
-    paths = {"interactions": settings.interactions, "users": settings.users}
+    paths = {"interactions": settings.interactions, "users": settings.users if reads_users(settings) else None}
     for name, path in paths.items():
         if path is not None:
             refuse_too_many_bad_rows(name, report.table(name), settings.max_bad_rows, table_path(settings, path))
@@ -33,10 +33,10 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
             f"{settings.min_user_count} interactions with kept items. Lower it or data.min_item_count, or give a "
             "longer log."
         )
-    if settings.users is not None and not counts["users_with_profile"]:
+    if reads_users(settings) and not counts["users_with_profile"]:
         raise InputError(
-            f"None of the {counts['users_kept']:,} kept users has a row in {table_path(settings, settings.users)}. Set "
-            "data.user_columns.user to the column with the log's ids, or leave data.users out."
+            f"None of the {counts['users_kept']:,} kept users has a row in "
+            f"{table_path(settings, str(settings.users))}. Set data.user_columns.user to the column with the log's ids, or leave data.users out."
         )
     method = settings.split.method
     if not examples[TRAIN_SPLIT]:

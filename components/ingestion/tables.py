@@ -49,6 +49,16 @@ def is_folder(path: str) -> bool:
     return _files_api().isdir(path) if is_remote(path) else os.path.isdir(path)
 
 
+def file_bytes(path: str) -> int:
+    """The size of a file."""
+    return int(_files_api().stat(path).length if is_remote(path) else os.path.getsize(path))
+
+
+def is_compressed(path: str) -> bool:
+    """Whether a text file is compressed, by its name."""
+    return path.lower().endswith(_COMPRESSIONS)
+
+
 def open_binary(path: str) -> BinaryIO | pa.NativeFile:
     """The bytes of a file, seekable.
 

@@ -166,6 +166,14 @@ def test_profile_features_are_joined(tmp_path):
     assert "user rows that repeat an id, of which the first was kept: 1" in describe_report(report)
 
 
+def test_a_users_table_without_features_is_not_joined(tmp_path):
+    write_log(tmp_path / "log.parquet", log_of({"u": "abcd"}))
+    (tmp_path / "users.csv").write_text("user_id,age\nstranger,1\n")
+    ingest(settings_for(tmp_path, users="users.csv", **LEAVE_ONE), tmp_path / "out")
+    (example,) = examples(tmp_path / "out", "test")
+    assert not [name for name in example if name.startswith("user_") and name != "user_id"]
+
+
 def test_many_shards_give_the_same_examples_as_one(tmp_path, monkeypatch):
     users = {f"user{i}": "abcdefgh" for i in range(60)}
     write_log(tmp_path / "log.parquet", log_of(users))

@@ -1,5 +1,6 @@
 """Every bad input is answered in words: what, where, what to do. Nothing half-written is left."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -228,6 +229,15 @@ def test_full_disk_is_said_in_words():
     with words, full_disk_in_words("here"), tf.io.TFRecordWriter("/dev/full") as writer:
         for _ in range(1000):
             writer.write(bytes(1000))
+
+
+def test_full_disk_in_the_midst_of_a_run_leaves_nothing(tmp_path, monkeypatch):
+    def full(path, records):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_log(tmp_path / "log.parquet", log_of({"u": "abcd"}))
+    monkeypatch.setattr("components.ingestion.flow.write_records", full)
+    assert "No space left while writing below" in refused(tmp_path, **LEAVE_ONE)
 
 
 def test_a_killed_writer_leaves_no_final_file(tmp_path):
