@@ -10,8 +10,8 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from components.settings import DataSettings, EvaluationSettings, ValidationSettings
 from pipeline.config_errors import explain
-from pipeline.set_options import apply
 from pipeline.quiet import quiet
+from pipeline.set_options import apply
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
 from trainer.settings import Settings, TrainingSettings, TransformSettings

@@ -1,0 +1,150 @@
+"""The command line on a small made-up log: the real components, gates and pusher, one after the other.
+
+The tests share one folder and build on each other in order, as the runs of a user do.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.data_sources.synthetic import write
+from serving.manifest import verify
+
+CONFIG = {
+    "data": {"directory": "log", "interactions": "interactions.parquet", "items": "items.parquet",
+             "item_columns": {"category": "category", "title": "title"}},
+    "transform": {"max_history": 20},
+    "model": {"name": "comirec_sa", "dimension": 16},
+    "training": {"max_steps": 60, "evaluate_every": 30, "num_negatives": 100, "batch_size": 32},
+    "serving": {"model_name": "shop", "validation_users": 16},
+    "pipeline": {"name": "shop"},
+}  # fmt: skip
+SCHEMA_WITH_A_COUNTRY = """
+feature { name: "user_country" type: BYTES presence { min_fraction: 1.0 } }
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("shop")
+    write(folder / "log", users=500, items=120, interests=6, interactions=10_000)
+    (folder / "shop.yaml").write_text(yaml.safe_dump(CONFIG))
+    return folder
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pipeline.cli", "run", "shop.yaml", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    checkout = Path(__file__).resolve().parents[2]
+    return {**os.environ, "PYTHONPATH": str(checkout), "COLUMNS": "120"}
+
+
+def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        _command(*arguments), cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+    )
+
+
+def _versions(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "served" / "shop").iterdir())
+
+
+def test_a_first_run_trains_both_models_and_pushes(folder):
+    done = _run(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    for words in ("comirec_sa", "two_tower", "popularity", "HR@20", "seen items removed", "010-019",
+                  "no earlier model to compare with", "Serving validation: blessed", "valid Recall@50"):  # fmt: skip
+        assert words in done.stdout
+    (version,) = _versions(folder)
+    assert f"Pushed to {folder}/served/shop/{version}" in done.stdout
+    verify(folder / "served" / "shop" / version)
+    assert len(done.stdout.splitlines()) < 80
+    (log,) = (folder / "runs" / "shop" / "logs").iterdir()
+    assert str(log) in done.stdout
+
+
+def test_the_same_again_comes_from_the_cache_and_is_compared_with_the_blessed_model(folder):
+    done = _run(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for component in ("InteractionExampleGen", "Transform", "Trainer", "TwoTowerTrainer", "IndexBuilder"):
+        assert any(component in line and line.endswith("cached") for line in done.stdout.splitlines())
+    assert "those against the model blessed last as well" in done.stdout
+
+
+def test_a_missed_threshold_pushes_nothing_and_exits_with_4(folder):
+    before = _versions(folder)
+    done = _run(folder, "--set", "evaluation.thresholds.recall_at_20=0.999")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "evaluation.thresholds wants at least 0.999" in done.stderr
+    assert "Nothing was pushed" in done.stdout
+    assert _versions(folder) == before
+
+
+def test_an_anomaly_ends_the_run_before_anything_is_trained(folder):
+    (folder / "schema.pbtxt").write_text(SCHEMA_WITH_A_COUNTRY)
+    before = _versions(folder)
+    done = _run(folder, "--set", "validation.schema_path=schema.pbtxt", "--set", "training.seed=7")
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "split train, feature user_country: Column dropped" in done.stderr
+    assert "Transform" not in done.stdout
+    assert _versions(folder) == before
+
+
+def test_a_killed_run_is_taken_up_again_and_meanwhile_nobody_else_may_run(folder):
+    changed = ("--set", "training.seed=2", "--set", "evaluation.baseline=false")
+    first = subprocess.Popen(_command(*changed), cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True)
+    assert first.stdout is not None
+    shown = []
+    for line in first.stdout:
+        shown.append(line)
+        if "step 30/60" in line:
+            break
+    assert first.poll() is None, "".join(shown)
+    second = _run(folder)
+    assert second.returncode == 2
+    assert f"process {first.pid} is running this pipeline" in second.stderr
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    first.stdout.close()
+    done = _run(folder, *changed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert any("Transform" in line and line.endswith("cached") for line in done.stdout.splitlines())
+
+
+def test_a_missing_file_is_wrong_input(folder):
+    done = _run(folder, "--set", "data.interactions=nothing.parquet")
+    assert done.returncode == 2
+    assert "nothing.parquet" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_tfx_own_command_line_runs_the_same_pipeline(folder):
+    checkout = Path(__file__).resolve().parents[2]
+    config = {**CONFIG, "data": {**CONFIG["data"], "directory": str(folder / "log")}}
+    config["pipeline"] = {"name": "shop", "root": str(folder / "runs")}
+    config["serving"] = {**CONFIG["serving"], "directory": str(folder / "served")}
+    (folder / "absolute.yaml").write_text(yaml.safe_dump(config))
+    before = _versions(folder)
+    environment = {
+        **_environment(),
+        "HOME": str(folder),
+        "POLYREC_CONFIG": str(folder / "absolute.yaml"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    for command in (
+        ["pipeline", "create", "--engine=local", f"--pipeline_path={checkout / 'pipeline' / 'local_runner.py'}"],
+        ["run", "create", "--engine=local", "--pipeline_name=shop"],
+    ):
+        done = subprocess.run(
+            ["tfx", *command], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert _versions(folder) > before
