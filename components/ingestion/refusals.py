@@ -36,8 +36,8 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
     if reads_users(settings) and not counts["users_with_profile"]:
         raise InputError(
             f"None of the {counts['users_kept']:,} kept users has a row in "
-            f"{table_path(settings, str(settings.users))}. Set data.user_columns.user to the column with the log's ids, "
-            "or leave data.users out."
+            f"{table_path(settings, str(settings.users))}. Set data.user_columns.user to the column with the log's "
+            "ids, or leave data.users out."
         )
     method = settings.split.method
     if not examples[TRAIN_SPLIT]:
