@@ -1,8 +1,10 @@
 """A run from the configuration to the table at its end."""
 
+import dataclasses
 import datetime
 import errno
 import glob
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from pipeline.quiet import log_everything, quiet
 from pipeline.run_lock import run_lock
 from trainer.errors import GateRefused, InputError
 
+RESULTS = "results.json"
+
 
 @dataclass(frozen=True)
 class Pushed:
@@ -25,11 +29,13 @@ class Pushed:
       version: the version folder.
       examples: folder of the raw examples, a subfolder ``Split-NAME`` each.
       log: the log file.
+      results: what the table shows, as JSON.
     """
 
     version: str
     examples: str
     log: Path
+    results: Path
 
 
 def run(config: Config) -> Pushed:
@@ -59,6 +65,7 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
     with console.status("Loading TensorFlow and TFX (about 15 s)"):
         import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
         from components.ingestion.inputs import check_inputs
+        from components.ingestion.storage import write_text
         from pipeline import graph, local_engine, result_table, results
 
         log_everything()
@@ -71,10 +78,13 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
             raise _cause_of(failure) from failure
     result = results.read(outputs, config.evaluation)
     result_table.show(console, config.model.model_dump()["name"], result)
+    file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
+    examples = outputs["InteractionExampleGen"]["examples"].uri
+    write_text(str(file), json.dumps({**dataclasses.asdict(result), "examples": examples}, indent=1))
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
         raise GateRefused(" ".join(reasons))
-    return Pushed(result.pushed, outputs["InteractionExampleGen"]["examples"].uri, log)
+    return Pushed(result.pushed, examples, log, file)
 
 
 def _never_taken_from_the_cache(config: Config) -> list[str]:
