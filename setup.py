@@ -33,6 +33,9 @@ setup(
         "rich>=13,<14",
         "pyyaml>=6,<7",
         "matplotlib>=3.8,<4",
+        "packaging>=20",
+        "pandas>=1.5,<3",
+        "platformdirs>=3,<5",
     ],
     extras_require={
         "kfp": ["kfp>=2.5,<2.6"],
