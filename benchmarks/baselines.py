@@ -11,6 +11,7 @@ WWW 2019 (EASE, eq. 8).
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -121,17 +122,17 @@ def measure(directory: Path) -> dict[str, dict[str, float]]:
     """Test metrics of each baseline, with the settings that were best on validation in its name."""
     matrix, valid, test = read(directory)
     candidates: dict[str, list[tuple[str, Callable[[], Scorer]]]] = {
-        "popularity": [("", lambda: popularity(matrix))],
+        "popularity": [("", partial(popularity, matrix))],
         "item-kNN": [
-            (f"{n} neighbours, shrink {s:g}", lambda n=n, s=s: item_knn(matrix, n, s))
+            (f"{n} neighbours, shrink {shrink:g}", partial(item_knn, matrix, n, shrink))
             for n in NEIGHBOURS
-            for s in SHRINKS
+            for shrink in SHRINKS
         ],
-        "EASE": [(f"penalty {p:g}", lambda p=p: ease(matrix, p)) for p in PENALTIES],
+        "EASE": [(f"penalty {penalty:g}", partial(ease, matrix, penalty)) for penalty in PENALTIES],
     }
     results = {}
     for name, settings in candidates.items():
-        best = (-1.0, "", {})
+        best: tuple[float, str, dict[str, float]] = (-1.0, "", {})
         for label, build in settings:
             score = build()
             recall = evaluate(score, valid, matrix.shape[1])["recall_at_50"] if len(settings) > 1 else 0.0

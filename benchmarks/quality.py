@@ -19,6 +19,7 @@ from pipeline.config import load
 COLUMNS = [f"{metric}_at_{n}" for metric in ("recall", "hit_rate", "ndcg") for n in (20, 50)]
 
 Metrics = dict[str, float]
+"""Metric -> mean over users."""
 
 
 def main(config: str, overrides: tuple[str, ...], seeds: tuple[int, ...], root: str, shallow: bool) -> None:
@@ -27,8 +28,8 @@ def main(config: str, overrides: tuple[str, ...], seeds: tuple[int, ...], root: 
     rows: dict[str, list[Metrics]] = {}
     for seed in seeds:
         name = f"{loaded.pipeline.name}-seed-{seed}"
-        for model, metrics in _run(config, overrides, seed, root, name, shallow).items():
-            rows.setdefault(model, []).append(metrics)
+        for row, metrics in _run(config, overrides, seed, root, name, shallow).items():
+            rows.setdefault(row, []).append(metrics)
     model = loaded.model.model_dump()
     print(f"\n`python -m benchmarks.quality {config}" + "".join(f" --set {o}" for o in overrides) + "`\n")
     print(
@@ -40,9 +41,9 @@ def main(config: str, overrides: tuple[str, ...], seeds: tuple[int, ...], root: 
     for title, suffix in (("Seen items kept", ""), ("Seen items removed", "_unseen")):
         print(f"| {title} | " + " | ".join(_title(column) for column in COLUMNS) + " |")
         print("|---" * (len(COLUMNS) + 1) + "|")
-        for model_name, metrics in rows.items():
-            cells = [_cell([m[column + suffix] for m in metrics]) for column in COLUMNS]
-            print(f"| {model_name} | " + " | ".join(cells) + " |")
+        for row, runs in rows.items():
+            cells = [_cell([metrics[column + suffix] for metrics in runs]) for column in COLUMNS]
+            print(f"| {row} | " + " | ".join(cells) + " |")
         print()
 
 
@@ -61,9 +62,8 @@ def _run(config: str, overrides: tuple[str, ...], seed: int, root: str, name: st
         found["two_tower"] = results["baseline"]["overall"]
     found["popularity"] = {c.removeprefix("popularity_"): v for c, v in overall.items() if c.startswith("popularity_")}
     if not shallow:
-        for label, metrics in baselines.measure(Path(results["examples"])).items():
-            if label != "popularity":
-                found[label.split(" (")[0]] = metrics
+        measured = baselines.measure(Path(results["examples"]))
+        found |= {label.split(" (")[0]: metrics for label, metrics in measured.items() if label != "popularity"}
     return found
 
 

@@ -12,12 +12,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 import numpy as np
-
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
+import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from trainer.catalogue import Catalogue
 from trainer.input_pipeline import one_prefix_a_row
 from trainer.lazy_adam import LazyAdam
