@@ -7,6 +7,7 @@ threads) with all prefixes of a window in one pass and with one prefix a row. Th
 
 import os
 import time
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -50,10 +51,10 @@ def _targets_per_cpu_second(
     name: str, read_out: str, items: int, all_prefixes: bool, seconds: float
 ) -> tuple[float, float]:
     """Targets per CPU-second and CPU-seconds a step."""
-    settings = {"dimension": DIMENSION} | ({} if name == "two_tower" else {"num_interests": INTERESTS})
+    settings: dict[str, Any] = {"dimension": DIMENSION} | ({} if name == "two_tower" else {"num_interests": INTERESTS})
     if read_out != "-" and name != "two_tower":
         settings["read_out"] = read_out
-    catalogue = Catalogue(range(items), np.arange(items, 0, -1), np.zeros((items, 0), np.int32), [])
+    catalogue = Catalogue([b""] * items, np.arange(items, 0, -1), np.zeros((items, 0), np.int32), [])
     model = registry.get(name)(registry.settings_class(name)(**settings), catalogue, T, {}, NEGATIVES)
     model.compile(optimizer=LazyAdam(1e-3))
     batches = [_batch(items, all_prefixes, seed) for seed in range(8)]
