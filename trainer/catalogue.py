@@ -20,12 +20,15 @@ class Catalogue:
       counts: int64 [N], interactions in the training split.
       categories: int32 [N, C], 1 + number of each category, coarse to fine, 0 is padding; C = 0 without categories.
       category_names: names of the categories; number c is ``category_names[c - 1]``.
+      text_vectors: float32 [N, E], what a frozen text encoder says of each item, zero for an item without text;
+        None where there is no text.
     """
 
     ids: Sequence[bytes]
     counts: np.ndarray
     categories: np.ndarray
     category_names: Sequence[bytes]
+    text_vectors: np.ndarray | None = None
 
     @property
     def size(self) -> int:
