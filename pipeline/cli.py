@@ -54,12 +54,23 @@ _CONFIG = click.argument("config", metavar="CONFIG")
 @cli.command()
 @_CONFIG
 @_SET
+@click.option("--engine", type=click.Choice(["local", "kubeflow"]), default="local", show_default=True)
 @click.option("--beam-arg", "beam_args", multiple=True, metavar="ARG", help="Further option of every Beam job.")
-def run(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...]) -> None:
+def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[str, ...]) -> None:
     """Runs the pipeline CONFIG (a YAML file or a preset) on this machine, up to the pushed model."""
+    from pipeline.run import RunFailed
     from pipeline.run import run as run_pipeline
 
-    run_pipeline(_load(config, overrides, beam_args))
+    loaded = _load(config, overrides, beam_args)
+    if engine == "kubeflow":
+        raise InputError(
+            "A cluster runs what it is given: polyrec compile CONFIG -o pipeline.yaml, then submit pipeline.yaml, for "
+            "example with kfp.Client(host=...).create_run_from_pipeline_package('pipeline.yaml')."
+        )
+    try:
+        run_pipeline(loaded)
+    except RunFailed as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = ()) -> Any:
@@ -214,8 +225,12 @@ def _ids(text: str) -> list[str]:
 def demo(preset: str) -> None:
     """Runs everything on MovieLens-100K, down to recommendations for a real user: what `make run` does."""
     from pipeline.demo import demo as run_demo
+    from pipeline.run import RunFailed
 
-    run_demo(preset)
+    try:
+        run_demo(preset)
+    except RunFailed as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

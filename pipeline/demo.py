@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from trainer import schema
 
 SHOWN_HISTORY = 8
 RECOMMENDED = 10
+LOADING_SECONDS = 120
 _LISTENING = re.compile(rb"on (\S+:\d+)$")
 
 
@@ -32,7 +34,7 @@ def demo(preset: str = "comirec_sa") -> None:
     Raises:
       InputError: the data cannot be had, or the folder is in use.
       GateRefused: the model was not pushed.
-      RuntimeError: the server did not start.
+      RuntimeError: the server did not start or does not load the model.
     """
     console = Console(highlight=False)
     config = load(preset)
@@ -43,6 +45,7 @@ def demo(preset: str = "comirec_sa") -> None:
         history, times = _test_user(Path(pushed.examples))
     name = config.serving.model_name
     with _server(config.serving.directory, name, pushed.log) as address, Client(address, name) as client:
+        _wait(client)
         (answer,) = client.recommend([history], k=RECOMMENDED, exclude_history=True, times=[times])
     titles = read_titles(directory / (config.data.items or ""))
     console.print(f"\nAsked {name} over gRPC for a user of the test split ({len(history)} films seen).")
@@ -63,6 +66,20 @@ def _test_user(examples: Path) -> tuple[list[str], list[int]]:
     return user.history, user.times
 
 
+def _wait(client: Client) -> None:
+    """Until the model is available: the server listens before it has loaded anything."""
+    deadline = time.monotonic() + LOADING_SECONDS
+    while True:
+        newest = next(iter(client.status()), None)
+        if newest is not None and newest.state == "AVAILABLE":
+            return
+        if newest is not None and newest.error:
+            raise RuntimeError(f"The server refuses version {newest.version}: {newest.error}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"The server did not load the model within {LOADING_SECONDS} s.")
+        time.sleep(0.2)
+
+
 @contextmanager
 def _server(directory: str, model_name: str, log: Path) -> Iterator[str]:
     """A server in a process of its own, on a free port; yields its address."""
@@ -72,7 +89,7 @@ def _server(directory: str, model_name: str, log: Path) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment)
     assert process.stdout is not None
     try:
-        # The line comes when the model is loaded; end of file, when the process ended without one.
+        # The line comes when the server listens; end of file, when the process ended without it.
         for line in process.stdout:
             if found := _LISTENING.search(line.strip()):
                 yield found.group(1).decode()

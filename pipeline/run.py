@@ -5,6 +5,7 @@ import datetime
 import errno
 import glob
 import json
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ from pipeline.run_lock import run_lock
 from trainer.errors import GateRefused, InputError
 
 RESULTS = "results.json"
+
+
+class RunFailed(RuntimeError):
+    """A component ended with an error that is not the user's; the message names it and the log."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ def run(config: Config) -> Pushed:
     Raises:
       InputError: the data cannot be used, the folder is in use, or the disk is full.
       GateRefused: a gate refused the data or the model; nothing was pushed.
-      ComponentFailed: a component failed for a reason that is not the user's.
+      RunFailed: a component failed for a reason that is not the user's; the log has the details.
     """
     config = with_absolute_paths(config)
     folder = Path(config.pipeline.root) / config.pipeline.name
@@ -75,7 +80,12 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
         try:
             outputs = local_engine.run(pipeline, progress, uncached=_never_taken_from_the_cache(config))
         except local_engine.ComponentFailed as failure:
-            raise _cause_of(failure) from failure
+            logging.exception("The run failed.")
+            if (cause := _cause_of(failure)) is not None:
+                raise cause from failure
+            raise RunFailed(
+                f"{failure} {type(failure.__cause__).__name__}: {failure.__cause__}\nSee {log}"
+            ) from failure
     result = results.read(outputs, config.evaluation)
     result_table.show(console, config.model.model_dump()["name"], result)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
@@ -93,8 +103,8 @@ def _never_taken_from_the_cache(config: Config) -> list[str]:
     return [] if glob.glob(os.path.join(folder, "[0-9]*")) else ["Pusher"]
 
 
-def _cause_of(failure: BaseException) -> BaseException:
-    """The error in the chain that a user can act on, or the failure itself."""
+def _cause_of(failure: BaseException) -> InputError | GateRefused | None:
+    """The error in the chain that a user can act on."""
     error: BaseException | None = failure
     while error is not None:
         if isinstance(error, InputError | GateRefused):
@@ -104,4 +114,4 @@ def _cause_of(failure: BaseException) -> BaseException:
         if number in (errno.ENOSPC, errno.EDQUOT) or os.strerror(errno.ENOSPC) in str(error):
             return InputError("There is no space left on the device. Free some and run again: finished parts are kept.")
         error = error.__cause__ or error.__context__
-    return failure
+    return None
