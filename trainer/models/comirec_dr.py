@@ -1,0 +1,48 @@
+"""ComiRec-DR."""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+from pydantic import Field
+
+from trainer.layers.capsule import CapsuleLayer
+from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.models.registry import register
+
+
+class ComiRecDRSettings(ModelSettings):
+    """Settings of ``comirec_dr``."""
+
+    name: Literal["comirec_dr"] = "comirec_dr"
+    routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
+    squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+
+
+@register("comirec_dr")
+class ComiRecDR(RetrievalModel):
+    """K interests by dynamic routing, with a matrix for each position and interest.
+
+    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0``, learning rate 5e-3.
+
+    Reference: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
+    """
+
+    settings_class = ComiRecDRSettings
+    paper = "Cen et al., KDD 2020"
+
+    def __init__(self, settings: ComiRecDRSettings, *args: Any, **kwargs: Any) -> None:
+        super().__init__(settings, *args, **kwargs)
+        self.capsules = CapsuleLayer(
+            settings.num_interests,
+            self.max_history,
+            transform="per_position",
+            iterations=settings.routing_iterations,
+            squash_power=settings.squash_power,
+            name="capsules",
+        )
+
+    def extract(
+        self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Encoding:
+        """See the base class."""
+        return Encoding(*self.capsules(items, history_mask, queries, bias))

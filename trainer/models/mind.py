@@ -1,0 +1,52 @@
+"""MIND."""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+from pydantic import Field
+
+from trainer.layers.capsule import CapsuleLayer
+from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.models.registry import register
+
+
+class MINDSettings(ModelSettings):
+    """Settings of ``mind``."""
+
+    name: Literal["mind"] = "mind"
+    dynamic_interests: bool = Field(True, description="max(1, min(K, log2 of the history's length)) interests a user.")
+    routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
+    routing_stddev: float = Field(1.0, gt=0, description="Spread of the fixed random logits that routing starts from.")
+    squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+
+
+@register("mind")
+class MIND(RetrievalModel):
+    """Up to K interests by dynamic routing of the history into capsules.
+
+    As published: ``read_out: soft, recency: false, residual_projection: false, dropout: 0``.
+
+    Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
+    """
+
+    settings_class = MINDSettings
+    paper = "Li et al., CIKM 2019"
+
+    def __init__(self, settings: MINDSettings, *args: Any, **kwargs: Any) -> None:
+        super().__init__(settings, *args, **kwargs)
+        self.capsules = CapsuleLayer(
+            settings.num_interests,
+            self.max_history,
+            dynamic_interests=settings.dynamic_interests,
+            logits_stddev=settings.routing_stddev,
+            iterations=settings.routing_iterations,
+            squash_power=settings.squash_power,
+            seed=self.seed,
+            name="capsules",
+        )
+
+    def extract(
+        self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Encoding:
+        """See the base class."""
+        return Encoding(*self.capsules(items, history_mask, queries, bias))
