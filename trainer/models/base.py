@@ -1,8 +1,10 @@
 """What every retrieval model is: a user tower that gives interests, an item tower, a loss."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 from pydantic import Field
@@ -11,12 +13,15 @@ from trainer import schema
 from trainer.catalogue import Catalogue
 from trainer.keras_api import keras
 from trainer.layers.item_tower import ItemTower
+from trainer.layers.label_aware import label_aware_read_out
 from trainer.layers.masking import all_positions, last_positions
 from trainer.layers.recency_bias import RecencyBias
 from trainer.layers.residual_projection import ResidualProjection
 from trainer.layers.user_profile import UserProfile
+from trainer.losses.interest_regularisers import disagreement, routing_variance
+from trainer.losses.negatives import Negatives, all_items, in_batch_negatives, log_uniform_negatives, uniform_negatives
 from trainer.losses.read_out import hard_read_out, max_scores
-from trainer.losses.sampled_softmax import log_uniform_negatives, sampled_softmax
+from trainer.losses.sampled_softmax import sampled_softmax
 from trainer.settings import Settings
 
 
@@ -32,7 +37,16 @@ class ModelSettings(Settings):
     residual_projection: bool = Field(True, description="Let interests leave the hull of the item vectors.")
     use_category: bool = Field(False, description="Add the mean embedding of an item's categories to its vector.")
     profile_dimension: int = Field(16, ge=1, description="Width of each categorical profile feature.")
-    read_out: Literal["max", "hard"] = Field("max", description="How a candidate is scored while training.")
+    read_out: Literal["max", "hard", "soft"] = Field("max", description="How a candidate is scored while training.")
+    label_power: float = Field(2.0, ge=0, description="Power of the soft read-out; .inf is the hard one.")
+    negatives: Literal["log_uniform", "uniform", "in_batch", "all"] = Field(
+        "log_uniform", description="What a target is told apart from; training.num_negatives says how many."
+    )
+    temperature: float = Field(1.0, gt=0, description="Scores are divided by it in the loss.")
+    normalize: bool = Field(False, description="Vectors of unit length: scores are cosines. Lower the temperature.")
+    disagreement: float = Field(0.0, ge=0, description="Weight of the penalty on interests that are alike.")
+    hardness: float = Field(0.0, ge=0, description="REMI's emphasis on hard negatives; with negatives: uniform.")
+    routing_variance: float = Field(0.0, ge=0, description="REMI's weight against interests that cling to one item.")
 
 
 class Encoding(NamedTuple):
@@ -79,6 +93,7 @@ class RetrievalModel(tfrs.models.Model):
         super().__init__(name=settings.name)
         self.settings, self.max_history = settings, max_history
         self.num_items, self.num_negatives, self.seed = catalogue.size, num_negatives, seed
+        self._probabilities = (catalogue.counts / catalogue.counts.sum()).astype(np.float32)
         use_category = settings.use_category and catalogue.categories.shape[1] > 0
         self.item_tower = ItemTower(
             catalogue.size, settings.dimension, catalogue.categories if use_category else None, name="item_tower"
@@ -129,10 +144,10 @@ class RetrievalModel(tfrs.models.Model):
         items = self.dropout(items, training=training) * tf.cast(mask, items.dtype)[:, :, tf.newaxis]
         bias = None if self.recency is None else self.recency(queries, features[schema.HISTORY_GAP])
         encoding = self.extract(items, mask, queries, bias, training)
-        if self.projection is None:
-            return encoding
-        profile = None if self.profile is None else self.profile(features)
-        return encoding._replace(interests=self.projection(encoding.interests, profile))
+        if self.projection is not None:
+            profile = None if self.profile is None else self.profile(features)
+            encoding = encoding._replace(interests=self.projection(encoding.interests, profile))
+        return encoding._replace(interests=self._scaled(encoding.interests))
 
     def encode_all_prefixes(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Encoding:
         """Interests of every prefix: Q = T."""
@@ -160,6 +175,12 @@ class RetrievalModel(tfrs.models.Model):
         interests = tf.boolean_mask(encoding.interests, wanted)
         interest_mask = tf.boolean_mask(encoding.interest_mask, wanted)
         losses = self.target_losses(interests, interest_mask, tf.boolean_mask(targets, wanted) - 1)
+        if self.settings.disagreement:
+            losses += self.settings.disagreement * disagreement(interests, interest_mask)
+        if self.settings.routing_variance:
+            attribution = tf.boolean_mask(encoding.attribution, wanted)
+            lengths = tf.boolean_mask(_prefix_lengths(inputs[schema.HISTORY_MASK], whole_history), wanted)
+            losses += self.settings.routing_variance * routing_variance(attribution, lengths)
         return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
 
     def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -173,21 +194,54 @@ class RetrievalModel(tfrs.models.Model):
         Returns:
           float32 [M], in nats.
         """
-        negatives = log_uniform_negatives(targets, self.num_items, self.num_negatives, self.seed)
-        target_vectors, negative_vectors = self.item_tower(targets), self.item_tower(negatives.indices)
-        if self.settings.read_out == "hard" or self.served_interests == 1:
-            vector = hard_read_out(interests, interest_mask, target_vectors)
+        negatives = self._negatives(targets)
+        target_vectors, negative_vectors = self.candidates(targets), self.candidates(negatives.indices)
+        if self.settings.read_out == "max" and self.served_interests > 1:
+            positive, negative = max_scores(interests, interest_mask, target_vectors, negative_vectors)
+        else:
+            power = self.settings.label_power if self.settings.read_out == "soft" else math.inf
+            vector = self._read_out(interests, interest_mask, target_vectors, power)
             positive = tf.reduce_sum(vector * target_vectors, axis=1)
             negative = tf.matmul(vector, negative_vectors, transpose_b=True)
-        else:
-            positive, negative = max_scores(interests, interest_mask, target_vectors, negative_vectors)
-        return sampled_softmax(positive, negative, targets, negatives)
+        temperature = self.settings.temperature
+        return sampled_softmax(
+            positive / temperature, negative / temperature, targets, negatives, self.settings.hardness
+        )
+
+    def candidates(self, indices: tf.Tensor) -> tf.Tensor:
+        """Vectors of items as candidates: int [...] to float [..., D]."""
+        return self._scaled(self.item_tower(indices))
 
     def item_vectors(self, chunk: int = 65_536) -> tf.Tensor:
         """All item vectors, float32 [N, D], computed ``chunk`` items at a time."""
         starts = range(0, self.num_items, chunk)
-        parts = [self.item_tower(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
+        parts = [self.candidates(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
         return tf.cast(tf.concat(parts, axis=0), tf.float32)
+
+    def _scaled(self, vectors: tf.Tensor) -> tf.Tensor:
+        return tf.math.l2_normalize(vectors, axis=-1) if self.settings.normalize else vectors
+
+    def _negatives(self, targets: tf.Tensor) -> Negatives:
+        kind, count = self.settings.negatives, self.num_negatives
+        if kind == "all":
+            return all_items(targets, self.num_items)
+        if kind == "in_batch":
+            return in_batch_negatives(targets, tf.constant(self._probabilities))
+        draw = uniform_negatives if kind == "uniform" else log_uniform_negatives
+        return draw(targets, self.num_items, count, self.seed)
+
+    def _read_out(
+        self, interests: tf.Tensor, interest_mask: tf.Tensor, target_vectors: tf.Tensor, power: float
+    ) -> tf.Tensor:
+        if math.isinf(power):
+            return hard_read_out(interests, interest_mask, target_vectors)
+        return label_aware_read_out(interests, interest_mask, target_vectors, power)
+
+
+def _prefix_lengths(history_mask: tf.Tensor, whole_history: bool) -> tf.Tensor:
+    """Number of items of each queried prefix: int64 [B, T], or [B, 1] for the whole history."""
+    present = tf.cast(history_mask, tf.int64)
+    return tf.reduce_sum(present, axis=1, keepdims=True) if whole_history else tf.cumsum(present, axis=1)
 
 
 def _profile_layer(profile: Mapping[str, int | None], dimension: int) -> UserProfile | None:

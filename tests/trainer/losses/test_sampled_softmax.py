@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.losses.sampled_softmax import Negatives, log_uniform_negatives, sampled_softmax
+from trainer.losses.negatives import Negatives, in_batch_negatives, log_uniform_negatives, uniform_negatives
+from trainer.losses.sampled_softmax import sampled_softmax
 
 RANDOM = np.random.default_rng(3)
 
@@ -62,3 +63,32 @@ def test_negatives_are_distinct_and_drawn_log_uniformly():
 def test_bad_arguments():
     with pytest.raises(ValueError, match="Received: 10, 0"):
         log_uniform_negatives(tf.constant([0], tf.int64), 10, 0, seed=1)
+
+
+def test_uniform_negatives():
+    negatives = uniform_negatives(tf.constant([0, 9], tf.int64), 10, 4, seed=1)
+    assert len(set(negatives.indices.numpy())) == 4
+    np.testing.assert_array_equal(negatives.log_expected, np.repeat(negatives.log_expected[0], 4))
+    np.testing.assert_allclose(negatives.log_expected_targets, np.repeat(negatives.log_expected[0], 2))
+
+
+def test_in_batch_negatives_by_hand():
+    """Three targets; an item of share p is among them 1 - (1 - p)^3 times."""
+    negatives = in_batch_negatives(tf.constant([2, 0, 2], tf.int64), tf.constant([0.5, 0.3, 0.2]))
+    np.testing.assert_array_equal(negatives.indices, [2, 0])
+    expected = {0: np.log(1 - 0.5**3), 2: np.log(1 - 0.8**3)}
+    np.testing.assert_allclose(negatives.log_expected, [expected[2], expected[0]], rtol=1e-5)
+    np.testing.assert_allclose(negatives.log_expected_targets, [expected[2], expected[0], expected[2]], rtol=1e-5)
+
+
+def test_hard_negatives_against_numpy():
+    """REMI: exp(s) / (exp(s) + sum_j w_j exp(n_j)), the true item left out of the negatives and of the mean."""
+    scores = np.array([0.3, -0.2, 1.1, 0.7])
+    negatives = Negatives(tf.constant([4, 5, 6, 7], tf.int64), tf.zeros(4), tf.zeros(1))
+    loss = sampled_softmax(
+        tf.constant([0.5]), tf.constant([scores], tf.float32), tf.constant([6], tf.int64), negatives, hardness=0.8
+    )
+    kept = scores[[0, 1, 3]]
+    weights = np.exp(0.8 * kept) / np.exp(0.8 * kept).mean()
+    expected = -np.log(np.exp(0.5) / (np.exp(0.5) + (weights * np.exp(kept)).sum()))
+    np.testing.assert_allclose(loss, [expected], rtol=1e-5)
