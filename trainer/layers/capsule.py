@@ -28,8 +28,9 @@ class CapsuleLayer(keras.layers.Layer):
     ``transform="per_position"``, ComiRec-DR: ``u_ij = W_ij e_i``, a matrix for each position i, counted from the
     oldest item, and interest j; the logits start at zero.
 
-    The votes are computed once; the routing runs for every queried prefix under its own mask. All but the last
-    iteration work on detached votes, so that routing weights carry no gradient, as in the authors' code.
+    The votes are computed once; the routing runs for every queried prefix under its own mask. The interests see the
+    routing weights detached, so that their gradient goes through the last iteration's sum alone, as in the authors'
+    code. The attribution does carry a gradient, for those who put a penalty on it; unused, it costs nothing.
 
     Not in the papers: ``r``, the recency weights, ``r_ij = n softmax_i(bias_ij)`` over the n items of the prefix, which
     are all one for a zero bias; without a bias the layer is the papers'. They weigh the votes, because the softmax
@@ -125,13 +126,13 @@ class CapsuleLayer(keras.layers.Layer):
         if bias is not None:
             share = masked_softmax(tf.cast(tf.transpose(bias, [0, 2, 1, 3]), tf.float32), present)
             weights = share * tf.reduce_sum(weights, axis=-1, keepdims=True)
-        routed = self._route(tf.stop_gradient(votes), tf.stop_gradient(weights), used) * weights
-        interests = squash(self._gather_votes(routed, votes), self.squash_power)
+        routing = self._route(votes, weights, used)
+        interests = squash(self._gather_votes(tf.stop_gradient(routing) * weights, votes), self.squash_power)
         back = [0, 2, 1, 3]
         return (
             tf.cast(tf.transpose(interests, back), items.dtype),
             tf.transpose(used[..., 0], [0, 2, 1]),
-            tf.cast(tf.transpose(routed, back), items.dtype),
+            tf.cast(tf.transpose(routing * weights, back), items.dtype),
         )
 
     def _interests_in_use(self, present: tf.Tensor) -> tf.Tensor:
@@ -159,7 +160,7 @@ class CapsuleLayer(keras.layers.Layer):
         for _ in range(self.iterations - 1):
             capsules = squash(self._gather_votes(_softmax_over_interests(logits) * weights, votes), self.squash_power)
             logits += self._per_vote(capsules, votes, transpose_votes=True)
-        return tf.stop_gradient(_softmax_over_interests(logits))
+        return _softmax_over_interests(logits)
 
     def _gather_votes(self, weights: tf.Tensor, votes: tf.Tensor) -> tf.Tensor:
         """``sum_i weights_ij u_ij``: [B, K, Q, T] to [B, K, Q, D]."""

@@ -22,7 +22,8 @@ class ComiRecDRSettings(ModelSettings):
 class ComiRecDR(RetrievalModel):
     """K interests by dynamic routing, with a matrix for each position and interest.
 
-    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0``, learning rate 5e-3.
+    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0`` and
+    ``training.learning_rate: 0.005``. The defaults are those of ``comirec_sa``.
 
     Reference: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
     """

@@ -3,9 +3,10 @@
 from typing import Any, Literal
 
 import tensorflow as tf
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from trainer.layers.capsule import CapsuleLayer
+from trainer.layers.relu_layers import ReluLayers
 from trainer.models.base import Encoding, ModelSettings, RetrievalModel
 from trainer.models.registry import register
 
@@ -18,13 +19,18 @@ class MINDSettings(ModelSettings):
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
     routing_stddev: float = Field(1.0, gt=0, description="Spread of the fixed random logits that routing starts from.")
     squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+    relu_layers: tuple[PositiveInt, ...] = Field(
+        (), description="Widths of ReLU layers between capsules and interests, as published; none: residual_projection."
+    )
 
 
 @register("mind")
 class MIND(RetrievalModel):
     """Up to K interests by dynamic routing of the history into capsules.
 
-    As published: ``read_out: soft, recency: false, residual_projection: false, dropout: 0``.
+    As published: ``read_out: soft, recency: false, dropout: 0, relu_layers: [128]``. The defaults train as serving
+    scores, by the maximum over interests, weigh votes by recency, drop out items' components, and project with a
+    residual layer, which profile features enter.
 
     Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
     """
@@ -44,6 +50,8 @@ class MIND(RetrievalModel):
             seed=self.seed,
             name="capsules",
         )
+        if settings.relu_layers:
+            self.projection = ReluLayers(settings.relu_layers, name="relu_layers")
 
     def extract(
         self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool

@@ -143,6 +143,16 @@ def test_gradients_reach_weights_items_and_bias_but_not_through_the_routing(tran
     np.testing.assert_allclose(gradients[0], tape.gradient(loss, items), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("transform", ["shared", "per_position"])
+def test_a_penalty_on_the_attribution_reaches_the_weights(transform):
+    layer = _layer(transform)
+    with tf.GradientTape() as tape:
+        attribution = layer(tf.constant(ITEMS), tf.constant(MASK), ALL)[2]
+        loss = tf.reduce_sum(attribution**2)
+    for gradient in tape.gradient(loss, layer.trainable_weights):
+        assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0
+
+
 def test_routing_starts_from_the_seed_and_is_not_trained():
     layer, same, other = _layer(), _layer(), _layer(seed=2)
     np.testing.assert_array_equal(layer.routing_logits, same.routing_logits)
