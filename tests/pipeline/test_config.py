@@ -81,7 +81,7 @@ def test_a_wrong_override_is_explained(file, override, words):
         ("", "expected sections"),
         ("- 1", "found list"),
         ("data: {interactions: a\nmodel: {", "line [23], column .*: not valid YAML"),
-        ("data: {interactions: a.csv}", r"model.name is missing. Give one of: comirec_sa"),
+        ("data: {interactions: a.csv}", r"model.name is missing. Give one of: .*comirec_sa"),
         ("model: {name: two_tower}", "config.yaml: data is missing"),
         ("data: {}\nmodel: {name: two_tower}", "data.interactions is missing"),
         (MINIMAL + "data: {interactions: b}", "line 4, column 1.*key 'data' is given twice"),
