@@ -16,7 +16,7 @@ import tensorflow as tf
 from serving.index.base import Index
 from serving.settings import IndexSettings
 from trainer.errors import InputError
-from trainer.retrieval import TopK, merge_interest_lists
+from trainer.retrieval import NO_SCORE, TopK, merge_interest_lists
 
 try:
     from scann.scann_ops.py import scann_ops
@@ -124,7 +124,26 @@ class ScannIndex(Index):
             leaves_to_search=self._leaves(fetch),
         )
         shape = [batch, num_interests, tf.shape(indices)[1]]
-        return merge_interest_lists(tf.reshape(indices, shape), tf.reshape(scores, shape), interest_mask, k, excluded)
+        lists = tf.reshape(indices, shape), tf.reshape(scores, shape)
+        if self.is_exact():
+            return merge_interest_lists(*lists, interest_mask, k, excluded)
+        candidates = merge_interest_lists(*lists, interest_mask, k * num_interests, excluded)
+        return self._scored_by_all_interests(candidates, interests, interest_mask, k)
+
+    def _scored_by_all_interests(
+        self, candidates: TopK, interests: tf.Tensor, interest_mask: tf.Tensor, k: tf.Tensor
+    ) -> TopK:
+        """The k best candidates by their true scores.
+
+        An item that the search found for one interest and missed for a better one would be scored too low.
+        """
+        found = candidates.indices >= 0
+        vectors = tf.gather(self._state.dataset, tf.maximum(candidates.indices, 0))
+        usable = interest_mask[:, :, tf.newaxis] & found[:, tf.newaxis, :]
+        scores = tf.where(usable, tf.matmul(interests, vectors, transpose_b=True), NO_SCORE)
+        best, order = tf.math.top_k(tf.reduce_max(scores, axis=1), k)
+        interest = tf.gather(tf.argmax(scores, axis=1, output_type=tf.int32), order, batch_dims=1)
+        return TopK(tf.gather(candidates.indices, order, batch_dims=1), best, interest)
 
     def is_exact(self) -> bool:
         """Only where every vector is scored."""

@@ -79,6 +79,20 @@ def test_scann_returns_exact_scores_and_the_winning_interest(scann, catalogue, u
     np.testing.assert_array_equal(result.interest, scores.argmax(axis=1))
 
 
+def test_an_item_found_for_one_interest_is_scored_for_all(catalogue):
+    """Two interests nearly alike, one leaf each: what only the weaker one finds still gets the better score."""
+    rng = np.random.default_rng(9)
+    first = clustered(rng, 64)
+    interests = np.stack([first, first + 0.8 * rng.normal(size=first.shape).astype(np.float32)], axis=1)
+    index = ScannIndex(catalogue, IndexSettings(num_leaves=200, leaves_to_search=1, reorder=30))
+    found = index.search(interests, np.ones((64, 2), bool), 10)
+    for user in range(64):
+        rows = found.indices[user].numpy()
+        true = interests[user] @ catalogue[rows[rows >= 0]].T
+        np.testing.assert_allclose(found.scores[user][rows >= 0], true.max(axis=0), rtol=1e-5)
+        np.testing.assert_array_equal(found.interest[user][rows >= 0], true.argmax(axis=0))
+
+
 def test_excluding_the_best_items_shortens_nothing(scann, catalogue, users):
     first = scann.search(*users, 100).indices
     second = scann.search(*users, 30, first).indices.numpy()
