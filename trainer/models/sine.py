@@ -1,0 +1,143 @@
+"""SINE, and Octopus as a variant of it."""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from trainer.layers.interest_aggregation import InterestAggregation
+from trainer.layers.masking import prefix_mask
+from trainer.layers.sparse_interest import SparseInterest
+from trainer.losses.covariance import CovarianceRegularizer
+from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.models.registry import register
+
+
+class SparseInterestSettings(ModelSettings):
+    """What SINE and Octopus share."""
+
+    num_prototypes: int = Field(50, ge=1, description="L, size of the pool; each user activates K of them.")
+    decorrelation: float = Field(0.1, ge=0, description="Weight of the penalty on prototypes that vary together.")
+
+    @model_validator(mode="after")
+    def _enough_prototypes(self) -> "SparseInterestSettings":
+        if self.num_prototypes < self.num_interests:
+            raise ValueError(
+                f"num_prototypes ({self.num_prototypes}) should be at least num_interests ({self.num_interests}): each "
+                "interest is a prototype of the pool. Raise the one or lower the other."
+            )
+        return self
+
+
+class SINESettings(SparseInterestSettings):
+    """Settings of ``sine``."""
+
+    name: Literal["sine"] = "sine"
+    variant: Literal["paper", "official"] = Field("paper", description="The paper's equations or the released code's.")
+    serve: Literal["aggregated", "interests"] = Field(
+        "aggregated", description="A user is one vector, the weighted sum of the interests; or the K interests."
+    )
+    aggregation_temperature: float = Field(0.1, gt=0, description="tau of the paper's weights of the interests.")
+    assignment_temperature: float = Field(0.07, gt=0, description="Of the released code's softmax over concepts.")
+
+
+class OctopusSettings(SparseInterestSettings):
+    """Settings of ``octopus``."""
+
+    name: Literal["octopus"] = "octopus"
+    num_prototypes: int = Field(16, ge=1, description="L, interest channels; each user activates up to K of them.")
+    assignment_temperature: float = Field(0.07, gt=0, description="Of the softmax over channels of an item's cosines.")
+
+
+@register("sine")
+class SINE(RetrievalModel):
+    """One vector from the K concepts of a large pool that a user activates, weighted without knowing the target.
+
+    As published: ``recency: false, residual_projection: false, dropout: 0``; the loss is over the aggregated vector,
+    which is what is served. With ``serve: interests`` the K interests are trained (by ``read_out``) and served
+    instead, each times the gate of its prototype: nothing else would teach the model which prototypes to activate.
+
+    Reference: Tan et al., "Sparse-Interest Network for Sequential Recommendation", WSDM 2021.
+    """
+
+    settings_class = SINESettings
+    paper = "Tan et al., WSDM 2021"
+    settings: SINESettings
+
+    def __init__(self, settings: SINESettings, *args: Any, **kwargs: Any) -> None:
+        super().__init__(settings, *args, **kwargs)
+        official = settings.variant == "official"
+        self.extraction = SparseInterest(
+            settings.num_interests,
+            settings.num_prototypes,
+            self.max_history,
+            variant=settings.variant,
+            temperature=settings.assignment_temperature,
+            regularizer=None if official else CovarianceRegularizer(settings.decorrelation),
+            disagreement=settings.decorrelation if official else 0.0,
+            name="extraction",
+        )
+        self.aggregation = (
+            InterestAggregation(settings.variant, settings.aggregation_temperature, name="aggregation")
+            if settings.serve == "aggregated"
+            else None
+        )
+
+    @property
+    def served_interests(self) -> int:
+        """One vector, unless the interests themselves are served."""
+        return self.settings.num_interests if self.aggregation is None else 1
+
+    def extract(
+        self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Encoding:
+        """See the base class."""
+        found = self.extraction(items, history_mask, queries, bias, training=training)
+        if self.aggregation is None:
+            return Encoding(found.interests * found.gates[..., tf.newaxis], found.active, found.attribution)
+        weights = self.aggregation(items, found, prefix_mask(history_mask, queries))
+        vector = tf.einsum("bqk,bqkd->bqd", weights, found.interests)
+        attribution = tf.einsum("bqk,bqkt->bqt", weights, found.attribution)
+        return Encoding(vector[:, :, tf.newaxis], found.active[:, :, :1], attribution[:, :, tf.newaxis])
+
+    def analysis_tensors(self) -> dict[str, tf.Tensor]:
+        """What the analyses look at: ``prototypes`` [L, D], in the space of the item vectors."""
+        return {"prototypes": self.extraction.pool.prototypes}
+
+
+@register("octopus")
+class Octopus(RetrievalModel):
+    """As many interests as a history has: items go to the channels of a pool, and those they go to are active.
+
+    Our reading of the idea as a variant of SINE's layer, not the paper's model: see docs/models/octopus.md.
+
+    Reference: Liu et al., "Octopus: Comprehensive and Elastic User Representation for the Generation of
+    Recommendation Candidates", SIGIR 2020.
+    """
+
+    settings_class = OctopusSettings
+    paper = "after Liu et al., SIGIR 2020"
+    settings: OctopusSettings
+
+    def __init__(self, settings: OctopusSettings, *args: Any, **kwargs: Any) -> None:
+        super().__init__(settings, *args, **kwargs)
+        self.extraction = SparseInterest(
+            settings.num_interests,
+            settings.num_prototypes,
+            self.max_history,
+            variant="octopus",
+            temperature=settings.assignment_temperature,
+            regularizer=CovarianceRegularizer(settings.decorrelation),
+            name="extraction",
+        )
+
+    def extract(
+        self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Encoding:
+        """See the base class."""
+        found = self.extraction(items, history_mask, queries, bias, training=training)
+        return Encoding(found.interests, found.active, found.attribution)
+
+    def analysis_tensors(self) -> dict[str, tf.Tensor]:
+        """What the analyses look at: ``prototypes`` [L, D], in the space of the item vectors."""
+        return {"prototypes": self.extraction.pool.prototypes}
