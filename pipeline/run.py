@@ -71,10 +71,12 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
         import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
         from components.ingestion.inputs import check_inputs
         from components.ingestion.storage import write_text
+
+        # Before the 12 s that TFX takes: most mistakes are found here.
+        check_inputs(config.data)
         from pipeline import graph, local_engine, result_table, results
 
         log_everything()
-        check_inputs(config.data)
         pipeline = graph.create_pipeline(config)
     with Progress(console) as progress:
         try:
