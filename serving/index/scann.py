@@ -87,7 +87,8 @@ class ScannIndex(Index):
         builder = scann_ops.builder(vectors, min(settings.max_k, self.num_items), "dot_product")
         if self.sizes.num_leaves:
             builder = (
-                builder.tree(self.sizes.num_leaves, self.sizes.leaves_to_search)
+                # With random centres two builds of one catalogue differ, in recall too; k-means++ repeats itself.
+                builder.tree(self.sizes.num_leaves, self.sizes.leaves_to_search, random_init=False)
                 .score_ah(settings.dimensions_per_block, _ANISOTROPIC_THRESHOLD)
                 .reorder(self.sizes.reorder)
             )
