@@ -37,7 +37,7 @@ def read(directory: Path) -> tuple[sparse.csr_matrix, Users, Users]:
       FileNotFoundError: a split has no files.
     """
     sequences: dict[bytes, dict[bytes, None]] = {}
-    for user, history, targets in _examples(directory, "train"):
+    for user, history, targets in examples_of(directory, "train"):
         sequences.setdefault(user, {}).update(dict.fromkeys([*history, *targets]))
     counts: dict[bytes, int] = {}
     for items in sequences.values():
@@ -50,7 +50,7 @@ def read(directory: Path) -> tuple[sparse.csr_matrix, Users, Users]:
 
     def held_out(split: str) -> Users:
         users = []
-        for _, history, targets in _examples(directory, split):
+        for _, history, targets in examples_of(directory, split):
             unknown = {item: -1 - place for place, item in enumerate(targets)}
             users.append(
                 ([index[i] for i in history if i in index], {index.get(item, unknown[item]) for item in targets})
@@ -142,7 +142,12 @@ def measure(directory: Path) -> dict[str, dict[str, float]]:
     return results
 
 
-def _examples(directory: Path, split: str) -> list[tuple[bytes, list[bytes], list[bytes]]]:
+def examples_of(directory: Path, split: str) -> list[tuple[bytes, list[bytes], list[bytes]]]:
+    """User, history and targets of each example of a split.
+
+    Raises:
+      FileNotFoundError: the split has no files.
+    """
     files = sorted(str(path) for path in (directory / f"Split-{split}").glob("*.gz"))
     if not files:
         raise FileNotFoundError(f"{directory} has no files in Split-{split}: give the output folder of ingestion.")
