@@ -25,7 +25,7 @@ class Recommendation:
       item_id: of the item.
       score: inner product with the interest that won.
       interest: number of that interest, from 0.
-      because: id of the history item that weighs most in that interest; empty in a fallback.
+      because: id of the history item that adds most to the score; empty in a fallback.
     """
 
     item_id: str

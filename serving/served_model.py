@@ -120,7 +120,7 @@ class ServedModel(tf.Module):
         Returns:
           ``item_ids`` string [B, k]; ``scores`` float32 [B, k], largest inner product over the interests;
           ``interest`` int32 [B, k], the interest it came from; ``because`` string [B, k], the history item that
-          weighs most in that interest, "" if there is none; ``valid`` bool [B, k], false for the places that are
+          adds most to the score, "" if there is none; ``valid`` bool [B, k], false for the places that are
           left when fewer than k items can be returned (id "", score -inf); ``fallback`` bool [B], true for a
           user of whom no item is known, who gets the items most frequent in training, scored by their frequency.
 
@@ -143,7 +143,11 @@ class ServedModel(tf.Module):
             lambda: found,
         )
         valid = found.indices >= 0
-        reason = because(encoded["attribution"], encoded["history"], found.interest)
+        looked_at, recommended = (
+            self.index.vectors(tf.cast(tf.maximum(rows, 0), tf.int32))
+            for rows in (encoded["history"] - 1, found.indices)
+        )
+        reason = because(encoded["attribution"], encoded["history"], found.interest, looked_at, recommended)
         reason = tf.where(valid & known[:, tf.newaxis], tf.cast(reason, tf.int32), -1)
         return {
             "item_ids": self._ids(found.indices),

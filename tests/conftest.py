@@ -4,4 +4,4 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import trainer.keras_api  # noqa: E402, F401
+import trainer.keras_api  # noqa: F401

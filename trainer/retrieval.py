@@ -142,23 +142,35 @@ def merge_interest_lists(
     )
 
 
-def because(attribution: tf.Tensor, history: tf.Tensor, interest: tf.Tensor) -> tf.Tensor:
-    """The history item that weighs most in the interest behind each recommendation.
+def because(
+    attribution: tf.Tensor,
+    history: tf.Tensor,
+    interest: tf.Tensor,
+    history_vectors: tf.Tensor,
+    item_vectors: tf.Tensor,
+) -> tf.Tensor:
+    """The history item that adds most to each recommendation's score.
+
+    An interest is, but for the layers behind it, a weighted sum of history items, so a score is a sum over them:
+    item t adds ``attribution_kt <e_t, e_i>`` to the score of item i by interest k.
 
     Args:
       attribution: [B, K, T] float32, 0 or more: weight of each history position in each interest.
       history: [B, T] integer, item index + 1; 0 is padding.
       interest: [B, k] int32, the interest that gave each item its score.
+      history_vectors: [B, T, D] float32, vectors of the history's items; anything at padding.
+      item_vectors: [B, k, D] float32, vectors of the recommended items.
 
     Returns:
       [B, k], dtype of ``history``: index of the history item, the latest of equals; -1 for a user
       without any known item.
     """
-    known = history[:, tf.newaxis, :] > 0
-    weights = tf.where(known, attribution, -1.0)
+    weights = tf.gather(attribution, interest, batch_dims=1)
+    added = weights * tf.matmul(item_vectors, history_vectors, transpose_b=True)
+    added = tf.where(history[:, tf.newaxis, :] > 0, added, NO_SCORE)
     length = tf.shape(history)[1]
-    heaviest = length - 1 - tf.argmax(tf.reverse(weights, axis=[2]), axis=2, output_type=tf.int32)
-    return tf.gather(tf.gather(history, heaviest, batch_dims=1), interest, batch_dims=1) - 1
+    position = length - 1 - tf.argmax(tf.reverse(added, axis=[2]), axis=2, output_type=tf.int32)
+    return tf.gather(history, position, batch_dims=1) - 1
 
 
 def _drop_excluded(scores: tf.Tensor, start: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:

@@ -35,5 +35,9 @@ class Index(tf.Module, ABC):
         """
 
     @abstractmethod
+    def vectors(self, indices: tf.Tensor) -> tf.Tensor:
+        """Vectors of items: int [...] in 0 .. N - 1 to float32 [..., D]."""
+
+    @abstractmethod
     def is_exact(self) -> bool:
         """Whether ``search`` is certain to find the best items."""

@@ -31,6 +31,10 @@ class ExactIndex(Index):
         """See :meth:`serving.index.base.Index.search`."""
         return exact_top_k(interests, interest_mask, self.item_vectors, k, self.chunk, excluded)
 
+    def vectors(self, indices: tf.Tensor) -> tf.Tensor:
+        """See :meth:`serving.index.base.Index.vectors`."""
+        return tf.gather(self.item_vectors, indices)
+
     def is_exact(self) -> bool:
         """Always."""
         return True

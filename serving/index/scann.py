@@ -139,12 +139,16 @@ class ScannIndex(Index):
         An item that the search found for one interest and missed for a better one would be scored too low.
         """
         found = candidates.indices >= 0
-        vectors = tf.gather(self._state.dataset, tf.maximum(candidates.indices, 0))
+        vectors = self.vectors(tf.maximum(candidates.indices, 0))
         usable = interest_mask[:, :, tf.newaxis] & found[:, tf.newaxis, :]
         scores = tf.where(usable, tf.matmul(interests, vectors, transpose_b=True), NO_SCORE)
         best, order = tf.math.top_k(tf.reduce_max(scores, axis=1), k)
         interest = tf.gather(tf.argmax(scores, axis=1, output_type=tf.int32), order, batch_dims=1)
         return TopK(tf.gather(candidates.indices, order, batch_dims=1), best, interest)
+
+    def vectors(self, indices: tf.Tensor) -> tf.Tensor:
+        """See :meth:`serving.index.base.Index.vectors`."""
+        return tf.gather(self._state.dataset, indices)
 
     def is_exact(self) -> bool:
         """Only where every vector is scored."""

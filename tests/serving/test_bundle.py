@@ -66,8 +66,11 @@ def expected(history, excluded, k, vectors):
     scores = by_interest.max(axis=0)
     scores[[row for row, item in enumerate(ITEM_IDS) if item in excluded]] = -np.inf
     rows = np.argsort(-scores, kind="stable")[:k]
-    # Every kept item weighs the same in interest 0, and of equals the latest is named, which is interest 1's as well.
-    return rows, scores[rows], by_interest[:, rows].argmax(axis=0), [ITEM_IDS[kept[-1]]] * k
+    interest = by_interest[:, rows].argmax(axis=0)
+    # Every kept item weighs the same in interest 0, and interest 1 is the last one.
+    nearest = [kept[int(np.argmax(vectors[kept] @ vectors[row]))] for row in rows]
+    reasons = [ITEM_IDS[near if k == 0 else kept[-1]] for near, k in zip(nearest, interest, strict=True)]
+    return rows, scores[rows], interest, reasons
 
 
 @pytest.mark.parametrize("exclude_history", [False, True])

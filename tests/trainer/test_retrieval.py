@@ -127,9 +127,13 @@ def test_what_an_approximate_index_pads_with_is_dropped():
     np.testing.assert_array_equal(result.interest, [[1, 1, 0], [0, 0, 0]])
 
 
-def test_because_is_the_heaviest_known_item_of_the_interest_that_won():
+def test_because_is_the_history_item_that_adds_most_to_the_score():
     attribution = tf.constant([[[0.9, 0.1, 0.3, 0.2], [0.0, 0.4, 0.4, 0.1]], [[0.0] * 4] * 2])
     history = tf.constant([[0, 11, 12, 13], [0, 0, 0, 0]], tf.int64)
-    # The heaviest position of interest 0 is padding; interest 1 has a tie, and the later item is nearer.
-    result = retrieval.because(attribution, history, tf.constant([[0, 1], [0, 1]]))
-    assert result.numpy().tolist() == [[11, 11], [-1, -1]]
+    looked_at = tf.tile(tf.constant([[[9.0, 9.0], [1.0, 0.0], [1.0, 0.0], [0.0, 4.0]]]), [2, 1, 1])
+    recommended = tf.tile(tf.constant([[[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [-1.0, -1.0]]]), [2, 1, 1])
+    interest = tf.constant([[0, 0, 1, 0]] * 2)
+    # Interest 0 adds .1, .3 and 0 (position 0 is padding); then 0, 0 and .8; interest 1 has a tie, and the later item
+    # is nearer; of three that take away, the one that takes least.
+    result = retrieval.because(attribution, history, interest, looked_at, recommended)
+    assert result.numpy().tolist() == [[11, 12, 11, 10], [-1] * 4]
