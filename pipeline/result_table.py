@@ -7,6 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.evaluation import METRICS, POPULARITY, UNSEEN
+from pipeline.result_paths import shown
 from pipeline.results import Evaluation, Metrics, RunResult
 
 _NAMES = {"recall": "Recall", "hit_rate": "HR", "ndcg": "NDCG"}
@@ -44,7 +45,7 @@ def verdicts(result: RunResult) -> Iterable[str]:
     else:
         yield "Serving validation: [bold red]not blessed[/]. " + escape(result.serving_reason)
     if result.pushed:
-        yield f"Pushed to {escape(result.pushed)}"
+        yield f"Pushed to {escape(shown(result.pushed))}"
     else:
         yield "[bold]Nothing was pushed;[/] what was served before stays."
 

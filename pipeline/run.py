@@ -16,6 +16,7 @@ from rich.markup import escape
 from pipeline.config import Config, with_absolute_paths
 from pipeline.progress import Progress
 from pipeline.quiet import log_everything, quiet
+from pipeline.result_paths import shown
 from pipeline.run_lock import run_lock
 from trainer.errors import GateRefused, InputError
 
@@ -62,7 +63,9 @@ def run(config: Config) -> Pushed:
     with run_lock(folder):
         log = folder / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
         with quiet(log) as console:
-            console.print(f"Pipeline {escape(config.pipeline.name)} in {escape(str(folder))}\nLog: {escape(str(log))}")
+            console.print(
+                f"Pipeline {escape(config.pipeline.name)} in {escape(shown(folder))}\nLog: {escape(shown(log))}"
+            )
             return _run(config, console, log)
 
 
