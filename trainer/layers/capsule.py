@@ -9,6 +9,7 @@ from trainer.layers.masking import MASKED_LOGIT, masked_softmax, prefix_mask
 from trainer.layers.squash import squash
 
 _TRANSFORMS = ("shared", "per_position")
+_NEAR = 0.1
 
 
 @register
@@ -50,6 +51,8 @@ class CapsuleLayer(keras.layers.Layer):
       logits_stddev: sigma of the initial logits of ``shared``, above 0 if K is more than 1.
       iterations: how many times votes are routed.
       squash_power: see trainer/layers/squash.py.
+      identity_start: matrices start as the identity, plus N(0, 0.1^2) where there are several, so that votes start near
+        the item vectors; false, as published: Glorot uniform for ``shared``, N(0, 1) for ``per_position``.
       seed: seed of the initial logits.
 
     Raises:
@@ -65,6 +68,7 @@ class CapsuleLayer(keras.layers.Layer):
         logits_stddev: float = 1.0,
         iterations: int = 3,
         squash_power: float = 1.0,
+        identity_start: bool = False,
         seed: int = 1,
         **kwargs: Any,
     ) -> None:
@@ -82,12 +86,16 @@ class CapsuleLayer(keras.layers.Layer):
             raise ValueError(f"squash_power should be above 0 and at most 1. Received: {squash_power}.")
         self.num_interests, self.max_history, self.transform = num_interests, max_history, transform
         self.dynamic_interests, self.logits_stddev, self.iterations = dynamic_interests, logits_stddev, iterations
-        self.squash_power, self.seed = squash_power, seed
+        self.squash_power, self.identity_start, self.seed = squash_power, identity_start, seed
 
     def build(self, input_shape: Any) -> None:
         dimension, k = int(input_shape[-1]), self.num_interests
         if self.transform == "shared":
-            self.bilinear = self.add_weight("bilinear", shape=(dimension, dimension), initializer="glorot_uniform")
+            self.bilinear = self.add_weight(
+                "bilinear",
+                shape=(dimension, dimension),
+                initializer="identity" if self.identity_start else "glorot_uniform",
+            )
             self.routing_logits = self.add_weight(
                 "routing_logits",
                 shape=(k, self.max_history),
@@ -98,7 +106,7 @@ class CapsuleLayer(keras.layers.Layer):
             self.matrices = self.add_weight(
                 "matrices",
                 shape=(self.max_history, k * dimension, dimension),
-                initializer=keras.initializers.RandomNormal(stddev=1.0),
+                initializer=_near_identity if self.identity_start else keras.initializers.RandomNormal(stddev=1.0),
             )
         super().build(input_shape)
 
@@ -184,6 +192,7 @@ class CapsuleLayer(keras.layers.Layer):
             "logits_stddev": self.logits_stddev,
             "iterations": self.iterations,
             "squash_power": self.squash_power,
+            "identity_start": self.identity_start,
             "seed": self.seed,
         }
 
@@ -192,3 +201,9 @@ def _softmax_over_interests(logits: tf.Tensor) -> tf.Tensor:
     """Softmax over axis 1; several times faster than ``tf.nn.softmax``, which transposes twice for such an axis."""
     exponentials = tf.exp(logits - tf.reduce_max(logits, axis=1, keepdims=True))
     return exponentials / tf.reduce_sum(exponentials, axis=1, keepdims=True)
+
+
+def _near_identity(shape: tuple[int, int, int], dtype: Any = None, **_: Any) -> tf.Tensor:
+    """[T, K D, D]: K identities below each other for each position, plus noise that tells the interests apart."""
+    noise = keras.initializers.RandomNormal(stddev=_NEAR)(shape, dtype)
+    return noise + tf.tile(tf.eye(shape[2], dtype=noise.dtype), [shape[1] // shape[2], 1])

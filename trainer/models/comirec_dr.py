@@ -16,14 +16,16 @@ class ComiRecDRSettings(ModelSettings):
     name: Literal["comirec_dr"] = "comirec_dr"
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
     squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+    identity_start: bool = Field(True, description="Matrices start near the identity; false, as published: N(0, 1).")
 
 
 @register("comirec_dr")
 class ComiRecDR(RetrievalModel):
     """K interests by dynamic routing, with a matrix for each position and interest.
 
-    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0`` and
-    ``training.learning_rate: 0.005``. The defaults are those of ``comirec_sa``.
+    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0, identity_start: false`` and
+    ``training.learning_rate: 0.005``. The defaults are those of ``comirec_sa``, and matrices that start near the
+    identity: from N(0, 1) votes have nothing to do with the item vectors that interests are scored against.
 
     Reference: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
     """
@@ -39,6 +41,7 @@ class ComiRecDR(RetrievalModel):
             transform="per_position",
             iterations=settings.routing_iterations,
             squash_power=settings.squash_power,
+            identity_start=settings.identity_start,
             name="capsules",
         )
 

@@ -161,6 +161,18 @@ def test_routing_starts_from_the_seed_and_is_not_trained():
     assert layer.routing_logits.shape == (3, T + 2)
 
 
+def test_matrices_start_near_the_identity_or_as_published():
+    shared = CapsuleLayer(2, 50, identity_start=True)
+    shared.build((None, None, 16))
+    np.testing.assert_array_equal(shared.bilinear, np.eye(16))
+    for identity_start, mean, deviation in ((True, np.eye(16), 0.1), (False, np.zeros((16, 16)), 1.0)):
+        layer = CapsuleLayer(2, 50, "per_position", identity_start=identity_start)
+        layer.build((None, None, 16))
+        noise = layer.matrices.numpy().reshape(50, 2, 16, 16) - mean
+        np.testing.assert_allclose([noise.mean(), noise.std()], [0, deviation], atol=0.03 * deviation)
+        assert np.abs(noise[:, 0] - noise[:, 1]).max() > deviation
+
+
 @pytest.mark.parametrize("transform", ["shared", "per_position"])
 def test_half_precision_is_close(transform):
     layer = _layer(transform, num_interests=2)
@@ -175,9 +187,18 @@ def test_half_precision_is_close(transform):
 
 @pytest.mark.parametrize("transform", ["shared", "per_position"])
 def test_round_trips(tmp_path, transform):
-    layer = _layer(transform, dynamic_interests=True, iterations=2, squash_power=0.7, logits_stddev=2.0, seed=4)
+    layer = _layer(
+        transform,
+        dynamic_interests=True,
+        iterations=2,
+        squash_power=0.7,
+        logits_stddev=2.0,
+        identity_start=True,
+        seed=4,
+    )
     copy = check_config_round_trip(layer)
     assert (copy.transform, copy.iterations, copy.seed, copy.logits_stddev) == (transform, 2, 4, 2.0)
+    assert copy.identity_start and copy.dynamic_interests and copy.squash_power == 0.7
     inputs = [tf.constant(ITEMS), tf.constant(MASK), tf.constant([[8], [3], [0], [-1]])]
     check_save_and_load(layer, lambda items, mask, queries: layer(items, mask, queries), inputs, tmp_path)
 
