@@ -1,6 +1,5 @@
 """The single vector of a history."""
 
-
 import tensorflow as tf
 
 from trainer.keras_api import keras, register
