@@ -38,14 +38,15 @@ def plot_categories(counts: np.ndarray, names: Sequence[str], title: str, path: 
     order = np.lexsort((-lift.max(axis=1), lift.argmax(axis=1)))
     shares, rows = shares[order], rows[order]
 
-    figure = Figure(figsize=(3 + 0.35 * len(columns), 2.5 + 0.22 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(max(6.0, 3 + 0.35 * len(columns)), 2.5 + 0.22 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
     image = axes.imshow(shares, aspect="auto", cmap="viridis", vmin=0, vmax=1)
     axes.set_xticks(range(len(columns)), [names[column] for column in columns], rotation=90)
     axes.set_yticks(range(len(rows)), [f"{row} ({counts[row].sum():,})" for row in rows])
     axes.set_xlabel("category")
     axes.set_ylabel("prototype (its items)")
-    axes.set_title(title)
+    # Of the figure, not of the axes: those can be narrower than the words.
+    figure.suptitle(title, wrap=True)
     figure.colorbar(image, label="share of the prototype's items")
     drawn = io.BytesIO()
     figure.savefig(drawn, format=os.path.splitext(path)[1].lstrip(".") or "png", dpi=120)
