@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipeline.answer_table import answer_table, read_titles
 from pipeline.config import load
-from pipeline.data_sources.movielens_100k import fetch
+from pipeline.data_sources.movielens_100k import LICENCE, fetch
 from pipeline.quiet import quiet
 from pipeline.run import run
 from serving.client import Client
@@ -39,7 +39,10 @@ def demo(preset: str = "comirec_sa") -> None:
     console = Console(highlight=False)
     config = load(preset)
     directory = Path(config.data.directory)
-    console.print(fetch(directory), soft_wrap=True)
+    # Files written again would count as new data, and nothing would come from the cache.
+    if not (directory / config.data.interactions).is_file():
+        fetch(directory)
+    console.print(LICENCE, soft_wrap=True)
     pushed = run(config)
     with quiet(pushed.log):
         history, times = _test_user(Path(pushed.examples))
