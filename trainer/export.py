@@ -27,6 +27,7 @@ class TrainedModel(tf.Module):
       item_ids: variable string [N].
       item_counts: variable int64 [N], interactions in the training split, descending.
       item_category: variable int32 [N], finest category, -1 for none.
+      analysis: name -> variable, what ``polyrec analyse`` looks at; ``category_names`` string [C] for every model.
       encode: see :meth:`_encode`.
 
     Args:
@@ -51,6 +52,8 @@ class TrainedModel(tf.Module):
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
+        self.analysis = {name: tf.Variable(v, trainable=False) for name, v in model.analysis_tensors().items()}
+        self.analysis["category_names"] = tf.Variable(list(catalogue.category_names), dtype=tf.string, trainable=False)
         vocabulary = transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY)
         self._index_of = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(

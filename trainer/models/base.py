@@ -218,6 +218,10 @@ class RetrievalModel(tfrs.models.Model):
         parts = [self.candidates(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
         return tf.cast(tf.concat(parts, axis=0), tf.float32)
 
+    def analysis_tensors(self) -> dict[str, tf.Tensor]:
+        """Weights worth looking at, by name; saved with the model for the analyses. None here."""
+        return {}
+
     def _scaled(self, vectors: tf.Tensor) -> tf.Tensor:
         return tf.math.l2_normalize(vectors, axis=-1) if self.settings.normalize else vectors
 
