@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipeline.analyse import analyse
 from trainer.errors import GateRefused, InputError
 
 REFUSED = 4
@@ -231,6 +232,9 @@ def demo(preset: str) -> None:
         run_demo(preset)
     except RunFailed as error:
         raise click.ClickException(str(error)) from error
+
+
+cli.add_command(analyse)
 
 
 if __name__ == "__main__":
