@@ -1,0 +1,265 @@
+"""MIRACLE."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from trainer.catalogue import Catalogue
+from trainer.errors import InputError
+from trainer.keras_api import keras
+from trainer.layers.added_loss import AddedLoss
+from trainer.layers.item_tower import ItemTower
+from trainer.layers.masking import last_positions, prefix_mask
+from trainer.layers.moe_adaptor import MoEAdaptor
+from trainer.layers.sparse_capsule import Capsules, SparseCapsule
+from trainer.layers.text_item_tower import TextItemTower
+from trainer.layers.transformer_encoder import TransformerEncoder
+from trainer.losses.contrastive import contrastive_loss
+from trainer.losses.load_balance import load_balance
+from trainer.losses.orthogonality import OrthogonalityRegularizer
+from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.models.registry import register
+
+MIN_CONTRASTED = 5  # shorter histories are not masked
+
+
+class MIRACLESettings(ModelSettings):
+    """Settings of ``miracle``."""
+
+    name: Literal["miracle"] = "miracle"
+    num_interests: int = Field(32, ge=1, description="C, capsules; a user has those that the history activates.")
+    temperature: float = Field(
+        0.1,
+        gt=0,
+        description="Scores are divided by it in the loss: capsules are shorter than 1, and so scores stay low.",
+    )
+    text: bool = Field(True, description="Make item vectors from texts, where the catalogue has vectors of them.")
+    item_ids: bool = Field(True, description="With texts: add an embedding of the item (transductive); or not.")
+    experts: int = Field(8, ge=1, description="G, experts of the adaptor between texts and items.")
+    text_dropout: float = Field(0.2, ge=0, lt=1, description="Of the text vectors.")
+    attention: Literal["causal", "bidirectional"] = Field(
+        "causal", description="What an item sees: those before it, or all of the prefix. The latter is much slower."
+    )
+    encoder_layers: int = Field(2, ge=1, description="Layers of the Transformer.")
+    encoder_heads: int = Field(2, ge=1, description="Attention heads; dimension has to be a multiple of it.")
+    encoder_hidden: int = Field(0, ge=0, description="Width of the Transformer's feed-forward layer; 0 for 4 D.")
+    encoder_dropout: float = Field(0.2, ge=0, lt=1, description="Inside the Transformer.")
+    encoder_affine: bool = Field(False, description="Gain and offset in the Transformer's norms, as BERT has them.")
+    freeze_encoder: bool = Field(False, description="Leave Transformer and positions as they are (fine-tuning).")
+    routing_iterations: int = Field(3, ge=1, description="How many times items are routed to capsules.")
+    gate_noise: float = Field(0.2, ge=0, description="Relative noise of the activation while training.")
+    position_activation: Literal["tanh", "leaky_relu"] = Field("tanh", description="The paper's or the code's.")
+    agreement: Literal["projected", "encoded"] = Field("projected", description="Routing compares with q_i or h_i.")
+    balance: float = Field(0.3, ge=0, description="theta 1, weight of the loss that evens out the capsules' use.")
+    orthogonality: float = Field(0.01, ge=0, description="theta 2, weight of the loss that spreads the interest base.")
+    contrast: float = Field(1e-3, ge=0, description="theta 3, weight of the contrast with a masked history.")
+    contrast_temperature: float = Field(1.0, gt=0, description="Of the contrast.")
+    masked_share: float = Field(0.2, gt=0, lt=1, description="Share of items masked for the contrast.")
+
+    @model_validator(mode="after")
+    def _divisible(self) -> "MIRACLESettings":
+        if self.dimension % self.encoder_heads:
+            raise ValueError(
+                f"dimension ({self.dimension}) should be a multiple of encoder_heads ({self.encoder_heads}). "
+                "Change one of them."
+            )
+        return self
+
+
+@register("miracle")
+class MIRACLE(RetrievalModel):
+    """Interests as capsules that a history activates, over items known by their texts.
+
+    As published: ``attention: bidirectional, encoder_affine: true, dimension: 300, encoder_hidden: 256,
+    encoder_dropout: 0.3, text_dropout: 0.3, recency: false, residual_projection: false, dropout: 0, temperature: 1,
+    balance: 10``. Without vectors of texts in the catalogue an item is its embedding.
+
+    Reference: Tang et al., "Towards Multi-Interest Pre-training with Sparse Capsule Network", SIGIR 2023.
+    """
+
+    settings_class = MIRACLESettings
+    paper = "Tang et al., SIGIR 2023"
+    settings: MIRACLESettings
+
+    def __init__(self, settings: MIRACLESettings, catalogue: Catalogue, *args: Any, **kwargs: Any) -> None:
+        super().__init__(settings, catalogue, *args, **kwargs)
+        if settings.text and catalogue.text_vectors is not None:
+            self.item_tower = self._text_tower(catalogue.text_vectors, self.item_tower)
+        elif not settings.item_ids:
+            raise InputError(
+                "model.item_ids: false leaves an item nothing but its text, and there are no vectors of texts here. "
+                "Set it to true, or give the items texts and model.text: true."
+            )
+        self.encoder = TransformerEncoder(
+            self.max_history,
+            settings.encoder_layers,
+            settings.encoder_heads,
+            settings.encoder_hidden or 4 * settings.dimension,
+            settings.encoder_dropout,
+            causal=settings.attention == "causal",
+            affine=settings.encoder_affine,
+            seed=self.seed,
+            name="encoder",
+        )
+        self.encoder.trainable = not settings.freeze_encoder
+        self.capsules = SparseCapsule(
+            settings.num_interests,
+            self.max_history,
+            settings.routing_iterations,
+            settings.gate_noise,
+            settings.position_activation,
+            settings.agreement,
+            OrthogonalityRegularizer(settings.orthogonality) if settings.orthogonality else None,
+            self.seed,
+            name="capsules",
+        )
+        self.added_loss = AddedLoss(name="added_loss")
+
+    def extract(
+        self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Encoding:
+        """See the base class."""
+        if self.encoder.causal:
+            found = self._capsules(items, history_mask, queries, bias, training)
+            gates = found.gates[:, tf.newaxis]
+        else:
+            found, gates = self._by_prefix(items, history_mask, queries, bias, training)
+        if training and (self.settings.balance or self.settings.contrast):
+            self.added_loss(self._side_losses(items, history_mask, queries, bias, found, gates))
+        return Encoding(found.interests, found.active, found.attribution)
+
+    def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
+        """See the base class; balance, contrast and orthogonality are in ``losses``, as Keras has it."""
+        if not isinstance(self.item_tower, TextItemTower):
+            return super().compute_loss(inputs, training)
+        with self.item_tower.noise(training):
+            return super().compute_loss(inputs, training)
+
+    def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """See the base class, which scores every capsule: here only as many as the busiest user of the batch has."""
+        most = tf.reduce_max(tf.reduce_sum(tf.cast(interest_mask, tf.int32), axis=1))
+        first = tf.argsort(tf.cast(interest_mask, tf.int32), axis=1, direction="DESCENDING", stable=True)
+        chosen = first[:, : tf.maximum(most, 1)]
+        return super().target_losses(
+            tf.gather(interests, chosen, batch_dims=1), tf.gather(interest_mask, chosen, batch_dims=1), targets
+        )
+
+    def vectors_from_text(self, texts: tf.Tensor) -> tf.Tensor:
+        """Vectors of items, those of training or not, from their texts alone: comparable to :meth:`item_vectors`.
+
+        Args:
+          texts: float [M, E], vectors by the text encoder of training.
+
+        Returns:
+          float32 [M, D].
+
+        Raises:
+          InputError: the model was made without texts.
+        """
+        if not isinstance(self.item_tower, TextItemTower):
+            raise InputError("This model knows items by their ids alone: train it with texts to place new items.")
+        return tf.cast(self._scaled(self.item_tower.from_text(texts)), tf.float32)
+
+    def shared_parts(self) -> dict[str, keras.layers.Layer]:
+        """The layers that know nothing of particular items or users: what pre-training leaves to fine-tuning."""
+        parts = {"encoder": self.encoder, "capsules": self.capsules}
+        if isinstance(self.item_tower, TextItemTower):
+            parts["adaptor"] = self.item_tower.adaptor
+        if self.recency is not None:
+            parts["recency"] = self.recency
+        if self.projection is not None and self.profile is None:
+            parts["projection"] = self.projection
+        return parts
+
+    def _text_tower(self, texts: Any, embeddings: ItemTower) -> TextItemTower:
+        settings = self.settings
+        adaptor = MoEAdaptor(settings.dimension, settings.experts, settings.text_dropout, self.seed, name="adaptor")
+        own = embeddings if settings.item_ids else None
+        return TextItemTower(self.num_items, texts.shape[1], adaptor, own, texts, name="text_item_tower")
+
+    def _capsules(
+        self, items: tf.Tensor, mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> Capsules:
+        return self.capsules(self.encoder(items, mask, training=training), mask, queries, bias, training=training)
+
+    def _by_prefix(
+        self, items: tf.Tensor, mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> tuple[Capsules, tf.Tensor]:
+        """Each queried prefix as a row of its own; also the gates [B, Q, T, C]."""
+        present = prefix_mask(mask, queries)
+        batch, number, length = tf.unstack(tf.shape(present))
+        rows = tf.reshape(present, [-1, length])
+        if bias is not None:
+            bias = tf.broadcast_to(bias, [batch, number, self.settings.num_interests, length])
+            bias = tf.reshape(bias, [-1, 1, self.settings.num_interests, length])
+        found = self._capsules(tf.repeat(items, number, axis=0), rows, last_positions(rows), bias, training)
+
+        def back(values: tf.Tensor) -> tf.Tensor:
+            return tf.reshape(values, tf.concat([[batch, number], tf.shape(values)[2:]], axis=0))
+
+        found = found._replace(
+            interests=tf.ensure_shape(back(found.interests), [None, None, *found.interests.shape[2:]]),
+            active=back(found.active),
+            attribution=back(found.attribution),
+        )
+        return found, back(found.gates[:, tf.newaxis])
+
+    def _side_losses(
+        self,
+        items: tf.Tensor,
+        mask: tf.Tensor,
+        queries: tf.Tensor,
+        bias: tf.Tensor | None,
+        found: Capsules,
+        gates: tf.Tensor,
+    ) -> tf.Tensor:
+        """Balance and contrast, weighted. ``gates`` [B, 1 or Q, T, C]."""
+        last = last_positions(mask)
+        real = queries <= last
+        loss = tf.constant(0.0)
+        if self.settings.balance:
+            counted = tf.cast(mask, tf.bool)[:, tf.newaxis]
+            if not self.encoder.causal:
+                counted = tf.logical_and(prefix_mask(mask, queries), real[..., tf.newaxis])
+            loss += self.settings.balance * load_balance(gates, counted)
+        if self.settings.contrast:
+            place = tf.argmax(tf.where(real, queries, -1), axis=1, output_type=tf.int32)
+            loss += self.settings.contrast * self._contrast(items, mask, queries, bias, found, gates, place)
+        return loss
+
+    def _contrast(
+        self,
+        items: tf.Tensor,
+        mask: tf.Tensor,
+        queries: tf.Tensor,
+        bias: tf.Tensor | None,
+        found: Capsules,
+        gates: tf.Tensor,
+        place: tf.Tensor,
+    ) -> tf.Tensor:
+        """The capsules that items activate against those same capsules with the items masked.
+
+        ``place`` [B] is the number of each row's longest queried prefix, the one that is masked.
+        """
+        query = tf.gather(tf.broadcast_to(queries, [tf.shape(items)[0], tf.shape(queries)[1]]), place, batch_dims=1)
+        query = query[:, tf.newaxis]
+        present = prefix_mask(mask, query)[:, 0]
+        long = tf.reduce_sum(tf.cast(present, tf.int32), axis=1, keepdims=True) >= MIN_CONTRASTED
+        drawn = tf.random.uniform(tf.shape(present), seed=self.seed) < self.settings.masked_share
+        hidden = drawn & present & long & (tf.range(tf.shape(present)[1]) < query)
+        if bias is not None:
+            bias = tf.gather(bias[0], place) if bias.shape[0] == 1 else tf.gather(bias, place, batch_dims=1)
+            bias = bias[:, tf.newaxis]
+        active = tf.gather(found.active, place, batch_dims=1)[:, tf.newaxis]
+        encoded = self.encoder(items, present, hidden, training=True)
+        after = self.capsules(encoded, present, query, bias, active, training=True).interests[:, 0]
+        before = tf.gather(found.interests, place, batch_dims=1)
+        chosen = tf.gather(gates, tf.minimum(place, tf.shape(gates)[1] - 1), batch_dims=1)
+        places = tf.where(hidden)
+        pairs = tf.stack([places[:, 0], tf.gather_nd(tf.argmax(chosen, axis=-1), places)], axis=1)
+        groups = pairs[:, 0] * self.settings.num_interests + pairs[:, 1]
+        return contrastive_loss(
+            tf.gather_nd(before, pairs), tf.gather_nd(after, pairs), groups, self.settings.contrast_temperature
+        )
