@@ -51,7 +51,9 @@ class SmallModel(tf.Module):
         ]
     )
     def recommend(self, history, history_time, user_city, user_age, exclude, exclude_history, k, diversity):
-        tf.debugging.assert_greater(k, 0, "k has to be at least 1")
+        # Behind the assertion, or the error of tf.range may come first.
+        with tf.control_dependencies([tf.debugging.assert_greater(k, 0, "k has to be at least 1")]):
+            k = tf.identity(k)
         batch = tf.shape(history)[0]
         rank = tf.range(k)
         name = tf.strings.join(["v", self.version.lookup(tf.constant(0, tf.int64)), "-"])
