@@ -1,6 +1,7 @@
 """MIRACLE."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -13,6 +14,7 @@ from trainer.layers.added_loss import AddedLoss
 from trainer.layers.item_tower import ItemTower
 from trainer.layers.masking import last_positions, prefix_mask
 from trainer.layers.moe_adaptor import MoEAdaptor
+from trainer.layers.prefix_rows import prefixes_as_rows, rows_as_prefixes
 from trainer.layers.sparse_capsule import Capsules, SparseCapsule
 from trainer.layers.text_item_tower import TextItemTower
 from trainer.layers.transformer_encoder import TransformerEncoder
@@ -62,8 +64,7 @@ class MIRACLESettings(ModelSettings):
     def _divisible(self) -> "MIRACLESettings":
         if self.dimension % self.encoder_heads:
             raise ValueError(
-                f"dimension ({self.dimension}) should be a multiple of encoder_heads ({self.encoder_heads}). "
-                "Change one of them."
+                f"dimension ({self.dimension}) should be a multiple of encoder_heads ({self.encoder_heads})."
             )
         return self
 
@@ -132,9 +133,8 @@ class MIRACLE(RetrievalModel):
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """See the base class; balance, contrast and orthogonality are in ``losses``, as Keras has it."""
-        if not isinstance(self.item_tower, TextItemTower):
-            return super().compute_loss(inputs, training)
-        with self.item_tower.noise(training):
+        tower = self.item_tower
+        with tower.noise(training) if isinstance(tower, TextItemTower) else nullcontext():
             return super().compute_loss(inputs, training)
 
     def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -164,19 +164,19 @@ class MIRACLE(RetrievalModel):
 
     def shared_parts(self) -> dict[str, keras.layers.Layer]:
         """The layers that know nothing of particular items or users: what pre-training leaves to fine-tuning."""
-        parts = {"encoder": self.encoder, "capsules": self.capsules}
-        if isinstance(self.item_tower, TextItemTower):
-            parts["adaptor"] = self.item_tower.adaptor
-        if self.recency is not None:
-            parts["recency"] = self.recency
-        if self.projection is not None and self.profile is None:
-            parts["projection"] = self.projection
-        return parts
+        parts = {
+            "encoder": self.encoder,
+            "capsules": self.capsules,
+            "adaptor": getattr(self.item_tower, "adaptor", None),
+            "recency": self.recency,
+            "projection": self.projection if self.profile is None else None,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
 
     def _text_tower(self, texts: Any, embeddings: ItemTower) -> TextItemTower:
-        settings = self.settings
-        adaptor = MoEAdaptor(settings.dimension, settings.experts, settings.text_dropout, self.seed, name="adaptor")
-        own = embeddings if settings.item_ids else None
+        given = self.settings
+        adaptor = MoEAdaptor(given.dimension, given.experts, given.text_dropout, self.seed, name="adaptor")
+        own = embeddings if given.item_ids else None
         return TextItemTower(self.num_items, texts.shape[1], adaptor, own, texts, name="text_item_tower")
 
     def _capsules(
@@ -188,32 +188,16 @@ class MIRACLE(RetrievalModel):
         self, items: tf.Tensor, mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
     ) -> tuple[Capsules, tf.Tensor]:
         """Each queried prefix as a row of its own; also the gates [B, Q, T, C]."""
-        present = prefix_mask(mask, queries)
-        batch, number, length = tf.unstack(tf.shape(present))
-        rows = tf.reshape(present, [-1, length])
-        if bias is not None:
-            bias = tf.broadcast_to(bias, [batch, number, self.settings.num_interests, length])
-            bias = tf.reshape(bias, [-1, 1, self.settings.num_interests, length])
-        found = self._capsules(tf.repeat(items, number, axis=0), rows, last_positions(rows), bias, training)
-
-        def back(values: tf.Tensor) -> tf.Tensor:
-            return tf.reshape(values, tf.concat([[batch, number], tf.shape(values)[2:]], axis=0))
-
-        found = found._replace(
-            interests=tf.ensure_shape(back(found.interests), [None, None, *found.interests.shape[2:]]),
-            active=back(found.active),
-            attribution=back(found.attribution),
+        rows, present, bias = prefixes_as_rows(items, mask, queries, bias)
+        found = self._capsules(rows, present, last_positions(present), bias, training)
+        interests, active, attribution, gates = (
+            rows_as_prefixes(values, tf.shape(queries)[1])
+            for values in (found.interests, found.active, found.attribution, found.gates[:, tf.newaxis])
         )
-        return found, back(found.gates[:, tf.newaxis])
+        return Capsules(interests, active, attribution, found.gates), gates
 
     def _side_losses(
-        self,
-        items: tf.Tensor,
-        mask: tf.Tensor,
-        queries: tf.Tensor,
-        bias: tf.Tensor | None,
-        found: Capsules,
-        gates: tf.Tensor,
+        self, items: tf.Tensor, mask: tf.Tensor, queries: tf.Tensor, bias: Any, found: Capsules, gates: tf.Tensor
     ) -> tf.Tensor:
         """Balance and contrast, weighted. ``gates`` [B, 1 or Q, T, C]."""
         last = last_positions(mask)
@@ -243,15 +227,14 @@ class MIRACLE(RetrievalModel):
 
         ``place`` [B] is the number of each row's longest queried prefix, the one that is masked.
         """
-        query = tf.gather(tf.broadcast_to(queries, [tf.shape(items)[0], tf.shape(queries)[1]]), place, batch_dims=1)
-        query = query[:, tf.newaxis]
+        each = tf.broadcast_to(queries, [tf.shape(items)[0], tf.shape(queries)[1]])
+        query = tf.gather(each, place[:, tf.newaxis], batch_dims=1)
         present = prefix_mask(mask, query)[:, 0]
         long = tf.reduce_sum(tf.cast(present, tf.int32), axis=1, keepdims=True) >= MIN_CONTRASTED
         drawn = tf.random.uniform(tf.shape(present), seed=self.seed) < self.settings.masked_share
         hidden = drawn & present & long & (tf.range(tf.shape(present)[1]) < query)
         if bias is not None:
-            bias = tf.gather(bias[0], place) if bias.shape[0] == 1 else tf.gather(bias, place, batch_dims=1)
-            bias = bias[:, tf.newaxis]
+            bias = (tf.gather(bias[0], place) if bias.shape[0] == 1 else tf.gather(bias, place, batch_dims=1))[:, None]
         active = tf.gather(found.active, place, batch_dims=1)[:, tf.newaxis]
         encoded = self.encoder(items, present, hidden, training=True)
         after = self.capsules(encoded, present, query, bias, active, training=True).interests[:, 0]
