@@ -72,7 +72,11 @@ class ValidationSettings(Settings):
 
     schema_path: str | None = Field(None, description="A curated schema (text proto) used instead of an inferred one.")
     statistics_sample_rate: float = Field(1.0, gt=0, le=1)
-    max_drift: float | None = Field(0.3, gt=0, description="L-infinity distance to the previous run's statistics.")
+    max_drift: float | None = Field(
+        0.3,
+        gt=0,
+        description="Largest distance (Jensen-Shannon; L-infinity as well for text) to the statistics accepted last.",
+    )
 
 
 class EvaluationSettings(Settings):
