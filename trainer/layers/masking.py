@@ -41,5 +41,5 @@ def masked_softmax(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
       logits: float [..., T].
       mask: bool, broadcastable to ``logits``.
     """
-    weights = tf.nn.softmax(tf.where(mask, logits, tf.cast(MASKED_LOGIT, logits.dtype)), axis=-1)
+    weights = tf.nn.softmax(tf.where(mask, logits, logits.dtype.min), axis=-1)
     return weights * tf.cast(mask, logits.dtype)

@@ -22,3 +22,9 @@ def test_masked_softmax():
     logits = tf.constant([[0.0, np.log(3.0), 50.0]])
     np.testing.assert_allclose(masked_softmax(logits, tf.constant([[True, True, False]])), [[0.25, 0.75, 0]], rtol=1e-6)
     np.testing.assert_array_equal(masked_softmax(logits, tf.constant([[False] * 3])), [[0, 0, 0]])
+
+
+def test_masked_softmax_in_half_precision():
+    logits = tf.constant([[1.0, 1.0, 60_000.0]], tf.float16)
+    np.testing.assert_array_equal(masked_softmax(logits, tf.constant([[True, True, False]])), [[0.5, 0.5, 0]])
+    np.testing.assert_array_equal(masked_softmax(logits, tf.constant([[False] * 3])), [[0, 0, 0]])
