@@ -12,6 +12,7 @@ from pydantic import Field
 from trainer import schema
 from trainer.catalogue import Catalogue
 from trainer.keras_api import keras
+from trainer.layers.history_context import HistoryContext
 from trainer.layers.item_tower import ItemTower
 from trainer.layers.label_aware import label_aware_read_out
 from trainer.layers.masking import all_positions, last_positions
@@ -20,7 +21,7 @@ from trainer.layers.residual_projection import ResidualProjection
 from trainer.layers.user_profile import UserProfile
 from trainer.losses.interest_regularisers import disagreement, routing_variance
 from trainer.losses.negatives import Negatives, all_items, in_batch_negatives, log_uniform_negatives, uniform_negatives
-from trainer.losses.read_out import hard_read_out, max_scores
+from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
 from trainer.settings import Settings
 
@@ -33,11 +34,14 @@ class ModelSettings(Settings):
     num_interests: int = Field(4, ge=1, description="K.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of components of the history's item vectors zeroed.")
     recency: bool = Field(True, description="Learned weight by how many items ago.")
+    context_layers: int = Field(0, ge=0, description="Causal Transformer layers over the history's item vectors.")
     time_decay: bool = Field(False, description="Learned weight by how long ago; needs timestamps in seconds.")
     residual_projection: bool = Field(True, description="Let interests leave the hull of the item vectors.")
     use_category: bool = Field(False, description="Add the mean embedding of an item's categories to its vector.")
     profile_dimension: int = Field(16, ge=1, description="Width of each categorical profile feature.")
-    read_out: Literal["max", "hard", "soft"] = Field("max", description="How a candidate is scored while training.")
+    read_out: Literal["max", "mixture", "hard", "soft"] = Field(
+        "max", description="How K interests score a candidate while training."
+    )
     label_power: float = Field(2.0, ge=0, description="Power of the soft read-out; .inf is the hard one.")
     negatives: Literal["log_uniform", "uniform", "in_batch", "all"] = Field(
         "log_uniform", description="What a target is told apart from; training.num_negatives says how many."
@@ -104,6 +108,11 @@ class RetrievalModel(tfrs.models.Model):
             if settings.recency or settings.time_decay
             else None
         )
+        self.context = (
+            HistoryContext(max_history, settings.context_layers, dropout=settings.dropout, seed=seed, name="context")
+            if settings.context_layers
+            else None
+        )
         self.profile = _profile_layer(profile or {}, settings.profile_dimension)
         self.projection = (
             ResidualProjection(2 * settings.dimension, name="projection")
@@ -142,6 +151,8 @@ class RetrievalModel(tfrs.models.Model):
         mask = features[schema.HISTORY_MASK]
         items = self.item_tower(tf.maximum(features[schema.HISTORY] - 1, 0))
         items = self.dropout(items, training=training) * tf.cast(mask, items.dtype)[:, :, tf.newaxis]
+        if self.context is not None:
+            items = self.context(items, mask, training=training)
         bias = None if self.recency is None else self.recency(queries, features[schema.HISTORY_GAP])
         encoding = self.extract(items, mask, queries, bias, training)
         if self.projection is not None:
@@ -196,14 +207,16 @@ class RetrievalModel(tfrs.models.Model):
         """
         negatives = self._negatives(targets)
         target_vectors, negative_vectors = self.candidates(targets), self.candidates(negatives.indices)
+        temperature = self.settings.temperature
         if self.settings.read_out == "max" and self.served_interests > 1:
             positive, negative = max_scores(interests, interest_mask, target_vectors, negative_vectors)
+        elif self.settings.read_out == "mixture" and self.served_interests > 1:
+            positive, negative = mixture_scores(interests, interest_mask, target_vectors, negative_vectors, temperature)
         else:
             power = self.settings.label_power if self.settings.read_out == "soft" else math.inf
             vector = self._read_out(interests, interest_mask, target_vectors, power)
             positive = tf.reduce_sum(vector * target_vectors, axis=1)
             negative = tf.matmul(vector, negative_vectors, transpose_b=True)
-        temperature = self.settings.temperature
         return sampled_softmax(
             positive / temperature, negative / temperature, targets, negatives, self.settings.hardness
         )

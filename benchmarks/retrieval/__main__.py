@@ -1,0 +1,117 @@
+"""Every model on several data sets: python -m benchmarks.retrieval --data DIRECTORY.
+
+Ingests and transforms each data set once a seed (the seed of the split of users and of training), trains every model
+of models.yaml with the same features and the same budget, and popularity, item-kNN and EASE beside them; then prints
+Markdown and draws. Finished parts are kept in ROOT/measured and not done again: stop it and start it as you like.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from benchmarks import baselines
+from benchmarks.retrieval import report
+from benchmarks.retrieval.prepared import CONFIGS, Prepared, prepare
+from pipeline.config import load
+
+MODELS = Path(__file__).parent / "models.yaml"
+PROTOCOLS = {"user_hash": [], "leave_last_out": ["data.split.method=leave_last_out"]}
+
+
+def jobs(
+    data_sets: tuple[str, ...], models: tuple[str, ...], seeds: tuple[int, ...], protocol: str, data: Path
+) -> Iterator[tuple[str, int, list[str], dict[str, dict[str, Any]]]]:
+    """Data set, seed, overrides of the configuration, and the models' settings by name."""
+    own = yaml.safe_load(MODELS.read_text())
+    for seed, name in itertools.product(seeds, data_sets):
+        directory = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["data"]["directory"]
+        overrides = [
+            *(f"data.directory={data / directory}", f"data.split.seed={seed}", f"training.seed={seed}"),
+            *(f"pipeline.name={name}-{protocol}-{seed}", *PROTOCOLS[protocol]),
+        ]
+        chosen = {}
+        for model in models or own:
+            settings = dict(own[model])
+            only = settings.pop("only", {}).get(name, {})
+            chosen[model] = {"name": settings.pop("model", model), **settings, **only}
+        yield name, seed, overrides, chosen
+
+
+def run(
+    data_set: str, seed: int, overrides: list[str], models: dict[str, dict[str, Any]], root: Path, protocol: str
+) -> None:
+    """Measures what is not measured yet."""
+    measured = root / "measured" / protocol / data_set
+    measured.mkdir(parents=True, exist_ok=True)
+    baseline_file = measured / f"baselines-{seed}.json"
+    missing = [model for model in models if not (measured / f"{model}-{seed}.json").exists()]
+    if not missing and baseline_file.exists():
+        return
+    prepared = prepare(data_set, overrides, root / "prepared")
+    for model in missing:
+        click.echo(f"{data_set}, seed {seed}: {model}", err=True)
+        output = measured / f"{model}-{seed}"
+        job = {"data": prepared.as_dict(), "config": _trainer_config(data_set, overrides, models[model])}
+        file = output.with_suffix(".job")
+        file.write_text(json.dumps(job, indent=1))
+        with output.with_suffix(".log").open("w") as log:
+            command = [sys.executable, "-m", "benchmarks.retrieval.one_model", str(file), str(output)]
+            if subprocess.run(command, stdout=log, stderr=log).returncode:
+                raise click.ClickException(f"{model} on {data_set} failed: see {log.name}.")
+        file.unlink()
+    if not baseline_file.exists():
+        _baselines(prepared, baseline_file)
+
+
+def _baselines(prepared: Prepared, file: Path) -> None:
+    measured = baselines.measure(Path(prepared.examples))
+    file.write_text(json.dumps({label.split(" (")[0]: metrics for label, metrics in measured.items()}, indent=1))
+
+
+def _trainer_config(data_set: str, overrides: list[str], model: dict[str, Any]) -> dict[str, Any]:
+    """What the Trainer component would be given."""
+    own = [f"model.{key}={json.dumps(value)}" for key, value in model.items() if not key.startswith("training.")]
+    own += [f"{key}={json.dumps(value)}" for key, value in model.items() if key.startswith("training.")]
+    config = load(str(CONFIGS / f"{data_set}.yaml"), [*overrides, *own])
+    return {
+        "model": config.model.model_dump(),
+        "training": config.training.model_dump(),
+        "transform": config.transform.model_dump(),
+        "user_features": dict(config.data.user_columns.features),
+    }
+
+
+@click.command(help=__doc__)
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--set", "data_sets", multiple=True, help="Data sets of benchmarks/retrieval/configs; all by default.")
+@click.option("--model", "models", multiple=True, help="Of models.yaml; all by default.")
+@click.option("--seed", "seeds", multiple=True, type=int, default=(1, 2, 3), show_default=True)
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="user_hash", show_default=True)
+@click.option("--root", type=click.Path(path_type=Path), default=Path("runs/retrieval"), show_default=True)
+@click.option("--only-report", is_flag=True, help="Print what is there.")
+def main(
+    data: Path,
+    data_sets: tuple[str, ...],
+    models: tuple[str, ...],
+    seeds: tuple[int, ...],
+    protocol: str,
+    root: Path,
+    only_report: bool,
+) -> None:
+    """The command."""
+    data_sets = data_sets or tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+    if not only_report:
+        for name, seed, overrides, chosen in jobs(data_sets, models, seeds, protocol, data.absolute()):
+            run(name, seed, overrides, chosen, root.absolute(), protocol)
+    report.show(root / "measured" / protocol, data_sets, seeds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Trains and tests one model, in a process of its own: python -m benchmarks.retrieval.one_model JOB.json OUT.
+
+The job names the prepared data and the settings. The model is trained, exported and loaded as the pipeline does it
+(trainer.run_fn), and the test users go through the exported ``evaluate`` signature: what is printed is what would be
+served. OUT.json gets the means, OUT.npz every user's metrics in the order of the examples.
+"""
+
+import glob
+import json
+import os
+import resource
+import sys
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+
+import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+
+BATCH = 256
+
+
+def main(job: dict[str, Any], output: Path) -> None:
+    """Does it, and writes both files whole."""
+    import tensorflow as tf
+
+    from trainer.run_fn import REPORT, run_fn
+
+    data = job["data"]
+    with tempfile.TemporaryDirectory() as folder:
+        model, run = os.path.join(folder, "model"), os.path.join(folder, "run")
+        run_fn(
+            SimpleNamespace(
+                train_files=[f"{data['transformed']}/Split-train/*"],
+                eval_files=[f"{data['transformed']}/Split-valid/*"],
+                transform_output=data["transform_graph"],
+                serving_model_dir=model,
+                model_run_dir=run,
+                custom_config={**job["config"], "item_files": [f"{data['items']}/Split-items/*"]},
+            )
+        )
+        report = json.loads(Path(run, REPORT).read_text())
+        evaluate = tf.saved_model.load(model).signatures["evaluate"]
+    files = sorted(glob.glob(f"{data['examples']}/Split-test/*.gz"))
+    values: dict[str, list[np.ndarray]] = {}
+    for examples in tf.data.TFRecordDataset(files, "GZIP").batch(BATCH):
+        for name, value in evaluate(examples=examples).items():
+            values.setdefault(name, []).append(value.numpy())
+    users = {name: np.concatenate(parts) for name, parts in values.items()}
+    means = {name: float(np.nanmean(value)) for name, value in users.items()}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    np.savez_compressed(f"{output}.partial.npz", **users)
+    os.replace(f"{output}.partial.npz", f"{output}.npz")
+    Path(f"{output}.partial").write_text(
+        json.dumps({**job, "report": report, "metrics": means, "peak_gib": memory}, indent=1)
+    )
+    os.replace(f"{output}.partial", f"{output}.json")
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))

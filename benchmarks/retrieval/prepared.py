@@ -1,0 +1,61 @@
+"""Data as the pipeline makes it: ingestion, validation and Transform, once a data set and seed."""
+
+import itertools
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.config import load, with_absolute_paths
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Where the parts are that training reads.
+
+    Attributes:
+      examples: folder of the raw examples (Split-train, Split-valid, Split-test).
+      transformed: folder of the transformed examples.
+      transform_graph: folder of Transform's graph.
+      items: folder of the item examples.
+    """
+
+    examples: str
+    transformed: str
+    transform_graph: str
+    items: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return asdict(self)
+
+
+def prepare(config_name: str, overrides: list[str], root: Path) -> Prepared:
+    """Runs the pipeline as far as Transform; what is unchanged comes from its cache.
+
+    Args:
+      config_name: file below ``configs``, without its ending.
+      overrides: ``section.key=value`` each.
+      root: where the artifacts are kept.
+
+    Raises:
+      InputError: the data cannot be used.
+    """
+    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+    from pipeline import graph, local_engine
+    from pipeline.progress import Progress
+    from pipeline.quiet import quiet
+
+    config = with_absolute_paths(load(str(CONFIGS / f"{config_name}.yaml"), [*overrides, f"pipeline.root={root}"]))
+    os.makedirs(Path(config.pipeline.root) / config.pipeline.name, exist_ok=True)
+    pipeline = graph.create_pipeline(config, history=False)
+    pipeline.components = list(itertools.takewhile(lambda node: node.id != "Trainer", pipeline.components))
+    with quiet(Path(config.pipeline.root) / config.pipeline.name / "prepare.log") as console, Progress(console) as bar:
+        outputs = local_engine.run(pipeline, bar)
+    return Prepared(
+        examples=outputs["InteractionExampleGen"]["examples"].uri,
+        transformed=outputs["Transform"]["transformed_examples"].uri,
+        transform_graph=outputs["Transform"]["transform_graph"].uri,
+        items=outputs["ItemExampleGen"]["examples"].uri,
+    )

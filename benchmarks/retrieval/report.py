@@ -1,0 +1,109 @@
+"""Markdown tables and a picture of what was measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COLUMNS = {
+    "R@20": "recall_at_20",
+    "R@50": "recall_at_50",
+    "NDCG@50": "ndcg_at_50",
+    "unseen R@20": "recall_at_20_unseen",
+    "unseen R@50": "recall_at_50_unseen",
+    "unseen NDCG@50": "ndcg_at_50_unseen",
+}
+BASELINES = ("popularity", "item-kNN", "EASE")
+TWO_TOWER = "two_tower"
+PICTURE = "recall_at_50.png"
+
+Runs = dict[str, list[dict[str, Any]]]
+
+
+def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> None:
+    """Prints a table a data set and writes the picture beside the measurements."""
+    everything = {name: _runs(measured / name, seeds) for name in data_sets}
+    for name, runs in everything.items():
+        if runs:
+            _table(name, runs)
+    _picture(everything, measured / PICTURE)
+    print(f"\nThe picture: {measured / PICTURE}")
+
+
+def _runs(folder: Path, seeds: tuple[int, ...]) -> Runs:
+    """Row -> one measurement a seed; rows that lack a seed are left out."""
+    rows: Runs = {}
+    for seed in seeds:
+        for file in sorted(folder.glob(f"*-{seed}.json")):
+            content = json.loads(file.read_text())
+            if file.stem.startswith("baselines-"):
+                for row, metrics in content.items():
+                    rows.setdefault(row, []).append({"metrics": metrics})
+            else:
+                rows.setdefault(file.stem.removesuffix(f"-{seed}"), []).append(content)
+    return {row: runs for row, runs in rows.items() if len(runs) == len(seeds)}
+
+
+def _table(name: str, runs: Runs) -> None:
+    models = [row for row in runs if row not in BASELINES]
+    order = sorted(models, key=lambda row: -_mean(runs[row], "recall_at_50")) + [b for b in BASELINES if b in runs]
+    rivals = [row for row in (*BASELINES, TWO_TOWER) if row in runs]
+    best = max(rivals, key=lambda row: _mean(runs[row], "recall_at_50")) if rivals else None
+    print(f"\n### {name}\n")
+    heads = [*COLUMNS, f"R@50 - {best}", "CPU s", "targets / CPU s", "parameters"]
+    print("| model | " + " | ".join(heads) + " |")
+    print("|---" * (len(heads) + 1) + "|")
+    for row in order:
+        cells = [_cell([run["metrics"][metric] for run in runs[row]]) for metric in COLUMNS.values()]
+        cells.append("" if best is None or row == best else _cell(_ahead(runs[row], runs[best])))
+        reports = [run["report"] for run in runs[row] if "report" in run]
+        if reports:
+            cpu = np.mean([report["training_cpu_seconds"] for report in reports])
+            speed = np.mean([report["targets"] / report["training_cpu_seconds"] for report in reports])
+            cells += [f"{cpu:.0f}", f"{speed:,.0f}", f"{reports[0]['parameters']:,}"]
+        else:
+            cells += ["", "", ""]
+        print(f"| {row} | " + " | ".join(cells) + " |")
+
+
+def _ahead(runs: list[dict[str, Any]], of: list[dict[str, Any]]) -> list[float]:
+    """Difference of Recall@50 on the same users, a number a seed."""
+    return [a["metrics"]["recall_at_50"] - b["metrics"]["recall_at_50"] for a, b in zip(runs, of, strict=True)]
+
+
+def _mean(runs: list[dict[str, Any]], metric: str) -> float:
+    return float(np.mean([run["metrics"][metric] for run in runs]))
+
+
+def _cell(values: list[float]) -> str:
+    percent = 100 * np.array(values)
+    if len(percent) == 1:
+        return f"{percent[0]:.2f}"
+    return f"{percent.mean():.2f} ± {percent.std(ddof=1) / np.sqrt(len(percent)):.2f}"
+
+
+def _picture(everything: dict[str, Runs], file: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    shown = {name: runs for name, runs in everything.items() if runs}
+    if not shown:
+        return
+    figure, axes = plt.subplots(1, len(shown), figsize=(4 * len(shown), 4), squeeze=False)
+    for axis, (name, runs) in zip(axes[0], shown.items(), strict=True):
+        rows = sorted(runs, key=lambda row: _mean(runs[row], "recall_at_50"))
+        for place, row in enumerate(rows):
+            values = 100 * np.array([run["metrics"]["recall_at_50"] for run in runs[row]])
+            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+            colour = "tab:grey" if row in BASELINES else "tab:orange" if row == TWO_TOWER else "tab:blue"
+            axis.errorbar(values.mean(), place, xerr=error, fmt="o", color=colour, capsize=3)
+        axis.set_yticks(range(len(rows)), rows)
+        axis.set_title(name)
+        axis.set_xlabel("Recall@50, %")
+        axis.grid(axis="x", alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
