@@ -4,8 +4,12 @@ import itertools
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config import load, with_absolute_paths
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -50,7 +54,7 @@ def prepare(config_name: str, overrides: list[str], root: Path) -> Prepared:
     config = with_absolute_paths(load(str(CONFIGS / f"{config_name}.yaml"), [*overrides, f"pipeline.root={root}"]))
     os.makedirs(Path(config.pipeline.root) / config.pipeline.name, exist_ok=True)
     pipeline = graph.create_pipeline(config, history=False)
-    pipeline.components = list(itertools.takewhile(lambda node: node.id != "Trainer", pipeline.components))
+    pipeline = _up_to_the_trainer(pipeline)
     with quiet(Path(config.pipeline.root) / config.pipeline.name / "prepare.log") as console, Progress(console) as bar:
         outputs = local_engine.run(pipeline, bar)
     return Prepared(
@@ -59,3 +63,12 @@ def prepare(config_name: str, overrides: list[str], root: Path) -> Prepared:
         transform_graph=outputs["Transform"]["transform_graph"].uri,
         items=outputs["ItemExampleGen"]["examples"].uri,
     )
+
+
+def _up_to_the_trainer(pipeline: "Pipeline") -> "Pipeline":
+    kept = list(itertools.takewhile(lambda node: node.id != "Trainer", pipeline.components))
+    for node in kept:
+        for later in node.downstream_nodes - set(kept):
+            node.remove_downstream_node(later)
+    pipeline.components = kept
+    return pipeline
