@@ -125,8 +125,10 @@ def _run(
     python = str(pythons[contestant.peer]) if contestant.peer != OURS else sys.executable
     command = [python, "-m", f"benchmarks.peers.{contestant.runner}", "--model", contestant.model]
     command += ["--data", str(data.resolve()), "--output", str(output.resolve()), *shape.arguments(), *options]
+    # Ours asks TensorFlow for Keras 2 as a package of its own, which deepmatch's environment does not have.
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     # Threads that wait in a loop would be charged for their waiting: torch's OpenMP threads do unless told.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
+    environment |= {"PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "PASSIVE"}
     print(f"{contestant.name} ...", file=sys.stderr, flush=True)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -51,7 +51,7 @@ CONTESTANTS = (
     Contestant("ComiRec-SA", "polyrec comirec_sa, hard", OURS, "comirec_sa:hard"),
     Contestant("ComiRec-SA", "polyrec comirec_sa, max (default)", OURS, "comirec_sa:max"),
     Contestant("MIND", "torch-rechub MIND", "torch-rechub", "mind",
-               {"batch-size": 256, "learning-rate": 1e-3, "temperature": 0.1}),
+               {"batch-size": 256, "learning-rate": 3e-3, "temperature": 0.1}),
     Contestant("MIND", "deepmatch MIND", "deepmatch", "mind", {"batch-size": 512, "learning-rate": 3e-3}),
     Contestant("MIND", "polyrec mind, hard", OURS, "mind:hard"),
     Contestant("MIND", "polyrec mind, max (default)", OURS, "mind:max"),
