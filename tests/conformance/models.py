@@ -1,4 +1,4 @@
-"""Small models of every kind with plausible weights, built once a process and shared by the tests, which change nothing."""
+"""Small models of every kind with plausible weights, built once a process and shared by the tests."""
 
 import functools
 
