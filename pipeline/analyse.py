@@ -121,7 +121,7 @@ def load(directory: Path) -> Learned:
     if not (path / "saved_model.pb").is_file():
         raise InputError(
             f"{directory} holds no SavedModel. Give the folder of a trained model, such as "
-            "runs/NAME/Trainer/model/NUMBER."
+            "runs/NAME/artifacts/Trainer/model/NUMBER."
         )
     loaded = _saved_model(path)
     tensors = getattr(loaded, "analysis", {})
