@@ -17,8 +17,12 @@ from components.settings import EvaluationSettings
 from trainer import schema
 from trainer.errors import InputError
 
-METRICS = tuple(f"{name}_at_{k}" for k in (20, 50) for name in ("recall", "hit_rate", "ndcg"))
+METRICS = tuple(f"{name}_at_{k}" for k in (20, 50) for name in ("recall", "hit_rate", "ndcg", "diversity"))
 """Metrics with the items of the history kept among the candidates."""
+
+COSINE = "interest_cosine"
+HEALTH = ("active_interests", COSINE, "effective_interests", "interest_use")
+"""Whether the interests of a user are several."""
 
 UNSEEN = "_unseen"
 """Suffix of a metric computed with the items of the history removed from the candidates."""
@@ -27,7 +31,10 @@ POPULARITY = "popularity_"
 """Prefix of a metric of the popularity ranking, computed for the same users."""
 
 MODEL_METRICS = METRICS + tuple(name + UNSEEN for name in METRICS)
-ALL_METRICS = MODEL_METRICS + tuple(POPULARITY + name for name in MODEL_METRICS)
+ALL_METRICS = MODEL_METRICS + HEALTH + tuple(POPULARITY + name for name in MODEL_METRICS)
+
+GATES = MODEL_METRICS + tuple(name for name in HEALTH if name != COSINE)
+"""What a threshold can ask for: metrics of which more is better."""
 
 SIGNATURE = "evaluate"
 """The signature of the trainer's SavedModel that the Evaluator calls."""
@@ -35,7 +42,7 @@ SIGNATURE = "evaluate"
 LEAST_GATE_VALUE = 1e-6
 """What ``gate_metric`` has to reach when no threshold is configured for it."""
 
-_Accumulator = tuple[np.ndarray, int]
+_Accumulator = tuple[np.ndarray, np.ndarray]
 
 
 class PerExampleMeans(metric_types.Metric):
@@ -68,28 +75,31 @@ def _computations(outputs: list[str], name: str, model_name: str = "", output_na
 
 
 class _VectorMean(beam.CombineFn):
-    """Sums of the outputs ``[M]`` and the number of examples; the mean at the end (NaN without examples)."""
+    """Sums of the outputs ``[M]`` and how many examples have each; the means at the end, NaN where none has.
+
+    An example lacks an output that is NaN, or that the model does not compute: one that was blessed long ago.
+    """
 
     def __init__(self, keys: list[metric_types.MetricKey], model_name: str) -> None:
         self._keys, self._model_name = keys, model_name
 
     def create_accumulator(self) -> _Accumulator:
-        return np.zeros(len(self._keys)), 0
+        return np.zeros(len(self._keys)), np.zeros(len(self._keys), np.int64)
 
     def add_input(self, accumulator: _Accumulator, element: metric_types.StandardMetricInputs) -> _Accumulator:
         predictions = element.get_predictions(self._model_name)
-        values = np.array([np.asarray(predictions[key.name], np.float64).item() for key in self._keys])
-        return accumulator[0] + values, accumulator[1] + 1
+        values = np.array([np.asarray(predictions.get(key.name, np.nan), np.float64).item() for key in self._keys])
+        return accumulator[0] + np.nan_to_num(values), accumulator[1] + ~np.isnan(values)
 
     def merge_accumulators(self, accumulators: Any) -> _Accumulator:
         total, count = self.create_accumulator()
-        for values, examples in accumulators:
-            total, count = total + values, count + examples
+        for values, counts in accumulators:
+            total, count = total + values, count + counts
         return total, count
 
     def extract_output(self, accumulator: _Accumulator) -> dict[metric_types.MetricKey, float]:
         total, count = accumulator
-        means = total / count if count else np.full(len(self._keys), np.nan)
+        means = np.divide(total, count, out=np.full(len(self._keys), np.nan), where=count > 0)
         return dict(zip(self._keys, means.tolist(), strict=True))
 
 
@@ -155,7 +165,7 @@ def _overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
 
 
 def _check_metric(name: str, where: str) -> None:
-    if name not in MODEL_METRICS:
-        nearest = difflib.get_close_matches(name, MODEL_METRICS, n=1)
+    if name not in GATES:
+        nearest = difflib.get_close_matches(name, GATES, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(MODEL_METRICS)}.")
+        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(GATES)}.")

@@ -11,8 +11,11 @@ from tfx.types import Artifact, BaseChannel, artifact_utils, standard_component_
 from tfx.utils import proto_utils
 
 from components.local_folder import local_copy
-from serving.push import push_bundle
+from serving.push import push_bundle, unchanged_version
 from serving.settings import ServingSettings
+
+UNCHANGED = "unchanged"
+"""Property of the pushed model: 1 if the newest version was this bundle already and stays."""
 
 
 class BundlePusherExecutor(Executor):
@@ -29,7 +32,7 @@ class BundlePusherExecutor(Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the bundle if it is blessed.
+        """Pushes the bundle if it is blessed and not what the newest version is already; that one is reported then.
 
         Raises:
           InputError: see :func:`serving.push.push_bundle`.
@@ -41,8 +44,11 @@ class BundlePusherExecutor(Executor):
             return
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties[standard_component_specs.PUSH_DESTINATION_KEY], destination)
+        base_directory = destination.filesystem.base_directory
         with local_copy(self.GetModelPath(input_dict)) as bundle:
-            version = push_bundle(bundle, destination.filesystem.base_directory)
+            unchanged = unchanged_version(bundle, base_directory)
+            version = unchanged or push_bundle(bundle, base_directory)
+        pushed.set_int_custom_property(UNCHANGED, int(unchanged is not None))
         self._MarkPushed(pushed, pushed_destination=str(version), pushed_version=version.name)
 
 

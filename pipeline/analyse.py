@@ -40,6 +40,9 @@ def analyse() -> None:
 
 
 _MODEL = click.argument("model", metavar="MODEL_DIR", type=click.Path(path_type=Path))
+_PLOT = click.option(
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it: a .png, .svg or .pdf file."
+)
 
 
 @analyse.command()
@@ -62,16 +65,13 @@ def prototypes(model: Path, number: int, items: Path | None, item_column: str, t
 
 @analyse.command()
 @_MODEL
-@click.option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it: a .png, .svg or .pdf file.")
+@_PLOT
 def categories(model: Path, plot: Path | None) -> None:
     """Says how much prototypes and item categories agree (normalised mutual information).
 
     MODEL_DIR is the trained SavedModel, or the folder of the run's Model artifact that holds it.
     """
-    if plot is not None and plot.suffix not in _FORMATS:
-        raise InputError(f"--plot {plot}: the name should end in {', '.join(_FORMATS)}.")
-    if plot is not None and not plot.absolute().parent.is_dir():
-        raise InputError(f"--plot {plot}: there is no folder {plot.absolute().parent}. Make it, or name another.")
+    _check_plot(plot)
     learned = load(model)
     nmi, chance = category_agreement(learned)
     words = f"NMI of {len(learned.prototypes)} prototypes and the items' categories: {nmi:.3f} (by chance {chance:.3f})"
@@ -83,6 +83,28 @@ def categories(model: Path, plot: Path | None) -> None:
         counts = category_counts(learned.item_vectors, learned.prototypes, learned.item_category)
         plot_categories(counts, learned.category_names[: counts.shape[1]], words, str(plot))
         click.echo(plot)
+
+
+@analyse.command()
+@click.argument("run", metavar="RUN_DIR", type=click.Path(path_type=Path))
+@_PLOT
+@click.option("--unseen", is_flag=True, help="Exclude the items of the history.")
+def diversity(run: Path, plot: Path | None, unseen: bool) -> None:
+    """Says what diverse lists cost: recall and category diversity over lambda, as the pushed model serves them.
+
+    RUN_DIR is the folder of a run (pipeline.root/pipeline.name): its pushed version answers for its test users.
+    """
+    from pipeline.diversity_curve import print_curve
+
+    _check_plot(plot)
+    print_curve(run, plot, unseen)
+
+
+def _check_plot(plot: Path | None) -> None:
+    if plot is not None and plot.suffix not in _FORMATS:
+        raise InputError(f"--plot {plot}: the name should end in {', '.join(_FORMATS)}.")
+    if plot is not None and not plot.absolute().parent.is_dir():
+        raise InputError(f"--plot {plot}: there is no folder {plot.absolute().parent}. Make it, or name another.")
 
 
 def load(directory: Path) -> Learned:
@@ -99,7 +121,7 @@ def load(directory: Path) -> Learned:
     if not (path / "saved_model.pb").is_file():
         raise InputError(
             f"{directory} holds no SavedModel. Give the folder of a trained model, such as "
-            "runs/NAME/Trainer/model/NUMBER."
+            "runs/NAME/artifacts/Trainer/model/NUMBER."
         )
     loaded = _saved_model(path)
     tensors = getattr(loaded, "analysis", {})

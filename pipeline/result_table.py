@@ -1,16 +1,17 @@
 """The end of a run as a person reads it."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.evaluation import METRICS, POPULARITY, UNSEEN
+from components.evaluation import HEALTH, METRICS, POPULARITY, UNSEEN
 from pipeline.result_paths import shown
 from pipeline.results import Evaluation, Metrics, RunResult
 
-_NAMES = {"recall": "Recall", "hit_rate": "HR", "ndcg": "NDCG"}
+_NAMES = {"recall": "Recall", "hit_rate": "HR", "ndcg": "NDCG", "diversity": "Diversity"}
 
 
 def show(console: Console, name: str, result: RunResult) -> None:
@@ -28,6 +29,7 @@ def show(console: Console, name: str, result: RunResult) -> None:
     console.print()
     console.print(_metrics(columns, int(result.model.overall["example_count"])))
     console.print(_slices(columns))
+    console.print(interests(result.model.overall))
     for line in verdicts(result):
         console.print(line, soft_wrap=True)
 
@@ -44,10 +46,21 @@ def verdicts(result: RunResult) -> Iterable[str]:
         yield "Serving validation: [bold green]blessed[/]. " + escape(result.serving_reason)
     else:
         yield "Serving validation: [bold red]not blessed[/]. " + escape(result.serving_reason)
-    if result.pushed:
+    if result.pushed and result.unchanged:
+        yield f"Unchanged: version {Path(result.pushed).name} stays, {escape(shown(result.pushed))}"
+    elif result.pushed:
         yield f"Pushed to {escape(shown(result.pushed))}"
     else:
         yield "[bold]Nothing was pushed;[/] what was served before stays."
+
+
+def interests(overall: Metrics) -> str:
+    """Whether users' interests are several, in one line (docs/choose-a-model.md says how to read it)."""
+    active, cosine, effective, _ = (overall.get(name) for name in HEALTH)
+    if active is None or effective is None:
+        return "Interests: none, no test user has a known history."
+    alike = "" if cosine is None else f", cosine {cosine:.2f}"
+    return f"Interests: {active:.1f} active a user{alike}, effective {effective:.1f}"
 
 
 def label(metric: str) -> str:
@@ -65,8 +78,9 @@ def _metrics(columns: list[tuple[str, Evaluation, str]], users: int) -> Table:
         table.add_row(f"[dim]{heading}[/dim]")
         for metric in METRICS:
             name = metric + suffix
-            values = [f"{evaluation.overall[prefix + name]:.4f}" for _, evaluation, prefix in columns]
-            table.add_row(label(metric), *values)
+            values = [evaluation.overall.get(prefix + name) for _, evaluation, prefix in columns]
+            if any(value is not None for value in values):
+                table.add_row(label(metric), *("" if value is None else f"{value:.4f}" for value in values))
         table.add_section()
     return table
 

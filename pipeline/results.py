@@ -1,12 +1,14 @@
 """What a run found out, read from the artifacts it wrote."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow_model_analysis as tfma
 
+from components.pusher import UNCHANGED
 from components.serving_validator import REPORT
 from components.settings import EvaluationSettings
 from pipeline.gates import refusals
@@ -21,7 +23,7 @@ class Evaluation:
     """Metrics of a model on the test split.
 
     Attributes:
-      overall: metric -> mean over all users; ``example_count`` is their number.
+      overall: metric -> mean over the users who have it, left out where none has; ``example_count`` is their number.
       slices: length of the history -> the same of those users.
     """
 
@@ -41,6 +43,7 @@ class RunResult:
       serving_blessed: whether serving validation passed.
       serving_reason: why not, or that it did.
       pushed: the version folder, or None.
+      unchanged: whether that version was there already, the same to the byte.
     """
 
     model: Evaluation
@@ -50,6 +53,7 @@ class RunResult:
     serving_blessed: bool
     serving_reason: str
     pushed: str | None
+    unchanged: bool
 
 
 def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
@@ -77,6 +81,7 @@ def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
         serving_blessed=serving["blessed"],
         serving_reason=serving["reason"],
         pushed=pushed_version(outputs["Pusher"]["pushed_model"]),
+        unchanged=outputs["Pusher"]["pushed_model"].properties.get(UNCHANGED) == 1,
     )
 
 
@@ -98,5 +103,6 @@ def _evaluation(uri: str, model_name: str) -> Evaluation:
     by_slice = {}
     for key, metrics in tfma.load_eval_result(uri, model_name=model_name).slicing_metrics:
         name = ",".join(str(value) for _, value in key)
-        by_slice[name] = {metric: value["doubleValue"] for metric, value in metrics[""][""].items()}
+        values = {metric: float(value["doubleValue"]) for metric, value in metrics[""][""].items()}
+        by_slice[name] = {metric: value for metric, value in values.items() if not math.isnan(value)}
     return Evaluation(by_slice.pop(""), dict(sorted(by_slice.items())))

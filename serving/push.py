@@ -56,6 +56,30 @@ def push_bundle(bundle_dir: str, base_dir: str) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def unchanged_version(bundle_dir: str, base_dir: str) -> Path | None:
+    """The newest version, if it is the very bundle and whole: then there is nothing to push.
+
+    An older one that is the bundle does not count: to go back to it, it has to become the newest.
+
+    Args:
+      bundle_dir: the bundle.
+      base_dir: folder of the model's versions.
+
+    Raises:
+      InputError: the bundle has no valid manifest.
+    """
+    wanted = manifest.read(bundle_dir)
+    try:
+        newest = max(find_versions(Path(base_dir)).items(), default=None)
+        if newest is None:
+            return None
+        there = manifest.verify(newest[1])
+    except (OSError, manifest.BundleError):
+        return None
+    # When it was made is not what it is.
+    return newest[1] if there.model_copy(update={"created": wanted.created}) == wanted else None
+
+
 def _rename(temporary: Path, base: Path) -> Path:
     while True:
         version = max(int(time.time()), max(find_versions(base), default=0) + 1)

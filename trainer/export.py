@@ -10,6 +10,8 @@ import tensorflow_transform as tft
 
 from trainer import schema
 from trainer.catalogue import Catalogue
+from trainer.metrics.category_diversity import category_diversity
+from trainer.metrics.interest_health import interest_health
 from trainer.metrics.ranking import CUTOFFS, ranking_metrics
 from trainer.models.base import RetrievalModel
 from trainer.preprocessing import ragged
@@ -125,6 +127,7 @@ class TrainedModel(tf.Module):
           the metrics of trainer/metrics, float32 [B], as they are (seen items kept) and with the suffix ``_unseen``
           (seen items removed from the list; targets that were seen still count); the same of the most popular items
           with the prefix ``popularity_``. A user without a known history is given the popular items, as in serving.
+          The health of the interests, over the list with seen items kept. NaN is what a user has no value of.
         """
         names = [schema.HISTORY, schema.HISTORY_TIME, schema.TARGETS]
         names += [schema.user_feature(name) for name in self.user_features]
@@ -147,8 +150,13 @@ class TrainedModel(tf.Module):
             )
             indices = tf.where(unknown[:, tf.newaxis], by_count.indices, ranked.indices)
             for prefix, listed in (("", indices), ("popularity_", by_count.indices)):
-                for name, values in ranking_metrics(listed, targets).items():
-                    outputs[prefix + name + suffix] = values
+                found = {**ranking_metrics(listed, targets), **category_diversity(listed, self.item_category)}
+                outputs.update({prefix + name + suffix: values for name, values in found.items()})
+            if not suffix:
+                health = interest_health(
+                    encoded["interests"], encoded["interest_mask"], ranked.indices, ranked.interest
+                )
+                outputs.update({name: tf.where(unknown, float("nan"), values) for name, values in health.items()})
         return outputs
 
 

@@ -14,6 +14,7 @@ from trainer.keras_api import keras
 from trainer.lazy_adam import LazyAdam
 from trainer.models.base import RetrievalModel
 from trainer.settings import TrainingSettings
+from trainer.training_step import training_step
 from trainer.validation import Validator
 
 WATCHED = "recall_at_50"
@@ -59,7 +60,7 @@ def fit(
     there (sampling and dropout draw anew, so the result is as good but not the same to the bit).
 
     Args:
-      model: a model, built or not.
+      model: a model, built or not; made inside ``trainer.precision.mixed_precision`` where settings ask for it.
       training: endless batches (trainer.input_pipeline.training_dataset).
       validation: batches of whole histories (trainer.input_pipeline.evaluation_dataset).
       settings: the training section.
@@ -117,6 +118,12 @@ def learning_rate(settings: TrainingSettings) -> keras.optimizers.schedules.Lear
     )
 
 
+def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
+    lazy_adam = LazyAdam(learning_rate(settings), global_clipnorm=settings.clip_norm)
+    # bfloat16 has float32's exponents: no gradient is too small for it.
+    return keras.mixed_precision.LossScaleOptimizer(lazy_adam) if settings.mixed_precision == "float16" else lazy_adam
+
+
 def _training_function(model: RetrievalModel) -> tf.types.experimental.GenericFunction:
     @tf.function(reduce_retracing=True)
     def run(iterator: Iterator[Batch], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -124,7 +131,7 @@ def _training_function(model: RetrievalModel) -> tf.types.experimental.GenericFu
         loss, targets = tf.constant(0.0), tf.constant(0, tf.int64)
         for _ in tf.range(steps):
             batch = next(iterator)
-            loss += tf.cast(model.train_step(batch)["total_loss"], tf.float32)
+            loss += training_step(model, batch)
             targets += tf.math.count_nonzero(batch[schema.TARGETS])
         return loss / tf.cast(steps, tf.float32), targets
 
@@ -136,7 +143,7 @@ class _State:
 
     def __init__(self, model: RetrievalModel, training: tf.data.Dataset, settings: TrainingSettings, directory: str):
         keras.utils.set_random_seed(settings.seed)
-        model.compile(optimizer=LazyAdam(learning_rate(settings), global_clipnorm=settings.clip_norm))
+        model.compile(optimizer=_optimizer(settings))
         model.compute_loss(next(iter(training.take(1))))
         model.optimizer.build(model.trainable_variables)
         self.iterator = iter(training)

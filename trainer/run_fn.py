@@ -15,6 +15,7 @@ from trainer.catalogue import Catalogue, read_catalogue
 from trainer.fitting import fit
 from trainer.input_pipeline import evaluation_dataset, training_dataset
 from trainer.models import registry
+from trainer.precision import mixed_precision
 from trainer.preprocessing import ITEM_FREQUENCY
 from trainer.settings import TrainingSettings, TransformSettings
 
@@ -57,17 +58,20 @@ def run_fn(fn_args: FnArgs) -> None:
         transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY),
         _files(config.get("item_files", [])),
     )
-    model = _build(config, catalogue, transform, settings, max_history)
     spec = transform.transformed_feature_spec()
     resume = _resume_directory(fn_args)
-    report = fit(
-        model,
-        training_dataset(_files(fn_args.train_files), spec, settings.batch_size, settings.seed, settings.all_prefixes),
-        evaluation_dataset(_files(fn_args.eval_files), spec, 64),
-        settings,
-        resume,
-        fn_args.model_run_dir,
-    )
+    with mixed_precision(settings.mixed_precision):
+        model = _build(config, catalogue, transform, settings, max_history)
+        report = fit(
+            model,
+            training_dataset(
+                _files(fn_args.train_files), spec, settings.batch_size, settings.seed, settings.all_prefixes
+            ),
+            evaluation_dataset(_files(fn_args.eval_files), spec, 64),
+            settings,
+            resume,
+            fn_args.model_run_dir,
+        )
     export.save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
     parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
     tf.io.gfile.makedirs(fn_args.model_run_dir)

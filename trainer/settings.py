@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Precision = Literal["none", "float16", "bfloat16"]
+
 
 class Settings(BaseModel):
     """A section of the configuration: unknown keys are errors, values cannot be reassigned."""
@@ -29,5 +31,8 @@ class TrainingSettings(Settings):
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_steps: int = Field(50, ge=0)
     clip_norm: float | None = Field(None, gt=0, description="Global norm of the gradients.")
+    mixed_precision: Precision = Field(
+        "none", description="What the encoders compute in; weights, scores, losses and exports stay float32."
+    )
     num_negatives: int = Field(1280, ge=1, description="Sampled negatives shared by a batch.")
     seed: int = 1

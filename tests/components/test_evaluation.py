@@ -1,5 +1,6 @@
 """The EvalConfig and its metric, run by TFMA itself on a SavedModel small enough to compute by hand."""
 
+import math
 import os
 from pathlib import Path
 
@@ -27,7 +28,10 @@ class _Scaled(tf.Module):
     def evaluate(self, examples):
         history = tf.io.parse_example(examples, {"history": tf.io.RaggedFeature(tf.string)})["history"]
         length = tf.cast(history.row_lengths(), tf.float32)
-        return {name: length * self.scale + i for i, name in enumerate(evaluation.ALL_METRICS)}
+        outputs = {name: length * self.scale + i for i, name in enumerate(evaluation.ALL_METRICS)}
+        outputs["interest_cosine"] = tf.where(length == 1, float("nan"), length)
+        del outputs["interest_use"]
+        return outputs
 
 
 def _bytes(*values: str) -> tf.train.Feature:
@@ -83,9 +87,15 @@ def test_means_overall_and_by_slice_and_a_first_model_is_blessed(folder):
     assert set(values) == {"", "001-004", "005-009"}
     # Lengths 1, 3, 6: mean 10/3; those below 5: mean 2.
     for i, name in enumerate(evaluation.ALL_METRICS):
+        if name in ("interest_cosine", "interest_use"):
+            continue
         assert values[""][name] == pytest.approx(10 / 3 + i)
         assert values["001-004"][name] == pytest.approx(2 + i)
         assert values["005-009"][name] == pytest.approx(6 + i)
+    # The first example has no cosine, and the model does not compute interest_use at all.
+    assert values[""]["interest_cosine"] == pytest.approx((3 + 6) / 2)
+    assert values["001-004"]["interest_cosine"] == pytest.approx(3)
+    assert math.isnan(float(values[""]["interest_use"]))
     assert values[""]["example_count"] == 3
     assert tfma.load_validation_result(str(output)).validation_ok
 

@@ -45,6 +45,19 @@ def test_a_blessed_bundle_is_pushed(tmp_path):
     manifest.verify(tmp_path / "served" / "shop" / version)
 
 
+def test_the_same_bundle_stays_the_version_it_is(tmp_path):
+    first = push(tmp_path / "once", True, True)
+    assert first.get_int_custom_property("unchanged") == 0
+    os.rename(tmp_path / "once" / "served", tmp_path / "served")
+    (tmp_path / "again").mkdir()
+    os.symlink(tmp_path / "served", tmp_path / "again" / "served")
+    second = push(tmp_path / "again", True, True)
+    assert second.get_int_custom_property("unchanged") == second.get_int_custom_property("pushed") == 1
+    (version,) = os.listdir(tmp_path / "served" / "shop")
+    assert second.get_string_custom_property("pushed_version") == version
+    assert second.get_string_custom_property("pushed_destination").endswith(f"served/shop/{version}")
+
+
 @pytest.mark.parametrize(("model_blessed", "infra_blessed"), [(True, False), (False, True)])
 def test_a_refused_bundle_is_not_pushed(tmp_path, model_blessed, infra_blessed):
     pushed = push(tmp_path, model_blessed, infra_blessed)

@@ -77,6 +77,8 @@ def test_the_same_again_comes_from_the_cache_and_is_compared_with_the_blessed_mo
     for component in ("InteractionExampleGen", "Transform", "Trainer", "TwoTowerTrainer", "IndexBuilder"):
         assert any(component in line and line.endswith("cached") for line in done.stdout.splitlines())
     assert "those against the model blessed last as well" in done.stdout
+    (version,) = _versions(folder)
+    assert f"Unchanged: version {version} stays" in done.stdout
 
 
 def test_a_missed_threshold_pushes_nothing_and_exits_with_4(folder):

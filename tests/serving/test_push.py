@@ -2,13 +2,14 @@
 
 import errno
 import os
+import re
 import shutil
 import time
 
 import pytest
 
 from serving import manifest, push
-from serving.push import push_bundle
+from serving.push import push_bundle, unchanged_version
 from tests.serving.toy_bundle import toy_bundle
 from trainer.errors import InputError
 
@@ -34,6 +35,22 @@ def test_versions_only_grow(bundle, tmp_path):
     (tmp_path / "999999999999999-not-a-version").mkdir()
     versions = [int(push_bundle(bundle, str(tmp_path)).name) for _ in range(2)]
     assert versions == [newest + 1, newest + 2]
+
+
+def test_only_a_newest_version_that_is_the_bundle_and_whole_is_unchanged(bundle, tmp_path):
+    base = str(tmp_path / "served")
+    assert unchanged_version(bundle, base) is None
+    version = push_bundle(bundle, base)
+    assert unchanged_version(bundle, base) == version
+    made = version / manifest.MANIFEST
+    made.write_text(re.sub(r'"created": *"[^"]*"', '"created": "2001-01-01T00:00:00+00:00"', made.read_text()))
+    assert unchanged_version(bundle, base) == version
+    assert unchanged_version(toy_bundle("exact").directory, base) is None
+    newer = push_bundle(toy_bundle("exact").directory, base)
+    assert unchanged_version(bundle, base) is None
+    shutil.rmtree(newer)
+    (version / "saved_model.pb").write_bytes(b"half")
+    assert unchanged_version(bundle, base) is None
 
 
 def test_a_number_taken_meanwhile_is_passed_over(bundle, tmp_path, monkeypatch):

@@ -158,6 +158,27 @@ def test_the_evaluate_signature_against_numpy(trained):
                     np.testing.assert_allclose(answers[key][row], value, rtol=1e-5, err_msg=f"{key} of row {row}")
 
 
+def test_the_interests_health_in_the_evaluate_signature_against_numpy(trained):
+    _, model = trained
+    examples = [raw("1", "abcdefgh", "ijz", job="smith", age=3.0), raw("2", "1", "e", job="smith", age=3.0)]
+    answers = model.signatures["evaluate"](tf.constant(serialized(examples)))
+    interests = _encode(model, ["abcdefgh"], job="smith")["interests"][0].numpy()
+    scores, count = interests @ model.item_vectors.numpy().T, len(interests)
+    first = np.argsort(-scores.max(axis=0), kind="stable")[:50]
+    share = np.bincount(scores[:, first].argmax(axis=0), minlength=count) / 50
+    effective = np.exp(-sum(p * np.log(p) for p in share if p))
+    directions = interests / np.linalg.norm(interests, axis=1, keepdims=True)
+    cosines = (directions @ directions.T)[np.triu_indices(count, 1)]
+    assert answers["active_interests"][0] == count
+    np.testing.assert_allclose(answers["effective_interests"][0], effective, rtol=1e-5)
+    np.testing.assert_allclose(answers["interest_use"][0], effective / count, rtol=1e-5)
+    np.testing.assert_allclose(answers["interest_cosine"][0], cosines.mean() if count > 1 else np.nan, rtol=1e-4)
+    categories = model.item_category.numpy()[first[:20]]
+    different = (categories[:, np.newaxis] != categories).sum() / (20 * 19)
+    np.testing.assert_allclose(answers["diversity_at_20"][0], different, rtol=1e-5)
+    assert np.isnan([answers[name][1] for name in ("active_interests", "effective_interests")]).all()
+
+
 def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
     """Killed after the second validation; the next attempt starts at step 40, not at 0."""
     from trainer import fitting

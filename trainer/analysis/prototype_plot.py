@@ -1,12 +1,11 @@
 """A drawing of prototypes and categories."""
 
-import io
-import os
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from matplotlib.figure import Figure
+
+from trainer.analysis.figures import save_figure
 
 MOST_PROTOTYPES, MOST_CATEGORIES = 40, 30
 
@@ -40,7 +39,7 @@ def plot_categories(counts: np.ndarray, names: Sequence[str], title: str, path: 
 
     figure = Figure(figsize=(max(6.0, 3 + 0.35 * len(columns)), 2.5 + 0.22 * len(rows)), layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow(shares, aspect="auto", cmap="viridis", vmin=0, vmax=1)
+    image = axes.imshow(shares, aspect="auto", cmap="viridis", vmin=0)
     axes.set_xticks(range(len(columns)), [names[column] for column in columns], rotation=90)
     axes.set_yticks(range(len(rows)), [f"{row} ({counts[row].sum():,})" for row in rows])
     axes.set_xlabel("category")
@@ -48,9 +47,4 @@ def plot_categories(counts: np.ndarray, names: Sequence[str], title: str, path: 
     # Of the figure, not of the axes: those can be narrower than the words.
     figure.suptitle(title, wrap=True)
     figure.colorbar(image, label="share of the prototype's items")
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format=os.path.splitext(path)[1].lstrip(".") or "png", dpi=120)
-    temporary = f"{path}.writing"
-    with tf.io.gfile.GFile(temporary, "wb") as file:
-        file.write(drawn.getvalue())
-    tf.io.gfile.rename(temporary, path, overwrite=True)
+    save_figure(figure, path)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from trainer.keras_api import keras, register
 from trainer.layers.masking import masked_softmax
+from trainer.layers.unit import unit
 
 
 class Activation(NamedTuple):
@@ -111,8 +112,7 @@ class ConceptPool(keras.layers.Layer):
 
     def _votes(self, items: tf.Tensor) -> tf.Tensor:
         """Float [B, T, L]: the probability of each item's nearest prototype, 0 for the others."""
-        prototypes = tf.math.l2_normalize(tf.cast(self.prototypes, items.dtype), axis=-1)
-        cosine = tf.einsum("btd,ld->btl", tf.math.l2_normalize(items, axis=-1), prototypes)
+        cosine = tf.einsum("btd,ld->btl", unit(items), unit(tf.cast(self.prototypes, items.dtype)))
         nearest = tf.one_hot(tf.argmax(cosine, axis=-1), self.num_prototypes, dtype=items.dtype)
         return tf.nn.softmax(cosine / self.temperature, axis=-1) * nearest
 

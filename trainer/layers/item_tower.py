@@ -13,7 +13,8 @@ class ItemTower(keras.layers.Layer):
     """An embedding a item, plus the mean embedding of its categories where there are any.
 
     The same vectors stand for the items of a history and for candidates (MIND and ComiRec share the table). Rows
-    are gathered, never multiplied out, so that an update touches only what a batch used.
+    are gathered, never multiplied out, so that an update touches only what a batch used. There is nothing to compute
+    here, and candidates are scored in float32: vectors are float32 under mixed precision too.
 
     Args:
       num_items: N.
@@ -25,7 +26,7 @@ class ItemTower(keras.layers.Layer):
     """
 
     def __init__(self, num_items: int, dimension: int, categories: Any = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         if num_items < 1 or dimension < 1:
             raise ValueError(f"num_items and dimension should be positive. Received: {num_items}, {dimension}.")
         self.categories = None if categories is None else np.asarray(categories, np.int32)
@@ -51,7 +52,7 @@ class ItemTower(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, indices: tf.Tensor) -> tf.Tensor:
-        """Vectors of items: int [...] in 0 .. N - 1 to float [..., D]."""
+        """Vectors of items: int [...] in 0 .. N - 1 to float32 [..., D]."""
         vectors = tf.gather(self.embeddings, indices)
         if self.categories is None:
             return vectors

@@ -59,4 +59,4 @@ class ReluLayers(keras.layers.Layer):
         return outputs
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden": self.hidden}
+        return {**super().get_config(), "hidden": list(self.hidden)}

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from trainer.keras_api import keras, register
 from trainer.layers.concept_pool import ConceptPool
-from trainer.layers.masking import MASKED_LOGIT, masked_softmax, prefix_mask
+from trainer.layers.masking import masked_softmax, prefix_mask
+from trainer.layers.unit import unit
 from trainer.losses.interest_regularisers import disagreement
 
 # Layer normalisation sees sums of products of probabilities and small item vectors, whose variance is far below
@@ -167,9 +168,9 @@ class SparseInterest(keras.layers.Layer):
         if self.variant == "paper":
             left, right = self.item_norm(self.projection(items)), self.concept_norm(concepts)
             return tf.einsum("bqkd,btd->bqkt", right, left)
-        left, right = tf.math.l2_normalize(items, axis=-1), tf.math.l2_normalize(prototypes, axis=-1)
+        left, right = unit(items), unit(prototypes)
         logits = tf.einsum("bqkd,btd->bqkt", right, left) / self.temperature
-        return tf.where(active[..., tf.newaxis], logits, tf.cast(MASKED_LOGIT, logits.dtype))
+        return tf.where(active[..., tf.newaxis], logits, logits.dtype.min)
 
     def _weights(
         self, keys: tf.Tensor, logits: tf.Tensor, assignment: tf.Tensor, mask: tf.Tensor, bias: tf.Tensor | None

@@ -71,9 +71,10 @@ class TextItemTower(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, indices: tf.Tensor) -> tf.Tensor:
-        """Vectors of items: int [...] in 0 .. N - 1 to float [..., D]."""
+        """Vectors of items: int [...] in 0 .. N - 1 to float32 [..., D]."""
         distinct, place = tf.unique(tf.reshape(indices, [-1]))
         vectors = tf.gather(self.from_text(tf.gather(self.texts, distinct)), tf.reshape(place, tf.shape(indices)))
+        vectors = tf.cast(vectors, tf.float32)
         if self.embeddings is not None:
             vectors += self.embeddings(indices)
         return tf.ensure_shape(vectors, [*indices.shape, self.adaptor.dimension])

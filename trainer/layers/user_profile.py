@@ -10,7 +10,7 @@ from trainer.keras_api import keras, register
 
 @register
 class UserProfile(keras.layers.Layer):
-    """Concatenates the mean embedding of each categorical feature and the value of each numeric one.
+    """Concatenates the mean embedding of each categorical feature and the value of each numeric one, in float32.
 
     Args:
       categorical: name of the transformed feature -> number of known values.
@@ -22,7 +22,7 @@ class UserProfile(keras.layers.Layer):
     """
 
     def __init__(self, categorical: Mapping[str, int], numeric: list[str], dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{**kwargs, "dtype": "float32"})
         if not categorical and not numeric:
             raise ValueError("UserProfile needs at least one feature. Received none.")
         self.categorical, self.numeric, self.dimension = dict(categorical), list(numeric), dimension
@@ -46,7 +46,7 @@ class UserProfile(keras.layers.Layer):
         parts = []
         for name, table in self.tables.items():
             values = features[name]
-            present = tf.cast(values > 0, table.dtype)[:, :, tf.newaxis]
+            present = tf.cast(values > 0, tf.float32)[:, :, tf.newaxis]
             total = tf.reduce_sum(tf.gather(table, values) * present, axis=1)
             parts.append(total / tf.maximum(tf.reduce_sum(present, axis=1), 1.0))
         parts += [tf.cast(features[name], tf.float32) for name in self.numeric]
@@ -60,7 +60,7 @@ class UserProfile(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "categorical": self.categorical,
-            "numeric": self.numeric,
+            "categorical": dict(self.categorical),
+            "numeric": list(self.numeric),
             "dimension": self.dimension,
         }

@@ -57,7 +57,7 @@ class Encoding(NamedTuple):
     """What the user tower says.
 
     Attributes:
-      interests: float [B, Q, K, D].
+      interests: float [B, Q, K, D], float32 from :meth:`RetrievalModel.encode` on.
       interest_mask: bool [B, Q, K].
       attribution: float [B, Q, K, T], non-negative weight of each history item in each interest.
     """
@@ -149,8 +149,8 @@ class RetrievalModel(tfrs.models.Model):
           training: whether dropout and noise apply.
         """
         mask = features[schema.HISTORY_MASK]
-        items = self.item_tower(tf.maximum(features[schema.HISTORY] - 1, 0))
-        items = self.dropout(items, training=training) * tf.cast(mask, items.dtype)[:, :, tf.newaxis]
+        items = self.dropout(self.item_tower(tf.maximum(features[schema.HISTORY] - 1, 0)), training=training)
+        items *= tf.cast(mask, items.dtype)[:, :, tf.newaxis]
         if self.context is not None:
             items = self.context(items, mask, training=training)
         bias = None if self.recency is None else self.recency(queries, features[schema.HISTORY_GAP])
@@ -158,7 +158,11 @@ class RetrievalModel(tfrs.models.Model):
         if self.projection is not None:
             profile = None if self.profile is None else self.profile(features)
             encoding = encoding._replace(interests=self.projection(encoding.interests, profile))
-        return encoding._replace(interests=self._scaled(encoding.interests))
+        # Scores, softmax and loss are in float32 whatever the layers compute in.
+        return encoding._replace(
+            interests=self._scaled(tf.cast(encoding.interests, tf.float32)),
+            attribution=tf.cast(encoding.attribution, tf.float32),
+        )
 
     def encode_all_prefixes(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Encoding:
         """Interests of every prefix: Q = T."""
@@ -222,8 +226,8 @@ class RetrievalModel(tfrs.models.Model):
         )
 
     def candidates(self, indices: tf.Tensor) -> tf.Tensor:
-        """Vectors of items as candidates: int [...] to float [..., D]."""
-        return self._scaled(self.item_tower(indices))
+        """Vectors of items as candidates: int [...] to float32 [..., D]."""
+        return self._scaled(tf.cast(self.item_tower(indices), tf.float32))
 
     def item_vectors(self, chunk: int = 65_536) -> tf.Tensor:
         """All item vectors, float32 [N, D], computed ``chunk`` items at a time."""

@@ -1,0 +1,90 @@
+"""From raw strings through the pushed model to the same scores as the trainer's, for every registered model."""
+
+import string
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.bundle import build_bundle
+from serving.settings import IndexSettings, ServingSettings
+from tests.trainer.transformed import USER_FEATURES, raw, transform
+from trainer import export, schema
+from trainer.catalogue import read_catalogue
+from trainer.input_pipeline import evaluation_dataset
+from trainer.models import registry
+from trainer.precision import mixed_precision
+from trainer.preprocessing import ITEM_FREQUENCY
+
+ITEMS, T, K = string.ascii_lowercase, 6, 8
+HISTORIES = ["abcdefgh", "mn?op", "z", "?"]
+"""Longer than the model looks, with an unknown item, with one item, with nothing known."""
+JOBS, AGES = ["smith", "baker", "", "smith"], [3.0, 200.0, None, 7.0]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    train = [
+        raw(str(n), "".join(ITEMS[(n + step) % 26] for step in range(6)), ITEMS[(n + 6) % 26], job=job, age=float(n))
+        for n, job in zip(range(60), ["smith", "baker", "cook"] * 20, strict=True)
+    ]
+    valid = [raw(h, h, "a", job=job, age=age) for h, job, age in zip(HISTORIES, JOBS, AGES, strict=True)]
+    return transform(tmp_path_factory.mktemp("log"), train, valid, T)
+
+
+def _model(log, name, precision):
+    output = log.output
+    catalogue = read_catalogue(
+        output.vocabulary_file_by_name(ITEM_FREQUENCY), output.vocabulary_file_by_name(schema.ITEM_VOCABULARY), []
+    )
+    jobs = output.vocabulary_size_by_name("user_job")
+    batches = evaluation_dataset(log.valid_files, output.transformed_feature_spec(), 8)
+    (batch,) = list(batches)
+    with mixed_precision(precision):
+        settings = registry.settings_class(name)(name=name, dimension=6, time_decay=True)
+        model = registry.get(name)(settings, catalogue, T, {"user_job": jobs, "user_age": None})
+        model.encode_last(batch)
+    random = np.random.default_rng(3)
+    for weights in model.trainable_weights:
+        weights.assign_add(random.normal(scale=0.2, size=weights.shape))
+    return model, catalogue, batch
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"), [*((name, "none") for name in registry.names()), ("comirec_sa", "bfloat16")]
+)
+def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precision):
+    model, catalogue, batch = _model(log, name, precision)
+    encoding = model.encode_last(batch)
+    export.save(model, catalogue, log.output, USER_FEATURES, str(tmp_path / "model"))
+    build_bundle(str(tmp_path / "model"), str(tmp_path / "bundle"), IndexSettings(kind="exact"), ServingSettings())
+    width = max(map(len, HISTORIES))
+    requests = {
+        "history": tf.constant([list(h) + [""] * (width - len(h)) for h in HISTORIES]),
+        "history_time": tf.constant([[n * (n + 1) // 2 for n in range(width)]] * len(HISTORIES), tf.int64),
+        "user_job": tf.constant([[job] for job in JOBS]),
+        "user_age": tf.constant([[np.nan if age is None else age] for age in AGES]),
+    }
+    pushed = tf.saved_model.load(str(tmp_path / "bundle")).signatures
+
+    served = pushed["user_interests"](**requests)
+    np.testing.assert_array_equal(served["interest_mask"], encoding.interest_mask[:, 0])
+    np.testing.assert_allclose(served["interests"], encoding.interests[:, 0], rtol=1e-4, atol=1e-5)
+
+    answers = pushed["recommend"](
+        **requests,
+        exclude=tf.constant([[""]] * len(HISTORIES)),
+        exclude_history=tf.constant(False),
+        k=tf.constant(K),
+        diversity=tf.constant(0.0),
+    )
+    vectors, ids = model.item_vectors().numpy(), np.array(catalogue.ids)
+    np.testing.assert_array_equal(answers["fallback"], [False, False, False, True])
+    for row in range(3):
+        active = encoding.interest_mask[row, 0].numpy()
+        scores = (encoding.interests[row, 0].numpy()[active] @ vectors.T).max(axis=0)
+        np.testing.assert_allclose(answers["scores"][row], np.sort(scores)[::-1][:K], rtol=1e-4, atol=1e-5)
+        of = {item: scores[place] for place, item in enumerate(ids)}
+        given = [of[item] for item in answers["item_ids"][row].numpy()]
+        np.testing.assert_allclose(given, answers["scores"][row], rtol=1e-4, atol=1e-5)
+    assert answers["item_ids"][3].numpy().tolist() == list(catalogue.ids[:K])

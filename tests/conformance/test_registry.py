@@ -1,0 +1,36 @@
+"""Nothing is left out: each model file registers a model, and each model has a preset."""
+
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import trainer.models
+from pipeline.config import load
+from trainer.models import registry
+
+PRESETS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "pipeline" / "presets").glob("*.yaml"))
+
+
+def test_every_file_of_models_registers():
+    files = {module.name for module in pkgutil.iter_modules(trainer.models.__path__)} - {"base", "registry"}
+    registered = {inspect.getmodule(registry.get(name)).__name__.rsplit(".", 1)[-1] for name in registry.names()}
+    assert files == registered
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_descriptions(name):
+    assert registry.describe(name) and registry.get(name).paper
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_loads_and_names_a_model(preset):
+    config = load(preset)
+    name = config.model.model_dump()["name"]
+    assert isinstance(config.model, registry.settings_class(name))
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_model_has_a_preset_of_its_name(name):
+    assert load(name).model.model_dump()["name"] == name

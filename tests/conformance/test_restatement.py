@@ -1,0 +1,128 @@
+"""Every registered model, from item numbers to interests, against NumPy restatements of the papers."""
+
+import numpy as np
+import pytest
+
+from tests.conformance import restatement
+from tests.conformance.models import CATALOGUE, LENGTHS, batch, built
+from trainer.models import registry
+
+
+def _dense(layer, name):
+    weights = {name: layer.kernel.numpy()}
+    return weights if layer.bias is None else {**weights, f"{name}_bias": layer.bias.numpy()}
+
+
+def _norm(layer, name):
+    weights = {f"{name}gain": layer.gamma.numpy()}
+    return weights if layer.beta is None else {**weights, f"{name}offset": layer.beta.numpy()}
+
+
+def _two_tower(model):
+    return {}
+
+
+def _comirec_sa(model):
+    layer = model.attention
+    return {
+        "positions": layer.positions.numpy(),
+        **_dense(layer.attention_hidden, "hidden"),
+        **_dense(layer.attention_logits, "logits"),
+    }
+
+
+def _comirec_dr(model):
+    return {"matrices": model.capsules.matrices.numpy()}
+
+
+def _mind(model):
+    return {"bilinear": model.capsules.bilinear.numpy(), "routing_logits": model.capsules.routing_logits.numpy()}
+
+
+def _octopus(model):
+    layer = model.extraction
+    return {
+        "prototypes": layer.pool.prototypes.numpy(),
+        "positions": layer.positions.numpy(),
+        "readers": layer.readers.numpy(),
+        **_dense(layer.hidden, "hidden"),
+        **_norm(layer.interest_norm, "interest_"),
+    }
+
+
+def _sine(model):
+    layer = model.extraction
+    return {
+        **_octopus(model),
+        **_dense(layer.pool.hidden, "pool_hidden"),
+        **_dense(layer.pool.logits, "pool_logits"),
+        **_dense(layer.projection, "projection"),
+        **_norm(layer.item_norm, "item_"),
+        **_norm(layer.concept_norm, "concept_"),
+        "kernel": model.aggregation.kernel.numpy(),
+        "reader": model.aggregation.reader.numpy(),
+        **_norm(model.aggregation.norm, "norm_"),
+    }
+
+
+def _miracle(model):
+    layer, encoder = model.capsules, model.encoder
+    parts = ("query", "key", "value", "joined", "inner", "outer")
+    blocks = [
+        {name: value for part in parts for name, value in _dense(getattr(block, part), part).items()}
+        for block in encoder.blocks
+    ]
+    return {
+        "encoder": {"positions": encoder.positions.numpy(), "blocks": blocks},
+        "base": layer.base.numpy(),
+        "positions": layer.positions.numpy(),
+        **_dense(layer.hidden, "hidden"),
+        **_dense(layer.logits, "logits"),
+        **_dense(layer.projection, "projection"),
+        **_norm(layer.norm, ""),
+    }
+
+
+WEIGHTS = {
+    "two_tower": _two_tower,
+    "comirec_sa": _comirec_sa,
+    "comirec_dr": _comirec_dr,
+    "mind": _mind,
+    "octopus": _octopus,
+    "sine": _sine,
+    "miracle": _miracle,
+}
+
+
+def _item_vectors(model):
+    tower = getattr(model.item_tower, "embeddings", model.item_tower)
+    tower = tower if hasattr(tower, "category_embeddings") else model.item_tower
+    vectors = restatement.item_vectors(
+        tower.embeddings.numpy(), CATALOGUE.categories, tower.category_embeddings.numpy()
+    )
+    if tower is not model.item_tower:
+        adaptor = model.item_tower.adaptor
+        weights = {name: getattr(adaptor, name).numpy() for name in ("gate", "centres", "kernels")}
+        vectors = vectors + restatement.vectors_of_texts(CATALOGUE.text_vectors, weights)
+    return vectors
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_interests_and_vectors(name):
+    """With recency and time, categories, texts where the model takes them, and profile features."""
+    model, given = built(name, "all"), {key: value.numpy() for key, value in batch().items()}
+    vectors = _item_vectors(model)
+    np.testing.assert_allclose(model.item_vectors(), vectors, rtol=1e-4, atol=1e-5)
+    encoding = model.encode_last(batch())
+    weights = WEIGHTS[name](model)
+    projection = {**_dense(model.projection.inner, "inner"), **_dense(model.projection.outer, "outer")}
+    for row, length in enumerate(LENGTHS):
+        gaps = given["history_gap"][row, :length].astype(float)
+        bias = restatement.recency(model.recency.distance.numpy(), model.recency.age.numpy(), gaps)
+        items = vectors[given["history"][row, :length] - 1]
+        interests, active = getattr(restatement, name)(items, bias, weights)
+        table = model.profile.tables["user_job"].numpy()
+        about = restatement.profile(given["user_job"][row], table, given["user_age"][row, 0])
+        interests = restatement.projected(interests, about, projection)
+        np.testing.assert_array_equal(encoding.interest_mask[row, 0], active)
+        np.testing.assert_allclose(encoding.interests[row, 0][active], interests[active], rtol=1e-3, atol=1e-4)

@@ -1,0 +1,55 @@
+"""Every Keras layer that a model holds can be made again from what it says of itself."""
+
+import inspect
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance.models import EVERY_MODEL, batch, built
+from trainer.keras_api import keras
+
+
+def _own_layers(model):
+    """The layers of this project, nested ones too; one with a leading underscore is made by its owner alone."""
+    layers = model._flatten_layers(include_self=False)
+    return [x for x in layers if type(x).__module__.startswith("trainer.") and not type(x).__name__.startswith("_")]
+
+
+# The other options have the same layers.
+DIFFERENT = [(name, option) for name, option in EVERY_MODEL if option not in ("bare", "hard", "penalties", "one")]
+
+
+@pytest.mark.parametrize("which", DIFFERENT, ids="-".join)
+def test_get_config(which, monkeypatch):
+    """A twin made from the JSON of the configuration, with the same weights, says the same of the same inputs."""
+    model = built(*which)
+    layers, calls = _own_layers(model), {}
+    assert layers
+    for layer in layers:
+
+        def recorded(*args, _layer=layer, _call=layer.call, **kwargs):
+            calls.setdefault(_layer.name, (args, kwargs))
+            return _call(*args, **kwargs)
+
+        monkeypatch.setattr(layer, "call", recorded)
+    model.compute_loss(batch())
+    monkeypatch.undo()
+    for layer in layers:
+        config = layer.get_config()
+        own = inspect.signature(type(layer).__init__).parameters if "__init__" in vars(type(layer)) else {}
+        # Large tables are weights, which a configuration does not hold.
+        assert set(own) - {"self", "kwargs", "texts"} <= set(config), layer.name
+        twin = keras.layers.deserialize(json.loads(json.dumps(keras.layers.serialize(layer))))
+        assert type(twin) is type(layer)
+        assert json.dumps(twin.get_config()) == json.dumps(config)
+        if layer.name in calls:
+            args, kwargs = calls[layer.name]
+            twin(*args, **kwargs)
+            twin.set_weights(layer.get_weights())
+            for one, two in zip(
+                tf.nest.flatten(layer(*args, **kwargs)), tf.nest.flatten(twin(*args, **kwargs)), strict=True
+            ):
+                np.testing.assert_allclose(np.float32(one), np.float32(two), rtol=1e-5, atol=1e-6)
+    assert calls
