@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from trainer.layers.recency_bias import RecencyBias
 from trainer.layers.residual_projection import ResidualProjection
 from trainer.layers.user_profile import UserProfile
 from trainer.losses.interest_regularisers import disagreement, routing_variance
+from trainer.losses.mixture_softmax import mixture_softmax
 from trainer.losses.negatives import Negatives, all_items, in_batch_negatives, log_uniform_negatives, uniform_negatives
 from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
@@ -209,21 +211,26 @@ class RetrievalModel(tfrs.models.Model):
         Returns:
           float32 [M], in nats.
         """
-        negatives = self._negatives(targets)
-        target_vectors, negative_vectors = self.candidates(targets), self.candidates(negatives.indices)
-        temperature = self.settings.temperature
-        if self.settings.read_out == "max" and self.served_interests > 1:
-            positive, negative = max_scores(interests, interest_mask, target_vectors, negative_vectors)
-        elif self.settings.read_out == "mixture" and self.served_interests > 1:
-            positive, negative = mixture_scores(interests, interest_mask, target_vectors, negative_vectors, temperature)
-        else:
-            power = self.settings.label_power if self.settings.read_out == "soft" else math.inf
-            vector = self._read_out(interests, interest_mask, target_vectors, power)
-            positive = tf.reduce_sum(vector * target_vectors, axis=1)
-            negative = tf.matmul(vector, negative_vectors, transpose_b=True)
-        return sampled_softmax(
-            positive / temperature, negative / temperature, targets, negatives, self.settings.hardness
+        given, negatives = self.settings, self._negatives(targets)
+        # One call for both: an item that is target and negative has one vector, whatever noise the tower makes.
+        both = self.candidates(tf.concat([targets, negatives.indices], axis=0))
+        target_vectors, negative_vectors = tf.split(both, [tf.size(targets), tf.size(negatives.indices)])
+        single = given.read_out in ("hard", "soft") or self.served_interests == 1
+        if single:
+            power = given.label_power if given.read_out == "soft" else math.inf
+            interests = self._read_out(interests, interest_mask, target_vectors, power)[:, tf.newaxis]
+            interest_mask = tf.ones_like(interests[..., 0], tf.bool)
+        if not given.hardness and (single or given.read_out == "mixture"):
+            return mixture_softmax(
+                interests, interest_mask, target_vectors, negative_vectors, targets, negatives, given.temperature
+            )
+        mixed = partial(mixture_scores, temperature=given.temperature)
+        scores_of = mixed if given.read_out == "mixture" else max_scores
+        positive, negative = (
+            values / given.temperature
+            for values in scores_of(interests, interest_mask, target_vectors, negative_vectors)
         )
+        return sampled_softmax(positive, negative, targets, negatives, given.hardness)
 
     def candidates(self, indices: tf.Tensor) -> tf.Tensor:
         """Vectors of items as candidates: int [...] to float32 [..., D]."""
