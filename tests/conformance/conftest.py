@@ -2,9 +2,14 @@
 
 import pytest
 
-from tests.conformance.models import EVERY_MODEL, built
+from tests.conformance.models import ENCODERS, LOSSES, built
 
 
-@pytest.fixture(params=EVERY_MODEL, ids="-".join)
-def model(request):
+@pytest.fixture(params=ENCODERS, ids="-".join)
+def encoder(request):
+    return built(*request.param)
+
+
+@pytest.fixture(params=LOSSES, ids="-".join)
+def learner(request):
     return built(*request.param)

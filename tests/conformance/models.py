@@ -23,6 +23,7 @@ OPTIONS: dict[str, dict] = {
     "default": {},
     "bare": {"recency": False, "residual_projection": False, "dropout": 0.0},
     "all": {"time_decay": True, "use_category": True},
+    "context": {"time_decay": True, "use_category": True, "context_layers": 1, "read_out": "mixture"},
     "hard": {"read_out": "hard"},
     "penalties": {
         "read_out": "soft",
@@ -51,7 +52,15 @@ def options(name: str) -> dict[str, dict]:
 COSINE = {"normalize": True, "temperature": 0.5}
 
 
-EVERY_MODEL = [(name, option) for name in registry.names() for option in options(name)]
+def _every(*chosen: str) -> list[tuple[str, str]]:
+    return [(name, option) for name in registry.names() for option in (*chosen, *VARIANTS.get(name, {}))]
+
+
+ENCODERS = _every("default", "bare", "context", "one")
+"""Each model with the options that change what it says of a history ("context" has all that "all" has)."""
+
+LOSSES = _every("default", "context", "hard", "penalties", "one")
+"""Each model with the options that change how it is trained."""
 
 
 def batch(seed: int = 0) -> dict[str, tf.Tensor]:

@@ -159,6 +159,10 @@ def transformer(x, w, heads):
     return states
 
 
+def in_context(x, w):
+    return x + w["gain"] * transformer(x, w, heads=2)
+
+
 def _normal_cdf(value):
     return (1 + erf(value / sqrt(2))) / 2
 

@@ -18,6 +18,15 @@ def _norm(layer, name):
     return weights if layer.beta is None else {**weights, f"{name}offset": layer.beta.numpy()}
 
 
+def _encoder(layer):
+    parts = ("query", "key", "value", "joined", "inner", "outer")
+    blocks = [
+        {name: value for part in parts for name, value in _dense(getattr(block, part), part).items()}
+        for block in layer.blocks
+    ]
+    return {"positions": layer.positions.numpy(), "blocks": blocks}
+
+
 def _two_tower(model):
     return {}
 
@@ -66,14 +75,9 @@ def _sine(model):
 
 
 def _miracle(model):
-    layer, encoder = model.capsules, model.encoder
-    parts = ("query", "key", "value", "joined", "inner", "outer")
-    blocks = [
-        {name: value for part in parts for name, value in _dense(getattr(block, part), part).items()}
-        for block in encoder.blocks
-    ]
+    layer = model.capsules
     return {
-        "encoder": {"positions": encoder.positions.numpy(), "blocks": blocks},
+        "encoder": _encoder(model.encoder),
         "base": layer.base.numpy(),
         "positions": layer.positions.numpy(),
         **_dense(layer.hidden, "hidden"),
@@ -107,10 +111,11 @@ def _item_vectors(model):
     return vectors
 
 
+@pytest.mark.parametrize("option", ["all", "context"])
 @pytest.mark.parametrize("name", registry.names())
-def test_interests_and_vectors(name):
-    """With recency and time, categories, texts where the model takes them, and profile features."""
-    model, given = built(name, "all"), {key: value.numpy() for key, value in batch().items()}
+def test_interests_and_vectors(name, option):
+    """With recency and time, categories, texts where the model takes them, profile features; a Transformer before."""
+    model, given = built(name, option), {key: value.numpy() for key, value in batch().items()}
     vectors = _item_vectors(model)
     np.testing.assert_allclose(model.item_vectors(), vectors, rtol=1e-4, atol=1e-5)
     encoding = model.encode_last(batch())
@@ -120,6 +125,9 @@ def test_interests_and_vectors(name):
         gaps = given["history_gap"][row, :length].astype(float)
         bias = restatement.recency(model.recency.distance.numpy(), model.recency.age.numpy(), gaps)
         items = vectors[given["history"][row, :length] - 1]
+        if option == "context":
+            context = {"gain": model.context.gain.numpy(), **_encoder(model.context.encoder)}
+            items = restatement.in_context(items, context)
         interests, active = getattr(restatement, name)(items, bias, weights)
         table = model.profile.tables["user_job"].numpy()
         about = restatement.profile(given["user_job"][row], table, given["user_age"][row, 0])
