@@ -15,20 +15,23 @@ from trainer.training_step import total_loss, training_step
 TOLERANCE = {"float16": 0.005, "bfloat16": 0.04}
 
 
-@pytest.fixture(params=[(name, kind) for name in registry.names() for kind in TOLERANCE], ids="-".join)
-def half(request):
-    """A model in half precision, its full twin with the same weights, and the precision."""
-    name, kind = request.param
-    model, twin = built(name, "context", kind), built(name, "context")
+EVERY = [(name, kind) for name in registry.names() for kind in TOLERANCE]
+
+
+def _half_and_full(name, kind, option):
+    """A model in half precision, and its full twin with the same weights."""
+    model, twin = built(name, option, kind), built(name, option)
     assert keras.mixed_precision.global_policy().name == "float32"
     for weights, same in zip(model.weights, twin.weights, strict=True):
         assert weights.dtype == same.dtype
         weights.assign(same)
-    return model, twin, kind
+    return model, twin
 
 
-def test_it_computes_in_half_precision_and_is_near(half):
-    model, twin, kind = half
+@pytest.mark.parametrize(("name", "kind"), EVERY)
+def test_it_computes_in_half_precision_and_is_near(name, kind):
+    """Not behind the additional Transformer: there rounding may tip MIRACLE's choice of capsules."""
+    model, twin = _half_and_full(name, kind, "all")
     assert model.dropout.compute_dtype == kind
     encoding, expected = model.encode_last(batch()), twin.encode_last(batch())
     assert encoding.interests.dtype == encoding.attribution.dtype == tf.float32
@@ -44,8 +47,9 @@ def test_it_computes_in_half_precision_and_is_near(half):
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_gradients_are_finite_and_float32(half, empty):
-    model, _, _ = half
+@pytest.mark.parametrize(("name", "kind"), EVERY)
+def test_gradients_are_finite_and_float32(name, kind, empty):
+    model, _ = _half_and_full(name, kind, "context")
     given = {name: tf.zeros_like(value) for name, value in batch().items()} if empty else batch()
     encoding = model.encode_last(given)
     assert np.isfinite(encoding.interests).all() and np.isfinite(encoding.attribution).all()
