@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 OURS = "polyrec"
-_ROWS, _WINDOWS = (256, 512, 1024), (32, 64, 128)
+_ROWS, _WINDOWS = (256, 512, 1024), (64, 128, 256)
 _RUNNERS = {OURS: "run_polyrec", "torch-rechub": "run_torch_rechub", "deepmatch": "run_deepmatch"}
 
 
@@ -48,11 +48,13 @@ CONTESTANTS = (
                {"batch-size": 256, "learning-rate": 5e-3, "temperature": 0.1, "initial-stddev": 0.1}),
     Contestant("ComiRec-SA", "deepmatch ComiRec (sa)", "deepmatch", "comirec_sa",
                {"batch-size": 512, "learning-rate": 3e-3, "initial-stddev": 0.1}),
+    Contestant("ComiRec-SA", "polyrec comirec_sa, as published", OURS, "comirec_sa:published"),
     Contestant("ComiRec-SA", "polyrec comirec_sa, hard", OURS, "comirec_sa:hard"),
     Contestant("ComiRec-SA", "polyrec comirec_sa, max (default)", OURS, "comirec_sa:max"),
     Contestant("MIND", "torch-rechub MIND", "torch-rechub", "mind",
                {"batch-size": 256, "learning-rate": 3e-3, "temperature": 0.1}),
     Contestant("MIND", "deepmatch MIND", "deepmatch", "mind", {"batch-size": 512, "learning-rate": 3e-3}),
+    Contestant("MIND", "polyrec mind, as published", OURS, "mind:published"),
     Contestant("MIND", "polyrec mind, hard", OURS, "mind:hard"),
     Contestant("MIND", "polyrec mind, max (default)", OURS, "mind:max"),
     Contestant("SINE", "torch-rechub SINE", "torch-rechub", "sine",

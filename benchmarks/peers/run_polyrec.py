@@ -18,18 +18,21 @@ from trainer.keras_api import keras
 from trainer.lazy_adam import LazyAdam
 from trainer.models import registry
 
+PUBLISHED = {"read_out": "hard", "recency": False, "residual_projection": False, "dropout": 0.0}
+"""Without what polyrec adds to the papers: what the peers' models are, too."""
+
 Batch = dict[str, tf.Tensor]
 
 
 class Polyrec:
-    """A registered model with its default settings; the option ``model`` is ``NAME`` or ``NAME:READ_OUT``."""
+    """A registered model; the option ``model`` is ``NAME`` (defaults), ``NAME:READ_OUT`` or ``NAME:published``."""
 
     def __init__(self, options: argparse.Namespace, data: Data) -> None:
         keras.utils.set_random_seed(options.seed)
         self._data, self._options = data, options
         name, _, read_out = options.model.partition(":")
         settings: dict[str, Any] = {"dimension": options.dimension, "num_interests": options.interests}
-        settings |= {"temperature": options.temperature} | ({"read_out": read_out} if read_out else {})
+        settings |= {"temperature": options.temperature} | (PUBLISHED if read_out == "published" else {"read_out": read_out} if read_out else {})
         empty = np.zeros((data.num_items, 0), np.int32)
         catalogue = Catalogue([b""] * data.num_items, data.counts, empty, [])
         self._model = registry.get(name)(
