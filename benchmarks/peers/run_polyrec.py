@@ -32,7 +32,9 @@ class Polyrec:
         self._data, self._options = data, options
         name, _, read_out = options.model.partition(":")
         settings: dict[str, Any] = {"dimension": options.dimension, "num_interests": options.interests}
-        settings |= {"temperature": options.temperature} | (PUBLISHED if read_out == "published" else {"read_out": read_out} if read_out else {})
+        settings |= {"temperature": options.temperature} | (
+            PUBLISHED if read_out == "published" else {"read_out": read_out} if read_out else {}
+        )
         empty = np.zeros((data.num_items, 0), np.int32)
         catalogue = Catalogue([b""] * data.num_items, data.counts, empty, [])
         self._model = registry.get(name)(
