@@ -67,6 +67,31 @@ class DataSettings(Settings):
         return self
 
 
+class TextSettings(Settings):
+    """How the items' texts become vectors (components/text); without this section they do not."""
+
+    encoder: Literal["tfidf", "transformer"] = Field("tfidf", description="Words and their SVD, or a language model.")
+    fields: list[Literal["text", "title", "category"]] | None = Field(
+        None, min_length=1, description="What is joined to an item's text; by default text, or title without one."
+    )
+    dimension: int = Field(128, ge=1, description="tfidf: E, width of a vector; less where there are fewer words.")
+    max_words: int = Field(50_000, ge=1, description="tfidf: the most frequent words that count.")
+    min_items: int = Field(2, ge=1, description="tfidf: a word counts from so many texts on.")
+    seed: int = Field(1, description="tfidf: of the SVD.")
+    model: str | None = Field(None, description="transformer: a folder, or a name on the Hugging Face hub.")
+    revision: str = Field("main", description="transformer: of a model on the hub.")
+    pooling: Literal["mean", "cls"] = Field("mean", description="transformer: mean of the tokens, or the first one.")
+    max_tokens: int = Field(64, ge=3, description="transformer: a longer text is cut.")
+    batch_size: int = Field(64, ge=1, description="transformer: texts encoded at once, at most.")
+    cache: str | None = Field(None, description="transformer: folder of encoded texts; by default ROOT/text_cache.")
+
+    @model_validator(mode="after")
+    def _a_transformer_has_a_model(self) -> "TextSettings":
+        if self.encoder == "transformer" and not self.model:
+            raise ValueError("encoder: transformer needs model, a folder or a name on the Hugging Face hub.")
+        return self
+
+
 class ValidationSettings(Settings):
     """Statistics, schema and drift (StatisticsGen, SchemaGen, ExampleValidator)."""
 

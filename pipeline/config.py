@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import Field, SerializeAsAny, ValidationError
 
-from components.settings import DataSettings, EvaluationSettings, ValidationSettings
+from components.settings import DataSettings, EvaluationSettings, TextSettings, ValidationSettings
 from pipeline.config_errors import explain
 from pipeline.quiet import quiet
 from pipeline.set_options import apply
@@ -35,6 +35,7 @@ class Config(Settings):
     """All sections. Relative folders start at the working directory, data files at ``data.directory``."""
 
     data: DataSettings
+    text: TextSettings | None = Field(None, description="How items' texts become vectors, for models that use them.")
     transform: TransformSettings = TransformSettings()
     model: SerializeAsAny[Settings] = Field(description="name, and the settings that `polyrec models` lists for it.")
     training: TrainingSettings = TrainingSettings()
@@ -116,6 +117,11 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
         config = Config.model_validate({**values, "model": model or Settings()})
     except ValidationError as error:
         errors += [dict(e) for e in error.errors()]
+    if not errors and config.text is not None and not getattr(model, "text", False):
+        raise InputError(
+            f"{source}: the section text encodes the items' texts, and model.name: {section['name']} makes no use of "
+            "them. Leave the section out, or take a model that does (miracle, with model.text: true)."
+        )
     if errors:
         raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
     return config
@@ -133,9 +139,18 @@ def with_absolute_paths(config: Config, base: Path | None = None) -> Config:
     def absolute(path: str) -> str:
         return path if "://" in path else str(base / path)
 
-    schema_path = config.validation.schema_path
+    schema_path, text, model = config.validation.schema_path, config.text, config.model
+    if text is not None:
+        cache = text.cache or str(Path(config.pipeline.root) / "text_cache")
+        # A name on the hub stays what it is.
+        name = absolute(text.model) if text.model and (base / text.model).is_dir() else text.model
+        text = text.model_copy(update={"cache": absolute(cache), "model": name})
+    if (start := getattr(model, "base_model", None)) is not None:
+        model = model.model_copy(update={"base_model": absolute(start)})
     return config.model_copy(
         update={
+            "text": text,
+            "model": model,
             "data": config.data.model_copy(update={"directory": absolute(config.data.directory)}),
             "validation": config.validation.model_copy(
                 update={"schema_path": absolute(schema_path) if schema_path else None}

@@ -26,6 +26,7 @@ from components.trainer import ModelTrainer
 from pipeline.baseline import baseline_settings
 from pipeline.code_fingerprint import fingerprint
 from pipeline.config import Config
+from pipeline.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer import schema
 
 INGESTION_CODE = (
@@ -66,6 +67,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
     )
     items = ItemExampleGen(config.data, code_fingerprint=ingestion_code)
     examples = interactions.outputs["examples"]
+    texts = text_nodes(config, items.outputs["examples"])
 
     data_schema, validation = _data_validation(config, examples, history)
     shared = {"transform": config.transform.model_dump(), "user_features": dict(config.data.user_columns.features)}
@@ -81,12 +83,14 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
     )
     transform.add_upstream_nodes([validation[-1]])
 
-    def trainer(model: dict[str, Any]) -> ModelTrainer:
+    def trainer(model: dict[str, Any], texts: TextNodes = NO_TEXTS) -> ModelTrainer:
         return ModelTrainer(
             examples=transform.outputs["transformed_examples"],
             transform_graph=transform.outputs["transform_graph"],
             schema=data_schema,
             items=items.outputs["examples"],
+            texts=texts.vectors,
+            base_model=texts.base_model,
             custom_config={
                 **shared,
                 "model": model,
@@ -95,7 +99,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
             },
         )
 
-    model_trainer = trainer(config.model.model_dump()).with_id("Trainer")
+    model_trainer = trainer(config.model.model_dump(), texts).with_id("Trainer")
     trained = model_trainer.outputs["model"]
     evaluation = _evaluation(config, examples, trained, history)
     blessing = evaluation[-1].outputs["blessing"]
@@ -111,7 +115,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
         pipeline_name=config.pipeline.name,
         pipeline_root=os.path.join(config.pipeline.root, config.pipeline.name, "artifacts"),
         components=[
-            *(interactions, items, *validation, transform, model_trainer, *baseline, *evaluation),
+            *(interactions, items, *validation, *texts.nodes, transform, model_trainer, *baseline, *evaluation),
             *_delivery(config, examples, trained, blessing),
         ],
         enable_cache=config.pipeline.cache,

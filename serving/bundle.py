@@ -33,6 +33,7 @@ class ModelDescription(Settings):
       interests: K, vectors a user has at most.
       dimension: D.
       max_history: T, items of a history that the model looks at.
+      text_encoder: fingerprint of the encoder of the items' texts; None for a model without texts.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
@@ -42,6 +43,7 @@ class ModelDescription(Settings):
     interests: int
     dimension: int
     max_history: int
+    text_encoder: str | None = None
 
 
 def read_description(model_dir: str) -> ModelDescription:
@@ -96,6 +98,7 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
                 "vocabulary": _vocabulary_fingerprint(ids),
                 "tower": _folder_fingerprint(model_dir),
                 "index": _index_fingerprint(vectors, index),
+                "text": description.text_encoder,
             },
             kind=index.kind,
             items=len(ids),

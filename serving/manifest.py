@@ -33,11 +33,12 @@ class _Part(BaseModel):
 
 
 class Fingerprint(_Part):
-    """SHA-256 of the parts that have to fit each other."""
+    """SHA-256 of the parts that have to fit each other; ``text`` of the encoder of the items' texts, if there is one."""
 
     vocabulary: _Sha256
     tower: _Sha256
     index: _Sha256
+    text: _Sha256 | None = None
 
 
 class Inputs(_Part):
@@ -57,7 +58,7 @@ class Manifest(_Part):
       format: of this file; another number is refused.
       model: name of the architecture.
       created: when the bundle was made, ISO 8601.
-      fingerprint: of vocabulary, tower and index.
+      fingerprint: of vocabulary, tower, index and text encoder.
       kind: ``scann`` if the bundle has a second SavedModel with the ScaNN ops, else ``exact``.
       items: N, rows of the item table.
       dimension: D, of an item vector.
@@ -103,7 +104,7 @@ def write(
     *,
     model: str,
     created: str,
-    fingerprint: Mapping[str, str] | Fingerprint,
+    fingerprint: Mapping[str, str | None] | Fingerprint,
     kind: Literal["scann", "exact"],
     items: int,
     dimension: int,

@@ -2,7 +2,9 @@
 
 import json
 import os
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -14,7 +16,7 @@ from trainer.metrics.category_diversity import category_diversity
 from trainer.metrics.interest_health import interest_health
 from trainer.metrics.ranking import CUTOFFS, ranking_metrics
 from trainer.models.base import RetrievalModel
-from trainer.preprocessing import ragged
+from trainer.preprocessing import padded_history, ragged
 from trainer.retrieval import exact_top_k
 
 EVALUATE = "evaluate"
@@ -34,9 +36,10 @@ class TrainedModel(tf.Module):
 
     Args:
       model: trained and built.
-      catalogue: the items it was trained on.
+      catalogue: the items that are served, those it was trained on first.
       transform: the output of TFX's Transform; its graph becomes part of the model.
       user_features: profile feature -> ``categorical`` or ``numeric``.
+      vocabulary_file: the served items' ids, a line each; becomes an asset.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class TrainedModel(tf.Module):
         catalogue: Catalogue,
         transform: tft.TFTransformOutput,
         user_features: Mapping[str, str],
+        vocabulary_file: str,
     ) -> None:
         super().__init__()
         self.model, self.user_features = model, dict(user_features)
@@ -56,15 +60,16 @@ class TrainedModel(tf.Module):
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
         self.analysis = {name: tf.Variable(v, trainable=False) for name, v in model.analysis_tensors().items()}
         self.analysis["category_names"] = tf.Variable(list(catalogue.category_names), dtype=tf.string, trainable=False)
-        vocabulary = transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY)
         self._index_of = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
-                vocabulary,
+                vocabulary_file,
                 tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
                 tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
             ),
             default_value=-1,
         )  # fmt: skip
+        trained_on = transform.vocabulary_size_by_name(schema.ITEM_VOCABULARY)
+        self._has_new_items = catalogue.size > trained_on
         signature = [
             tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
             tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
@@ -106,6 +111,7 @@ class TrainedModel(tf.Module):
             name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value
             for name, value in features.items()
         }
+        features |= self._looked_up(raw)
         encoding = self.model.encode_last(features)
         return {
             "interests": tf.cast(encoding.interests[:, 0], tf.float32),
@@ -113,6 +119,15 @@ class TrainedModel(tf.Module):
             "attribution": tf.cast(encoding.attribution[:, 0], tf.float32),
             "history": features[schema.HISTORY],
         }
+
+    def _looked_up(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """The history in the served vocabulary: Transform's lacks the items that training never saw."""
+        if not self._has_new_items:
+            return {}
+        indices = tf.ragged.map_flat_values(self._index_of.lookup, raw[schema.HISTORY])
+        known = indices >= 0
+        times = tf.ragged.boolean_mask(raw[schema.HISTORY_TIME], known)
+        return padded_history(tf.ragged.boolean_mask(indices, known), times, self.model.max_history)
 
     def _as_transform_expects(self, name: str, values: tf.RaggedTensor) -> Any:
         """Transform's graph was traced with sparse or dense inputs, as the data's schema said."""
@@ -167,17 +182,21 @@ def save(
     user_features: Mapping[str, str],
     directory: str,
 ) -> None:
-    """Writes the SavedModel and, in ``assets.extra/model.json``, what the index builder has to know of it.
+    """Lets the model place items that training never saw, writes the SavedModel and, in ``assets.extra/model.json``, what the index builder has to know of it.
 
     Args:
       model: trained and built.
-      catalogue: its items.
+      catalogue: the items it was trained on.
       transform: the output of TFX's Transform.
       user_features: profile feature -> kind.
       directory: where to; made if missing.
     """
-    trained = TrainedModel(model, catalogue, transform, user_features)
-    tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
+    trained_on, catalogue = catalogue.size, model.place_new_items(catalogue)
+    with tempfile.TemporaryDirectory() as scratch:
+        vocabulary = os.path.join(scratch, "item_ids.txt")
+        Path(vocabulary).write_bytes(b"\n".join(catalogue.ids) + b"\n")
+        trained = TrainedModel(model, catalogue, transform, user_features, vocabulary)
+        tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
     description = {
         "model": model.settings.name,
         "user_features": dict(user_features),
@@ -185,6 +204,8 @@ def save(
         "dimension": model.settings.dimension,
         "max_history": model.max_history,
         "items": catalogue.size,
+        "items_trained_on": trained_on,
+        "text_encoder": catalogue.text_encoder and catalogue.text_encoder.fingerprint,
     }
     path = os.path.join(directory, DESCRIPTION)
     tf.io.gfile.makedirs(os.path.dirname(path))

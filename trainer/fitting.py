@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -52,6 +52,7 @@ def fit(
     settings: TrainingSettings,
     checkpoint_directory: str,
     summary_directory: str | None = None,
+    prepare: Callable[[], None] | None = None,
 ) -> FitReport:
     """Trains ``model`` in place and leaves it with the weights that were best on validation.
 
@@ -66,11 +67,14 @@ def fit(
       settings: the training section.
       checkpoint_directory: where to keep and look for state.
       summary_directory: where to write TensorBoard summaries; None for none.
+      prepare: is called when the model is built, before a state is looked for; may set weights.
 
     Raises:
       FloatingPointError: the loss is not finite.
     """
     started, state = time.monotonic(), _State(model, training, settings, checkpoint_directory)
+    if prepare is not None:
+        prepare()
     resumed_at = state.restore()
     validator = Validator(model)
     writer = tf.summary.create_file_writer(summary_directory) if summary_directory else tf.summary.create_noop_writer()

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import shutil
 from typing import Any, Protocol
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import export, schema
+from trainer import base_model, export, schema, text_vectors
 from trainer.catalogue import Catalogue, read_catalogue
 from trainer.fitting import fit
 from trainer.input_pipeline import evaluation_dataset, training_dataset
@@ -21,6 +22,8 @@ from trainer.settings import TrainingSettings, TransformSettings
 
 REPORT = "training.json"
 
+progress = logging.getLogger("polyrec.progress")
+
 
 class FnArgs(Protocol):
     """What of TFX's FnArgs is used.
@@ -30,7 +33,9 @@ class FnArgs(Protocol):
       transform_output: folder of the transform graph.
       serving_model_dir, model_run_dir: where to write the model, and the summaries and report.
       custom_config: ``model``, ``training``, ``transform``, ``user_features``, ``item_files`` (patterns of item
-        examples), ``resume_directory`` (where interrupted training is kept).
+        examples), ``text_vectors`` (folder of the vectors of their texts, or None), ``resume_directory`` (where
+        interrupted training is kept).
+      base_model: folder of a base model to start from, or None.
     """
 
     train_files: list[str]
@@ -39,6 +44,7 @@ class FnArgs(Protocol):
     serving_model_dir: str
     model_run_dir: str
     custom_config: dict[str, Any]
+    base_model: str | None
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -48,7 +54,7 @@ def run_fn(fn_args: FnArgs) -> None:
       fn_args: see :class:`FnArgs`.
 
     Raises:
-      InputError: the configuration names no known model.
+      InputError: the configuration names no known model, or a base model that does not fit.
     """
     config = fn_args.custom_config
     settings, max_history = TrainingSettings(**config["training"]), TransformSettings(**config["transform"]).max_history
@@ -57,6 +63,7 @@ def run_fn(fn_args: FnArgs) -> None:
         transform.vocabulary_file_by_name(ITEM_FREQUENCY),
         transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY),
         _files(config.get("item_files", [])),
+        config.get("text_vectors"),
     )
     spec = transform.transformed_feature_spec()
     resume = _resume_directory(fn_args)
@@ -71,6 +78,16 @@ def run_fn(fn_args: FnArgs) -> None:
             settings,
             resume,
             fn_args.model_run_dir,
+            prepare=lambda: _start_from_base(model, catalogue, max_history, getattr(fn_args, "base_model", None)),
+        )
+    if catalogue.text_encoder is not None and hasattr(model, "shared_parts"):
+        base_model.save(
+            os.path.join(fn_args.serving_model_dir, base_model.FOLDER),
+            model.shared_parts(),
+            model.settings.name,
+            max_history,
+            config["model"],
+            os.path.join(config["text_vectors"], text_vectors.ENCODER),
         )
     export.save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
     parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
@@ -102,11 +119,20 @@ def _build(
     )
 
 
+def _start_from_base(model: Any, catalogue: Catalogue, max_history: int, directory: str | None) -> None:
+    if directory is None:
+        return
+    base = base_model.restore(
+        directory, model.shared_parts(), model.settings.name, max_history, catalogue.text_encoder
+    )
+    progress.info("starts from the base model %s: %s", base.fingerprint[:12], ", ".join(base.parts))
+
+
 def _resume_directory(fn_args: FnArgs) -> str:
     """A folder that belongs to exactly this data, these settings and this code."""
-    identity = json.dumps(
-        [fn_args.custom_config, fn_args.train_files, fn_args.eval_files, fn_args.transform_output], sort_keys=True
-    )
+    base = getattr(fn_args, "base_model", None)
+    parts = [fn_args.custom_config, fn_args.train_files, fn_args.eval_files, fn_args.transform_output]
+    identity = json.dumps([*parts, base and base_model.read(base).fingerprint], sort_keys=True)
     root = fn_args.custom_config.get("resume_directory") or os.path.join(fn_args.model_run_dir, "resume")
     return os.path.join(root, hashlib.sha256(identity.encode()).hexdigest()[:16])
 

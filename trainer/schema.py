@@ -13,7 +13,8 @@ One raw example is one user (evaluation) or one window of a user's sequence (tra
 * ``user_<name>``: bytes list or float list, the profile features of the users' table.
 
 One item example is one row of the catalogue: ``item_id``, ``category`` (bytes list, coarse to fine),
-``title`` and ``text`` (bytes).
+``title`` and ``text`` (bytes). The vector of an item's text is an example of its own: ``item_id`` and
+``text_vector`` (E floats).
 """
 
 USER_ID = "user_id"
@@ -28,6 +29,7 @@ ITEM_ID = "item_id"
 CATEGORY = "category"
 TITLE = "title"
 TEXT = "text"
+TEXT_VECTOR = "text_vector"
 
 HISTORY_MASK = "history_mask"
 HISTORY_GAP = "history_gap"

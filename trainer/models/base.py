@@ -242,6 +242,13 @@ class RetrievalModel(tfrs.models.Model):
         parts = [self.candidates(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
         return tf.cast(tf.concat(parts, axis=0), tf.float32)
 
+    def place_new_items(self, catalogue: Catalogue) -> Catalogue:
+        """Called after training: makes items known that training never saw, and says which items are served.
+
+        Here there are none: an item without a training history has no vector.
+        """
+        return catalogue
+
     def analysis_tensors(self) -> dict[str, tf.Tensor]:
         """Weights worth looking at, by name; saved with the model for the analyses. None here."""
         return {}

@@ -39,6 +39,8 @@ class MIRACLESettings(ModelSettings):
     )
     text: bool = Field(True, description="Make item vectors from texts, where the catalogue has vectors of them.")
     item_ids: bool = Field(True, description="With texts: add an embedding of the item (transductive); or not.")
+    base_model: str | None = Field(None, description="Folder of a pre-trained model to start from.")
+    serve_cold_items: bool = Field(True, description="With texts: items that training never saw are served too.")
     experts: int = Field(8, ge=1, description="G, experts of the adaptor between texts and items.")
     text_dropout: float = Field(0.2, ge=0, lt=1, description="Of the text vectors.")
     attention: Literal["causal", "bidirectional"] = Field(
@@ -161,6 +163,25 @@ class MIRACLE(RetrievalModel):
         if not isinstance(self.item_tower, TextItemTower):
             raise InputError("This model knows items by their ids alone: train it with texts to place new items.")
         return tf.cast(self._scaled(self.item_tower.from_text(texts)), tf.float32)
+
+    def place_new_items(self, catalogue: Catalogue) -> Catalogue:
+        """See the base class: items with a text become items N .. N + M - 1, in histories and as candidates.
+
+        The vectors of all items are computed once and from then on looked up, which is quicker to serve; the model
+        cannot be trained further.
+        """
+        tower, chunk = self.item_tower, 65_536
+        if not isinstance(tower, TextItemTower):
+            return catalogue
+        served = catalogue.with_new_items() if self.settings.serve_cold_items else catalogue
+        known, texts = self.num_items, served.text_vectors
+        vectors = [tower(tf.range(start, min(start + chunk, known))) for start in range(0, known, chunk)]
+        vectors += [tower.from_text(texts[start : start + chunk]) for start in range(known, served.size, chunk)]
+        self.num_items = served.size
+        self.item_tower = ItemTower(served.size, self.settings.dimension, name="placed_items")
+        self.item_tower.build(None)
+        self.item_tower.embeddings.assign(tf.cast(tf.concat(vectors, axis=0), tf.float32))
+        return served
 
     def shared_parts(self) -> dict[str, keras.layers.Layer]:
         """The layers that know nothing of particular items or users: what pre-training leaves to fine-tuning."""
