@@ -35,11 +35,13 @@ setup(
         "matplotlib>=3.8,<4",
         "packaging>=20",
         "pandas>=1.5,<3",
+        "scikit-learn>=1.3,<2",
         "platformdirs>=3,<5",
     ],
     extras_require={
         "kfp": ["kfp>=2.5,<2.6"],
-        "text": ["tensorflow-text>=2.16,<2.17"],
+        # Later versions of transformers have no TensorFlow models.
+        "text": ["transformers>=4.40,<4.50", "tokenizers>=0.19,<0.22", "safetensors>=0.4.1,<0.6"],
         "dev": [
             "pytest>=8",
             "pytest-xdist>=3",

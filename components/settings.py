@@ -1,6 +1,6 @@
 """Settings of ingestion, of data validation and of evaluation."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -65,6 +65,24 @@ class DataSettings(Settings):
         if self.user_columns.features and self.users is None:
             raise ValueError("user_columns.features are set but data.users is not: give the table of users.")
         return self
+
+
+class DomainSettings(Settings):
+    """One of several logs of pre-training, with its own tables: no user or item is in two domains."""
+
+    directory: str = "."
+    interactions: str
+    items: str
+    columns: InteractionColumns = InteractionColumns()
+    item_columns: ItemColumns = ItemColumns()
+
+
+MERGED_TABLES: dict[str, Any] = {
+    "interactions": "interactions.parquet",
+    "items": "items.parquet",
+    "item_columns": {"category": "category", "title": "title", "text": "text"},
+}
+"""The part of a DataSettings that says where components/ingestion/domains.py puts the tables of all domains."""
 
 
 class TextSettings(Settings):

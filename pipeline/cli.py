@@ -74,6 +74,22 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
         raise click.ClickException(str(error)) from error
 
 
+@cli.command()
+@_CONFIG
+@_SET
+def pretrain(config: str, overrides: tuple[str, ...]) -> None:
+    """Trains one model on several logs, the domains of CONFIG, and leaves a base model for model.base_model."""
+    from pipeline.pretrain import pretrain as run_pretraining
+    from pipeline.pretraining import load as load_pretraining
+    from pipeline.run import RunFailed
+
+    try:
+        base = run_pretraining(load_pretraining(config, overrides))
+    except RunFailed as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Base model: {base}\nStart from it with: polyrec run CONFIG --set model.base_model={base}")
+
+
 def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = ()) -> Any:
     from pipeline.config import load
 

@@ -86,7 +86,7 @@ def load(name: str, overrides: Sequence[str] = ()) -> Config:
       InputError: unreadable file, malformed override, unknown key (the nearest valid one is named), wrong value.
     """
     path = find(name)
-    values = apply(_read(path), overrides)
+    values = apply(read_yaml(path), overrides)
     return validate(values, source=str(path), overrides=overrides)
 
 
@@ -174,7 +174,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The sections of a file as plain values.
+
+    Raises:
+      InputError: it cannot be read, or is not YAML with sections.
+    """
     try:
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.MarkedYAMLError as error:

@@ -1,6 +1,7 @@
 """The pipeline as a TFX graph: values in, a Pipeline out; nothing is read, started or decided here."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow_data_validation as tfdv
@@ -49,7 +50,7 @@ def metadata_path(config: Config) -> str:
     return os.path.join(config.pipeline.root, config.pipeline.name, "metadata.sqlite")
 
 
-def create_pipeline(config: Config, history: bool = True, local: bool = True) -> Pipeline:
+def create_pipeline(config: Config, history: bool = True, local: bool = True, deliver: bool = True) -> Pipeline:
     """The whole pipeline, from the tables to the pushed bundle.
 
     Args:
@@ -57,6 +58,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
       history: whether the runner can look into earlier runs. If not (Kubeflow), the change threshold and drift
         have nothing to compare with; schema, value thresholds and serving validation stay.
       local: whether metadata is kept in SQLite below the pipeline's root.
+      deliver: whether the trained model is evaluated and pushed; if not (pre-training), the Trainer is the last.
 
     Raises:
       InputError: a threshold names no metric.
@@ -100,9 +102,29 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
         )
 
     model_trainer = trainer(config.model.model_dump(), texts).with_id("Trainer")
+    return Pipeline(
+        pipeline_name=config.pipeline.name,
+        pipeline_root=os.path.join(config.pipeline.root, config.pipeline.name, "artifacts"),
+        components=[
+            *(interactions, items, *validation, *texts.nodes, transform, model_trainer),
+            *(_after_training(config, examples, model_trainer, trainer, history) if deliver else []),
+        ],
+        enable_cache=config.pipeline.cache,
+        metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
+        beam_pipeline_args=list(config.pipeline.beam_args),
+    )
+
+
+def _after_training(
+    config: Config,
+    examples: BaseChannel,
+    model_trainer: ModelTrainer,
+    trainer: Callable[[dict[str, Any]], ModelTrainer],
+    history: bool,
+) -> list[BaseNode]:
+    """The two-tower beside the model, the evaluation, and the way to the folder that a server watches."""
     trained = model_trainer.outputs["model"]
     evaluation = _evaluation(config, examples, trained, history)
-    blessing = evaluation[-1].outputs["blessing"]
     baseline: list[BaseNode] = []
     if (settings := baseline_settings(config)) is not None:
         baseline_trainer = trainer(settings).with_id(BASELINE_TRAINER)
@@ -110,18 +132,8 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True) ->
             baseline_trainer,
             _evaluator(config, examples, baseline_trainer.outputs["model"], gated=False).with_id(BASELINE_EVALUATOR),
         ]
-
-    return Pipeline(
-        pipeline_name=config.pipeline.name,
-        pipeline_root=os.path.join(config.pipeline.root, config.pipeline.name, "artifacts"),
-        components=[
-            *(interactions, items, *validation, *texts.nodes, transform, model_trainer, *baseline, *evaluation),
-            *_delivery(config, examples, trained, blessing),
-        ],
-        enable_cache=config.pipeline.cache,
-        metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
-        beam_pipeline_args=list(config.pipeline.beam_args),
-    )
+    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"])
+    return [*baseline, *evaluation, *delivery]
 
 
 def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tuple[BaseChannel, list[BaseNode]]:

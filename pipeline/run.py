@@ -9,6 +9,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +20,9 @@ from pipeline.quiet import log_everything, quiet
 from pipeline.result_paths import shown
 from pipeline.run_lock import run_lock
 from trainer.errors import GateRefused, InputError
+
+if TYPE_CHECKING:
+    from pipeline.local_engine import Outputs
 
 RESULTS = "results.json"
 
@@ -70,27 +74,10 @@ def run(config: Config) -> Pushed:
 
 
 def _run(config: Config, console: Console, log: Path) -> Pushed:
-    with console.status("Loading TensorFlow and TFX (about 15 s)"):
-        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-        from components.ingestion.inputs import check_inputs
-        from components.ingestion.storage import write_text
+    outputs = execute(config, console, log)
+    from components.ingestion.storage import write_text
+    from pipeline import result_table, results
 
-        # Before the 12 s that TFX takes: most mistakes are found here.
-        check_inputs(config.data)
-        from pipeline import graph, local_engine, result_table, results
-
-        log_everything()
-        pipeline = graph.create_pipeline(config)
-    with Progress(console) as progress:
-        try:
-            outputs = local_engine.run(pipeline, progress, uncached=_never_taken_from_the_cache(config))
-        except local_engine.ComponentFailed as failure:
-            logging.exception("The run failed.")
-            if (cause := _cause_of(failure)) is not None:
-                raise cause from failure
-            raise RunFailed(
-                f"{failure} {type(failure.__cause__).__name__}: {failure.__cause__}\nSee {log}"
-            ) from failure
     result = results.read(outputs, config.evaluation)
     result_table.show(console, config.model.model_dump()["name"], result)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
@@ -100,6 +87,43 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
         raise GateRefused(" ".join(reasons))
     return Pushed(result.pushed, examples, log, file)
+
+
+def execute(config: Config, console: Console, log: Path, deliver: bool = True) -> "Outputs":
+    """Runs the components one after the other and shows their progress.
+
+    Args:
+      config: with absolute paths.
+      console: where to show it.
+      log: the log file, to be named in errors.
+      deliver: see :func:`pipeline.graph.create_pipeline`.
+
+    Returns:
+      What each component wrote.
+
+    Raises:
+      InputError, GateRefused, RunFailed: see :func:`run`.
+    """
+    with console.status("Loading TensorFlow and TFX (about 15 s)"):
+        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+        from components.ingestion.inputs import check_inputs
+
+        # Before the 12 s that TFX takes: most mistakes are found here.
+        check_inputs(config.data)
+        from pipeline import graph, local_engine
+
+        log_everything()
+        pipeline = graph.create_pipeline(config, deliver=deliver)
+    with Progress(console) as progress:
+        try:
+            return local_engine.run(pipeline, progress, uncached=_never_taken_from_the_cache(config) if deliver else [])
+        except local_engine.ComponentFailed as failure:
+            logging.exception("The run failed.")
+            if (cause := _cause_of(failure)) is not None:
+                raise cause from failure
+            raise RunFailed(
+                f"{failure} {type(failure.__cause__).__name__}: {failure.__cause__}\nSee {log}"
+            ) from failure
 
 
 def _never_taken_from_the_cache(config: Config) -> list[str]:

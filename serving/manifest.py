@@ -33,7 +33,7 @@ class _Part(BaseModel):
 
 
 class Fingerprint(_Part):
-    """SHA-256 of the parts that have to fit each other; ``text`` of the encoder of the items' texts, if there is one."""
+    """SHA-256 of the parts that have to fit each other; ``text`` is that of the text encoder, where there is one."""
 
     vocabulary: _Sha256
     tower: _Sha256

@@ -182,7 +182,9 @@ def save(
     user_features: Mapping[str, str],
     directory: str,
 ) -> None:
-    """Lets the model place items that training never saw, writes the SavedModel and, in ``assets.extra/model.json``, what the index builder has to know of it.
+    """Writes the SavedModel and, in ``assets.extra/model.json``, what the index builder has to know of it.
+
+    Before, the model may place items that training never saw.
 
     Args:
       model: trained and built.

@@ -84,7 +84,7 @@ def _examples(pieces: list[Piece], columns: ItemColumns, report: Report, known: 
     encoder = RecordBatchToExamplesEncoder()
     report.examples[ITEMS_SPLIT] = 0
     for piece in pieces:
-        for batch in _read(piece, columns, report):
+        for batch in read_items(piece, columns, report):
             ids = batch.column(0)
             codes = np.asarray(ids.dictionary_encode().indices)
             first = np.zeros(len(ids), dtype=bool)
@@ -98,7 +98,7 @@ def _examples(pieces: list[Piece], columns: ItemColumns, report: Report, known: 
             yield from encoder.encode(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
 
 
-def _read(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[pa.RecordBatch]:
+def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[pa.RecordBatch]:
     """Batches with the item's id as strings and every other feature as lists of strings."""
     optional = {schema.CATEGORY: columns.category, schema.TITLE: columns.title, schema.TEXT: columns.text}
     wanted = {role: name for role, name in optional.items() if name is not None}

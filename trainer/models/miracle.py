@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 from pydantic import Field, model_validator
 
@@ -171,10 +172,10 @@ class MIRACLE(RetrievalModel):
         cannot be trained further.
         """
         tower, chunk = self.item_tower, 65_536
-        if not isinstance(tower, TextItemTower):
+        if not isinstance(tower, TextItemTower) or catalogue.text_vectors is None:
             return catalogue
         served = catalogue.with_new_items() if self.settings.serve_cold_items else catalogue
-        known, texts = self.num_items, served.text_vectors
+        known, texts = self.num_items, np.asarray(served.text_vectors)
         vectors = [tower(tf.range(start, min(start + chunk, known))) for start in range(0, known, chunk)]
         vectors += [tower.from_text(texts[start : start + chunk]) for start in range(known, served.size, chunk)]
         self.num_items = served.size

@@ -1,0 +1,129 @@
+"""Several logs as one: the tables that a model is pre-trained on."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components.ingestion.batches import list_pieces, refuse_too_many_bad_rows
+from components.ingestion.catalogue import read_items
+from components.ingestion.inputs import check_inputs, find_tables, table_path
+from components.ingestion.interactions import read_interactions
+from components.ingestion.partition import USER
+from components.ingestion.report import Report
+from components.ingestion.sequences import ITEM, TIME
+from components.ingestion.storage import full_disk_in_words
+from components.ingestion.tables import file_bytes
+from components.settings import MERGED_TABLES, DataSettings, DomainSettings, InteractionColumns
+from trainer.errors import InputError
+
+INTERACTIONS, ITEMS = MERGED_TABLES["interactions"], MERGED_TABLES["items"]
+_STATE = "merged.json"
+
+
+def merge_domains(domains: Mapping[str, DomainSettings], directory: str, max_bad_rows: float) -> None:
+    """Writes one interaction log and one item table, every id with its domain in front: ``toys:i1``.
+
+    Times, titles, texts and categories stay as they are. Nothing is written where the tables are there already and no
+    file, setting or this function's format has changed since.
+
+    Args:
+      domains: name -> tables.
+      directory: where to, on this machine.
+      max_bad_rows: largest part of bad rows of a table that is dropped, not refused.
+
+    Raises:
+      InputError: a table cannot be used; names the domain.
+    """
+    sections = {
+        name: DataSettings(**domain.model_dump(), max_bad_rows=max_bad_rows) for name, domain in domains.items()
+    }
+    for name, section in sections.items():
+        with _named(name):
+            check_inputs(section)
+    state = json.dumps([_identity(name, section) for name, section in sections.items()], indent=1)
+    path = os.path.join(directory, _STATE)
+    if os.path.exists(path) and Path(path).read_text(encoding="utf-8") == state:
+        return
+    os.makedirs(directory, exist_ok=True)
+    staging = tempfile.mkdtemp(prefix=".partial-", dir=directory)
+    try:
+        with full_disk_in_words(directory):
+            _write(os.path.join(staging, INTERACTIONS), _interactions(sections))
+            _write(os.path.join(staging, ITEMS), _items(sections))
+            Path(staging, _STATE).write_text(state, encoding="utf-8")
+        if os.path.exists(path):
+            os.unlink(path)
+        for name in (INTERACTIONS, ITEMS, _STATE):
+            os.replace(os.path.join(staging, name), os.path.join(directory, name))
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _named(domain: str) -> Iterator[None]:
+    """Puts the domain's name in front of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"domains.{domain}: {error}") from error
+
+
+def _identity(name: str, section: DataSettings) -> list[object]:
+    tables = find_tables(section)
+    files = [
+        [file.path, file_bytes(file.path), os.path.getmtime(file.path) if os.path.exists(file.path) else 0]
+        for file in (*tables.interactions, *tables.items)
+    ]
+    return [name, section.model_dump(), files]
+
+
+def _write(path: str, batches: Iterator[pa.RecordBatch]) -> None:
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in batches:
+            writer = writer or pq.ParquetWriter(path, batch.schema)
+            writer.write_batch(batch)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _prefixed(domain: str, ids: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(pa.scalar(domain), ids.cast(pa.string()), pa.scalar(":"))
+
+
+def _interactions(sections: Mapping[str, DataSettings]) -> Iterator[pa.RecordBatch]:
+    for name, section in sections.items():
+        report = Report()
+        with _named(name):
+            for piece in list_pieces(find_tables(section).interactions):
+                for batch, read in read_interactions(piece, section.columns):
+                    report.add(read)
+                    values = dict(zip(batch.schema.names, batch.columns, strict=True))
+                    yield pa.RecordBatch.from_arrays(
+                        [_prefixed(name, values[USER]), _prefixed(name, values[ITEM]), values[TIME]],
+                        names=list(InteractionColumns().model_dump().values()),
+                    )
+            path = table_path(section, section.interactions)
+            refuse_too_many_bad_rows("interactions", report.table("interactions"), section.max_bad_rows, path)
+
+
+def _items(sections: Mapping[str, DataSettings]) -> Iterator[pa.RecordBatch]:
+    for name, section in sections.items():
+        report = Report()
+        with _named(name):
+            for piece in list_pieces(find_tables(section).items):
+                for batch in read_items(piece, section.item_columns, report):
+                    yield pa.RecordBatch.from_arrays(
+                        [_prefixed(name, batch.column(0)), *batch.columns[1:]], names=batch.schema.names
+                    )
+            path = table_path(section, str(section.items))
+            refuse_too_many_bad_rows("items", report.table("items"), section.max_bad_rows, path)

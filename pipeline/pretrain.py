@@ -1,0 +1,59 @@
+"""Pre-training: from several logs to a base model."""
+
+import datetime
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from rich.markup import escape
+
+from pipeline.pretraining import Pretraining
+from pipeline.quiet import quiet
+from pipeline.result_paths import shown
+from pipeline.run import execute
+from pipeline.run_lock import run_lock
+
+
+def pretrain(pretraining: Pretraining) -> str:
+    """Merges the domains, trains on all of them, and puts the base model into its folder, whole or not at all.
+
+    Args:
+      pretraining: see :func:`pipeline.pretraining.load`.
+
+    Returns:
+      the folder of the base model, for ``model.base_model``.
+
+    Raises:
+      InputError, GateRefused, RunFailed: see :func:`pipeline.run.run`.
+    """
+    config = pretraining.config
+    folder = Path(config.pipeline.root) / config.pipeline.name
+    with run_lock(folder):
+        log = folder / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
+        with quiet(log) as console:
+            console.print(
+                f"Pre-training on {escape(', '.join(pretraining.domains))} in {escape(shown(folder))}\n"
+                f"Log: {escape(shown(log))}"
+            )
+            with console.status("Merging the domains"):
+                import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+                from components.ingestion.domains import merge_domains
+                from trainer.base_model import FOLDER
+
+                merge_domains(pretraining.domains, pretraining.merged, config.data.max_bad_rows)
+            outputs = execute(config, console, log, deliver=False)
+            model = outputs["Trainer"]["model"].uri
+            replace_folder(os.path.join(model, "Format-Serving", FOLDER), pretraining.base)
+    return pretraining.base
+
+
+def replace_folder(source: str, target: str) -> None:
+    """Copies ``source`` to ``target``, which until the end is what it was before, or absent."""
+    parent, name = os.path.split(os.path.abspath(target))
+    os.makedirs(parent, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=parent) as scratch:
+        shutil.copytree(source, f"{scratch}/new")
+        if os.path.exists(target):
+            os.rename(target, f"{scratch}/old")
+        os.rename(f"{scratch}/new", target)
