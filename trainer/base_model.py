@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from trainer import text_vectors
 from trainer.errors import InputError
 from trainer.keras_api import keras
-from trainer.settings import Settings
+from trainer.settings import Settings, first_problem
 
 FOLDER = os.path.join("assets.extra", "base")
 """Where the trainer's SavedModel has its base model, if its parts can serve as one."""
@@ -63,7 +63,7 @@ def read(directory: str) -> BaseDescription:
             return BaseDescription(**json.loads(file.read()))
     except (tf.errors.OpError, ValidationError, ValueError, TypeError) as error:
         raise InputError(
-            f"model.base_model: {directory} is no base model: {DESCRIPTION}: {error}. Make one with polyrec pretrain."
+            f"model.base_model: {directory} is no base model: {DESCRIPTION}: {first_problem(error)}. Make one with polyrec pretrain."
         ) from error
 
 

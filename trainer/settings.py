@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 Precision = Literal["none", "float16", "bfloat16"]
 
@@ -11,6 +11,14 @@ class Settings(BaseModel):
     """A section of the configuration: unknown keys are errors, values cannot be reassigned."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def first_problem(error: Exception) -> str:
+    """An error of reading settings in one line: of pydantic's, the first."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 class TransformSettings(Settings):

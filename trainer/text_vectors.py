@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from trainer import schema
 from trainer.errors import InputError
-from trainer.settings import Settings
+from trainer.settings import Settings, first_problem
 
 ENCODER = "encoder"
 DESCRIPTION = "encoder.json"
@@ -52,7 +52,7 @@ def read_description(folder: str) -> EncoderDescription:
         with tf.io.gfile.GFile(path) as file:
             return EncoderDescription(**json.loads(file.read()))
     except (tf.errors.OpError, ValidationError, ValueError, TypeError) as error:
-        raise InputError(f"{path} does not describe a text encoder: {error}") from error
+        raise InputError(f"{path} does not describe a text encoder: {first_problem(error)}") from error
 
 
 def read_vectors(directory: str, dimension: int) -> Iterator[tuple[list[bytes], np.ndarray]]:
