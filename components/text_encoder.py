@@ -17,12 +17,6 @@ FINGERPRINT = "fingerprint"
 """Custom property of the artifact: the encoder's."""
 
 
-class TextVectors(Artifact):
-    """Vectors of texts and their encoder; trainer/text_vectors.py reads it."""
-
-    TYPE_NAME = "TextVectors"
-
-
 class TextEncoderSpec(ComponentSpec):
     """Inputs, outputs and execution properties; the settings are JSON."""
 
@@ -35,7 +29,7 @@ class TextEncoderSpec(ComponentSpec):
         "items": ChannelParameter(type=standard_artifacts.Examples),
         "base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
-    OUTPUTS = {"vectors": ChannelParameter(type=TextVectors)}
+    OUTPUTS = {"vectors": ChannelParameter(type=standard_artifacts.Examples)}
 
 
 class TextEncoderExecutor(base_beam_executor.BaseBeamExecutor):
@@ -69,7 +63,8 @@ class TextEncoderExecutor(base_beam_executor.BaseBeamExecutor):
 class TextEncoder(base_beam_component.BaseBeamComponent):
     """Encodes the items' texts by words or with a language model.
 
-    ``outputs["vectors"]`` holds the vectors and all that is needed to encode further texts in the same way.
+    ``outputs["vectors"]`` holds the vectors, as examples, and all that is needed to encode further texts in the same
+    way; trainer/text_vectors.py reads it. (Examples, because Kubeflow takes TFX's own types of artifacts only.)
 
     Args:
       items: item examples, one split ``items``.
@@ -98,6 +93,6 @@ class TextEncoder(base_beam_component.BaseBeamComponent):
                 text=text.model_dump_json(),
                 cache=cache,
                 code_fingerprint=code_fingerprint,
-                vectors=Channel(type=TextVectors),
+                vectors=Channel(type=standard_artifacts.Examples),
             )
         )

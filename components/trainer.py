@@ -13,7 +13,6 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import BASE_MODEL_KEY, TrainerSpec
 from tfx.utils import json_utils
 
-from components.text_encoder import TextVectors
 from trainer import schema
 
 TEXTS_KEY = "texts"
@@ -28,7 +27,7 @@ class ModelTrainerSpec(TrainerSpec):
     INPUTS = {
         **TrainerSpec.INPUTS,
         ITEMS_KEY: ChannelParameter(type=standard_artifacts.Examples),
-        TEXTS_KEY: ChannelParameter(type=TextVectors, optional=True),
+        TEXTS_KEY: ChannelParameter(type=standard_artifacts.Examples, optional=True),
     }
 
 

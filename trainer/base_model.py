@@ -63,7 +63,8 @@ def read(directory: str) -> BaseDescription:
             return BaseDescription(**json.loads(file.read()))
     except (tf.errors.OpError, ValidationError, ValueError, TypeError) as error:
         raise InputError(
-            f"model.base_model: {directory} is no base model: {DESCRIPTION}: {first_problem(error)}. Make one with polyrec pretrain."
+            f"model.base_model: {directory} is no base model: {DESCRIPTION}: {first_problem(error)}. "
+            "Make one with polyrec pretrain."
         ) from error
 
 
