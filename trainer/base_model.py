@@ -158,7 +158,11 @@ def restore(
     return base
 
 
-_SIZES = ("dimension", "num_interests", "experts", "encoder_layers", "encoder_hidden", "encoder_affine", "time_decay")
+_SIZES = (
+    *("dimension", "num_interests", "experts", "encoder_layers", "encoder_heads", "encoder_hidden", "encoder_affine"),
+    *("recency", "time_decay", "residual_projection", "context_layers"),
+)
+"""Settings that decide on the shapes of the parts."""
 
 
 def _shapes(parts: Mapping[str, keras.layers.Layer]) -> dict[str, list[list[int]]]:

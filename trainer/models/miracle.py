@@ -191,6 +191,7 @@ class MIRACLE(RetrievalModel):
             "capsules": self.capsules,
             "adaptor": getattr(self.item_tower, "adaptor", None),
             "recency": self.recency,
+            "context": self.context,
             "projection": self.projection if self.profile is None else None,
         }
         return {name: part for name, part in parts.items() if part is not None}
