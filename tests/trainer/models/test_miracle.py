@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.catalogue import Catalogue
+from trainer.catalogue import Catalogue, NewItems
 from trainer.errors import InputError
 from trainer.input_pipeline import one_prefix_a_row
 from trainer.lazy_adam import LazyAdam
@@ -200,3 +200,27 @@ def test_save_and_load(tmp_path):
 def test_bad_settings():
     with pytest.raises(ValueError, match="multiple of encoder_heads"):
         registry.settings_class("miracle")(dimension=7)
+
+
+@pytest.mark.parametrize("item_ids", [True, False])
+def test_placed_items_are_known_as_those_of_training_are(item_ids):
+    random = np.random.default_rng(5)
+    texts = random.normal(size=(3, E)).astype(np.float32)
+    new = NewItems([b"x", b"y", b"z"], texts, np.zeros((3, 0), np.int32))
+    catalogue = dataclasses.replace(WITH_TEXTS, new_items=new)
+    model = _model(catalogue, item_ids=item_ids, normalize=True)
+    before, placed, encoded = model.item_vectors(), model.vectors_from_text(texts), model.encode_last(BATCH)
+    served = model.place_new_items(catalogue)
+    assert served.size == N + 3 and list(served.ids[-3:]) == [b"x", b"y", b"z"]
+    np.testing.assert_allclose(model.item_vectors(), np.concatenate([before, placed]), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.encode_last(BATCH).interests, encoded.interests, rtol=1e-3, atol=1e-5)
+    last = np.where(np.arange(T) == MASK.sum(axis=1, keepdims=True) - 1, N + 3, BATCH["history"])
+    with_new = model.encode_last({**BATCH, "history": tf.constant(last)})
+    assert np.abs(with_new.interests - encoded.interests).max() > 1e-3
+
+
+def test_only_texts_place_new_items():
+    new = NewItems([b"x"], TEXTS[:1], np.zeros((1, 0), np.int32))
+    catalogue = dataclasses.replace(WITH_TEXTS, new_items=new)
+    assert _model(catalogue, text=False).place_new_items(catalogue) is catalogue
+    assert _model(catalogue, serve_cold_items=False).place_new_items(catalogue).size == N
