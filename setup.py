@@ -40,8 +40,8 @@ setup(
     ],
     extras_require={
         "kfp": ["kfp>=2.5,<2.6"],
-        # Later versions of transformers have no TensorFlow models.
-        "text": ["transformers>=4.40,<4.50", "tokenizers>=0.19,<0.22", "safetensors>=0.4.1,<0.6"],
+        # Later versions of transformers leave TensorFlow behind, and those of filelock Python 3.10.
+        "text": ["transformers>=4.40,<4.50", "tokenizers>=0.19,<0.22", "safetensors>=0.4.1,<0.6", "filelock>=3,<4"],
         "dev": [
             "pytest>=8",
             "pytest-xdist>=3",
