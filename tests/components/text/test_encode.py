@@ -65,10 +65,10 @@ def _write(tmp_path, name, settings, items=ITEMS, **more):
 
 
 def test_words(tmp_path):
-    description, vectors = _write(tmp_path, "out", TextSettings(dimension=4))
+    _, vectors = _write(tmp_path, "out", TextSettings(dimension=4))
     assert set(vectors) == set("abcd")  # no word of e is in two texts
     for vector in vectors.values():
-        np.testing.assert_allclose(np.linalg.norm(vector), np.sqrt(description.dimension), rtol=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-5)
     assert vectors["a"] @ vectors["b"] > vectors["a"] @ vectors["d"]
 
 
@@ -85,14 +85,14 @@ def test_texts_are_encoded_once(tmp_path, language_model, caplog):
     caplog.set_level(logging.INFO, "polyrec.progress")
     _, vectors = _write(tmp_path, "first", language_model)
     assert set(vectors) == set("abcde")
-    np.testing.assert_allclose(vectors["c"], np.array([1, 0, 1]) * np.sqrt(3 / 2), rtol=1e-5)
+    np.testing.assert_allclose(vectors["c"], np.array([1, 0, 1]) / np.sqrt(2), rtol=1e-5)
     assert "5 texts, of which 5 are encoded now" in caplog.text
     caplog.clear()
     more = [*ITEMS, {"item_id": "g", "text": ["cab"]}, {"item_id": "h", "text": ["red nail polish"]}]
     _, again = _write(tmp_path, "second", language_model, more)
     assert "6 texts, of which 1 are encoded now" in caplog.text
     np.testing.assert_array_equal(again["h"], vectors["a"])
-    np.testing.assert_allclose(again["g"], [1, 1, 1], rtol=1e-5)
+    np.testing.assert_allclose(again["g"], np.ones(3) / np.sqrt(3), rtol=1e-5)
     caplog.clear()
     _write(tmp_path, "third", language_model.model_copy(update={"pooling": "cls"}))
     assert "5 texts, of which 5 are encoded now" in caplog.text
