@@ -141,7 +141,7 @@ def write(
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".manifest-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(manifest.model_dump_json(indent=1) + "\n")
+            file.write(manifest.model_dump_json(indent=1, exclude_none=True) + "\n")
         os.chmod(temporary, 0o644)
         os.replace(temporary, target)
     except BaseException:
