@@ -179,7 +179,7 @@ class MIRACLE(RetrievalModel):
         vectors = [tower(tf.range(start, min(start + chunk, known))) for start in range(0, known, chunk)]
         vectors += [tower.from_text(texts[start : start + chunk]) for start in range(known, served.size, chunk)]
         self.num_items = served.size
-        self.item_tower = ItemTower(served.size, self.settings.dimension, name="placed_items")
+        self.item_tower = ItemTower(served.size, self.settings.dimension, dtype=tower.dtype_policy, name="placed_items")
         self.item_tower.build(None)
         self.item_tower.embeddings.assign(tf.cast(tf.concat(vectors, axis=0), tf.float32))
         return served
