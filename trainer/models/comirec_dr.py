@@ -6,7 +6,8 @@ import tensorflow as tf
 from pydantic import Field
 
 from trainer.layers.capsule import CapsuleLayer
-from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.model_settings import ModelSettings
+from trainer.models.base import Encoding, RetrievalModel
 from trainer.models.registry import register
 
 

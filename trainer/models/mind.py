@@ -7,7 +7,8 @@ from pydantic import Field, PositiveInt
 
 from trainer.layers.capsule import CapsuleLayer
 from trainer.layers.relu_layers import ReluLayers
-from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.model_settings import ModelSettings
+from trainer.models.base import Encoding, RetrievalModel
 from trainer.models.registry import register
 
 

@@ -22,7 +22,8 @@ from trainer.layers.transformer_encoder import TransformerEncoder
 from trainer.losses.contrastive import contrastive_loss
 from trainer.losses.load_balance import load_balance
 from trainer.losses.orthogonality import OrthogonalityRegularizer
-from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.model_settings import ModelSettings
+from trainer.models.base import Encoding, RetrievalModel
 from trainer.models.registry import register
 
 MIN_CONTRASTED = 5  # shorter histories are not masked

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from trainer.errors import InputError
-from trainer.models.base import ModelSettings, RetrievalModel
+from trainer.model_settings import ModelSettings
+from trainer.models.base import RetrievalModel
 
 _models: dict[str, type[RetrievalModel]] = {}
 _Model = TypeVar("_Model", bound=type[RetrievalModel])

@@ -9,7 +9,8 @@ from trainer.layers.interest_aggregation import InterestAggregation
 from trainer.layers.masking import prefix_mask
 from trainer.layers.sparse_interest import SparseInterest
 from trainer.losses.covariance import CovarianceRegularizer
-from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.model_settings import ModelSettings
+from trainer.models.base import Encoding, RetrievalModel
 from trainer.models.registry import register
 
 

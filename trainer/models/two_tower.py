@@ -5,7 +5,8 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from trainer.layers.masked_mean import MaskedMean
-from trainer.models.base import Encoding, ModelSettings, RetrievalModel
+from trainer.model_settings import ModelSettings
+from trainer.models.base import Encoding, RetrievalModel
 from trainer.models.registry import register
 
 

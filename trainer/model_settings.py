@@ -1,0 +1,34 @@
+"""Settings that all models share."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from trainer.settings import Settings
+
+
+class ModelSettings(Settings):
+    """What all models can be told."""
+
+    name: str
+    dimension: int = Field(64, ge=1, description="D, width of item vectors and interests.")
+    num_interests: int = Field(4, ge=1, description="K.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of components of the history's item vectors zeroed.")
+    recency: bool = Field(True, description="Learned weight by how many items ago.")
+    context_layers: int = Field(0, ge=0, description="Causal Transformer layers over the history's item vectors.")
+    time_decay: bool = Field(False, description="Learned weight by how long ago; needs timestamps in seconds.")
+    residual_projection: bool = Field(True, description="Let interests leave the hull of the item vectors.")
+    use_category: bool = Field(False, description="Add the mean embedding of an item's categories to its vector.")
+    profile_dimension: int = Field(16, ge=1, description="Width of each categorical profile feature.")
+    read_out: Literal["max", "mixture", "hard", "soft"] = Field(
+        "max", description="How K interests score a candidate while training."
+    )
+    label_power: float = Field(2.0, ge=0, description="Power of the soft read-out; .inf is the hard one.")
+    negatives: Literal["log_uniform", "uniform", "in_batch", "all"] = Field(
+        "log_uniform", description="What a target is told apart from; training.num_negatives says how many."
+    )
+    temperature: float = Field(1.0, gt=0, description="Scores are divided by it in the loss.")
+    normalize: bool = Field(False, description="Vectors of unit length: scores are cosines. Lower the temperature.")
+    disagreement: float = Field(0.0, ge=0, description="Weight of the penalty on interests that are alike.")
+    hardness: float = Field(0.0, ge=0, description="REMI's emphasis on hard negatives; with negatives: uniform.")
+    routing_variance: float = Field(0.0, ge=0, description="REMI's weight against interests that cling to one item.")
