@@ -36,4 +36,5 @@ class MaskedMean(keras.layers.Layer):
         mask = prefix_mask(history_mask, queries)[:, :, tf.newaxis, :]
         logits = tf.zeros_like(mask, items.dtype) if bias is None else tf.cast(bias, items.dtype)
         weights = masked_softmax(tf.broadcast_to(logits, tf.shape(mask)), mask)
-        return tf.matmul(weights, items[:, tf.newaxis]), weights
+        # einsum, not a matmul broadcast over the queries, whose gradient is of [B, Q, T, D].
+        return tf.einsum("bqkt,btd->bqkd", weights, items), weights

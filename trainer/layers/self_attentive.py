@@ -66,7 +66,8 @@ class SelfAttentiveInterests(keras.layers.Layer):
         if bias is not None:
             logits += tf.cast(bias, logits.dtype)
         attention = masked_softmax(logits, prefix_mask(history_mask, queries)[:, :, tf.newaxis, :])
-        return tf.matmul(attention, items[:, tf.newaxis]), attention
+        # einsum, not a matmul broadcast over the queries, whose gradient is of [B, Q, T, D].
+        return tf.einsum("bqkt,btd->bqkd", attention, items), attention
 
     def get_config(self) -> dict[str, Any]:
         return {
