@@ -128,7 +128,7 @@ def _command(
     variants: list[Variant] = []
     for model in models:
         for k in (1,) if model == "two_tower" else counts:
-            sets = {"model.name": model, **({} if model == "two_tower" else {"model.num_interests": str(k)}), **extra}
+            sets = {"model.name": model, "model.num_interests": str(k), **extra}
             variants.append((f"{model}-{k}".replace("_", "-"), sets))
     main(root, users, interactions, seeds, variants)
 
