@@ -91,7 +91,7 @@ def _batch(items: int, all_prefixes: bool, seed: int) -> dict[str, tf.Tensor]:
 @click.command(help=__doc__)
 @click.option("--seconds", default=8.0, show_default=True, help="CPU-seconds of each measurement.")
 @click.option("--model", "models", multiple=True, default=("two_tower", "comirec_sa"), show_default=True)
-@click.option("--read-out", "read_outs", multiple=True, default=("hard", "max"), show_default=True)
+@click.option("--read-out", "read_outs", multiple=True, default=("hard", "mixture", "max"), show_default=True)
 def _command(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...]) -> None:
     main(seconds, models, read_outs)
 
