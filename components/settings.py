@@ -1,6 +1,6 @@
 """Settings of ingestion, of data validation and of evaluation."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -21,8 +21,20 @@ class ItemColumns(Settings):
     item: str = "item_id"
     category: str | None = None
     category_separator: str | None = Field(None, description="Divides a category's text, such as Comedy|Drama.")
+    tags: str | None = Field(None, description="For models of profiles: what users are to be described by.")
+    tag_separator: str | None = Field(None, description="Divides a tag column's text, such as Comedy|Drama.")
     title: str | None = None
     text: str | None = None
+
+
+class LabelColumn(Settings):
+    """What a user did with an item that was shown; one task of a profile model."""
+
+    column: str | None = Field(None, description="Of the log; without one every row of the log is positive.")
+    at_least: float = Field(
+        1.0, description="Values from this one on are positive; true is 1. An absent value: unknown."
+    )
+    among: str | None = Field(None, description="An earlier label: the label counts only where that one is positive.")
 
 
 class UserColumns(Settings):
@@ -53,9 +65,20 @@ class DataSettings(Settings):
     columns: InteractionColumns = InteractionColumns()
     item_columns: ItemColumns = ItemColumns()
     user_columns: UserColumns = UserColumns()
+    labels: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], LabelColumn] = Field(
+        default_factory=dict,
+        description="Task -> label, in the order of the chain (click, conversion); rows of the log are impressions.",
+    )
+    sampled_impressions: int = Field(
+        0,
+        ge=0,
+        description="With labels: items drawn for each row of the log as shown and left, for a log without any.",
+    )
     min_item_count: int = Field(5, ge=1, description="Items with fewer interactions are dropped, in one pass.")
     min_user_count: int = Field(5, ge=2, description="Then users with fewer kept interactions are dropped.")
-    min_history: int = Field(4, ge=1, description="A training target is preceded by at least so many items.")
+    min_history: int = Field(
+        4, ge=0, description="A training target is preceded by at least so many items; 0 only with labels."
+    )
     window_overlap: float = Field(0.5, ge=0, lt=1, description="Part of a training window shared with the one before.")
     split: SplitSettings = SplitSettings()
     max_bad_rows: float = Field(0.01, ge=0, le=1, description="Largest part of bad rows that is dropped, not refused.")
@@ -64,6 +87,22 @@ class DataSettings(Settings):
     def _features_need_a_table(self) -> "DataSettings":
         if self.user_columns.features and self.users is None:
             raise ValueError("user_columns.features are set but data.users is not: give the table of users.")
+        return self
+
+    @model_validator(mode="after")
+    def _labels_make_a_chain(self) -> "DataSettings":
+        earlier: list[str] = []
+        for task, label in self.labels.items():
+            if label.among is not None and label.among not in earlier:
+                raise ValueError(
+                    f"labels.{task}.among is {label.among!r}: it should be one of the labels before it "
+                    f"({', '.join(earlier) or 'there is none'})."
+                )
+            earlier.append(task)
+        if not self.labels and self.sampled_impressions:
+            raise ValueError("sampled_impressions are set but labels are not: name at least one label.")
+        if not self.labels and self.min_history < 1:
+            raise ValueError("min_history should be at least 1: without labels a target follows a history.")
         return self
 
 

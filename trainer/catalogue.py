@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import tensorflow as tf
@@ -44,6 +44,8 @@ class Catalogue:
         None where there is no text.
       text_encoder: what made them.
       new_items: those that are not of the vocabulary; None where there is no text.
+      tags: int32 [N, G], 1 + number of each tag of an item, 0 is padding; G = 0 without tags.
+      tag_names: names of the tags; number g is ``tag_names[g - 1]``.
     """
 
     ids: Sequence[bytes]
@@ -53,6 +55,8 @@ class Catalogue:
     text_vectors: np.ndarray | None = None
     text_encoder: EncoderDescription | None = None
     new_items: NewItems | None = None
+    tags: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    tag_names: Sequence[bytes] = ()
 
     @property
     def size(self) -> int:
@@ -105,19 +109,23 @@ def read_catalogue(
         )
     counts = np.array([counted[item] for item in ids], np.int64)
     row_of = {item: row for row, item in enumerate(ids)}
+    files = list(item_files)
+    tag_rows, tag_numbers = _numbered(schema.TAGS, row_of, files)
+    tags, tag_names = _matrix(tag_rows), list(tag_numbers)
     if text_directory is None:
-        rows, numbers = _categories(row_of, list(item_files))
-        return Catalogue(ids, counts, _matrix(rows), list(numbers))
+        rows, numbers = _numbered(schema.CATEGORY, row_of, files)
+        return Catalogue(ids, counts, _matrix(rows), list(numbers), tags=tags, tag_names=tag_names)
     encoder = read_description(os.path.join(text_directory, ENCODER))
     texts, new_ids, new_texts = _texts(row_of, text_directory, encoder.dimension)
-    rows, numbers = _categories({item: row for row, item in enumerate([*ids, *new_ids])}, list(item_files), len(ids))
+    everything = {item: row for row, item in enumerate([*ids, *new_ids])}
+    rows, numbers = _numbered(schema.CATEGORY, everything, files, len(ids))
     categories = _matrix(rows)
     progress.info(
         "%s of %s items have no text; %s items of the table, with a text, are in nobody's training history",
         f"{int((~texts.any(axis=1)).sum()):,}", f"{len(ids):,}", f"{len(new_ids):,}",
     )  # fmt: skip
     new_items = NewItems(new_ids, new_texts, categories[len(ids) :])
-    return Catalogue(ids, counts, categories[: len(ids)], list(numbers), texts, encoder, new_items)
+    return Catalogue(ids, counts, categories[: len(ids)], list(numbers), texts, encoder, new_items, tags, tag_names)
 
 
 def _lines(path: str) -> list[bytes]:
@@ -145,27 +153,27 @@ def _texts(row_of: dict[bytes, int], directory: str, dimension: int) -> tuple[np
     return known, new_ids, np.concatenate(new)
 
 
-def _categories(
-    row_of: dict[bytes, int], item_files: list[str], known: int | None = None
+def _numbered(
+    feature: str, row_of: dict[bytes, int], item_files: list[str], known: int | None = None
 ) -> tuple[list[list[int]], dict[bytes, int]]:
-    """Each item's categories as numbers, coarse to fine, and the numbers from 1 on.
+    """Each item's categories (coarse to fine) or tags as numbers, and the numbers from 1 on.
 
-    Categories are numbered in the order in which they first appear, of items from row ``known`` on only after those
+    They are numbered in the order in which they first appear, those of items from row ``known`` on only after those
     of the others, so that training does not depend on items that it does not know.
     """
     names: list[list[bytes]] = [[] for _ in row_of]
     order: list[int] = []
     spec = {
         schema.ITEM_ID: tf.io.FixedLenFeature([], tf.string),
-        schema.CATEGORY: tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
+        feature: tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64),
     }
     if item_files:
         records = tf.data.TFRecordDataset(sorted(item_files), compression_type="GZIP").batch(_BATCH)
         for serialized in records:
             batch = tf.io.parse_example(serialized, spec)
-            for item, categories in zip(batch[schema.ITEM_ID].numpy(), batch[schema.CATEGORY].to_list(), strict=True):
+            for item, values in zip(batch[schema.ITEM_ID].numpy(), batch[feature].to_list(), strict=True):
                 if (row := row_of.get(item)) is not None:
-                    names[row] = categories
+                    names[row] = values
                     order.append(row)
     number_of: dict[bytes, int] = {}
     rows: list[list[int]] = [[] for _ in row_of]

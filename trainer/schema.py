@@ -12,9 +12,20 @@ One raw example is one user (evaluation) or one window of a user's sequence (tra
 * ``user_id`` and ``history_bucket``: bytes, for reports and slices;
 * ``user_<name>``: bytes list or float list, the profile features of the users' table.
 
-One item example is one row of the catalogue: ``item_id``, ``category`` (bytes list, coarse to fine),
-``title`` and ``text`` (bytes). The vector of an item's text is an example of its own: ``item_id`` and
-``text_vector`` (E floats).
+With labels (``data.labels``) one raw example is one impression instead:
+
+* ``item``: bytes, the item that was shown;
+* ``label_<task>``: float, 1 where the user did it and 0 where not; ``weight_<task>``: float, 1 where the
+  label counts and 0 where it is unknown or of no meaning;
+* ``history`` and ``history_time``: the items of the user's earlier events with the first label; in
+  evaluation, those before the part that is held out;
+* ``targets``: in evaluation, in the first held-out example of each user, the items of all held-out events
+  with the first label; empty in all other examples;
+* ``history_bucket``, ``user_id`` and ``user_<name>`` as above.
+
+One item example is one row of the catalogue: ``item_id``, ``category`` (bytes list, coarse to fine), ``tags``
+(bytes list, in no order), ``title`` and ``text`` (bytes). The vector of an item's text is an example of its own:
+``item_id`` and ``text_vector`` (E floats).
 """
 
 USER_ID = "user_id"
@@ -24,9 +35,11 @@ HISTORY_OVERLAP = "history_overlap"
 HISTORY_BUCKET = "history_bucket"
 TARGETS = "targets"
 USER_PREFIX = "user_"
+ITEM = "item"
 
 ITEM_ID = "item_id"
 CATEGORY = "category"
+TAGS = "tags"
 TITLE = "title"
 TEXT = "text"
 TEXT_VECTOR = "text_vector"
@@ -53,3 +66,13 @@ def user_feature(name: str) -> str:
     if name == "id":
         raise ValueError("A profile feature cannot be named 'id': 'user_id' is the user's id. Rename the column.")
     return USER_PREFIX + name
+
+
+def label_feature(task: str) -> str:
+    """The feature of a task's label: 1 or 0."""
+    return f"label_{task}"
+
+
+def weight_feature(task: str) -> str:
+    """The feature that says whether a task's label counts: 1 or 0."""
+    return f"weight_{task}"

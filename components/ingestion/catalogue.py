@@ -100,7 +100,13 @@ def _examples(pieces: list[Piece], columns: ItemColumns, report: Report, known: 
 
 def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[pa.RecordBatch]:
     """Batches with the item's id as strings and every other feature as lists of strings."""
-    optional = {schema.CATEGORY: columns.category, schema.TITLE: columns.title, schema.TEXT: columns.text}
+    optional = {
+        schema.CATEGORY: columns.category,
+        schema.TAGS: columns.tags,
+        schema.TITLE: columns.title,
+        schema.TEXT: columns.text,
+    }
+    separators = {schema.CATEGORY: columns.category_separator, schema.TAGS: columns.tag_separator}
     wanted = {role: name for role, name in optional.items() if name is not None}
     for batch in read_batches(piece, [columns.item, *wanted.values()]):
 
@@ -110,11 +116,10 @@ def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[p
 
         converted: dict[str, tuple[str, Column]] = {schema.ITEM_ID: (columns.item, to_ids(*values(columns.item)))}
         for role, name in wanted.items():
-            separator = columns.category_separator if role == schema.CATEGORY else None
-            converted[role] = (name, to_string_lists(*values(name), separator))
+            converted[role] = (name, to_string_lists(*values(name), separators.get(role)))
         good, _ = drop_bad(batch, converted, piece.file, report.table("items"))
         arrays = dict(zip(good.schema.names, good.columns, strict=True))
-        for role in (schema.CATEGORY, schema.TITLE, schema.TEXT):
+        for role in optional:
             arrays.setdefault(role, pa.array([[]] * len(good), pa.list_(pa.string())))
-        names = [schema.ITEM_ID, schema.CATEGORY, schema.TITLE, schema.TEXT]
+        names = [schema.ITEM_ID, *optional]
         yield pa.RecordBatch.from_arrays([arrays[name] for name in names], names=names)

@@ -27,9 +27,9 @@ def test_one_example_a_row(log):
     columns = {"item": "asin", "category": "path", "title": "name", "text": "words"}
     report = ingest_items(settings_for(log, items="items.parquet", item_columns=columns), str(log / "out"))
     assert examples(log / "out", "items") == [
-        {"item_id": ["a"], "category": ["Food", "Fruit"], "title": ["Apple"], "text": ["red, sweet"]},
-        {"item_id": ["b"], "category": [], "title": [], "text": []},
-        {"item_id": ["c"], "category": [], "title": ["Corn"], "text": []},
+        {"item_id": ["a"], "category": ["Food", "Fruit"], "tags": [], "title": ["Apple"], "text": ["red, sweet"]},
+        {"item_id": ["b"], "category": [], "tags": [], "title": [], "text": []},
+        {"item_id": ["c"], "category": [], "tags": [], "title": ["Corn"], "text": []},
     ]
     assert report.examples["items"] == 3
     assert read_report(str(log / "out")) == report
@@ -40,8 +40,8 @@ def test_columns_that_are_not_named_are_empty_features(log):
     columns = {"category": "genres", "category_separator": "|"}
     ingest_items(settings_for(log, items="items.csv", item_columns=columns), str(log / "out"))
     assert examples(log / "out", "items") == [
-        {"item_id": ["a"], "category": ["Action", "War"], "title": [], "text": []},
-        {"item_id": ["b"], "category": [], "title": [], "text": []},
+        {"item_id": ["a"], "category": ["Action", "War"], "tags": [], "title": [], "text": []},
+        {"item_id": ["b"], "category": [], "tags": [], "title": [], "text": []},
     ]
 
 
@@ -96,3 +96,10 @@ def test_items_of_the_log_without_a_row_are_counted(log):
     (log / "items.csv").write_text("item_id\na\n")
     report = ingest_items(settings_for(log, items="items.csv"), str(log / "out"))
     assert "the catalogue lacks: 2 of 3" in describe_report(report)
+
+
+def test_tags_have_a_separator_of_their_own(log):
+    (log / "items.csv").write_text("item_id,genres,words\na,Action|War,loud;long\nb,Drama,\n")
+    columns = {"category": "genres", "category_separator": "|", "tags": "words", "tag_separator": ";"}
+    ingest_items(settings_for(log, items="items.csv", item_columns=columns), str(log / "out"))
+    assert [e["tags"] for e in examples(log / "out", "items")] == [["loud", "long"], []]

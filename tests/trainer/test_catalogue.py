@@ -36,3 +36,14 @@ def test_without_texts_there_are_no_new_items(tmp_path):
     catalogue = read_catalogue(*_vocabulary(tmp_path), [item_file(tmp_path / "items.gz", ITEMS)])
     assert catalogue.text_vectors is None and catalogue.with_new_items() is catalogue
     np.testing.assert_array_equal(catalogue.finest_category, [0, 1])
+
+
+def test_tags_of_known_items(tmp_path):
+    items = [
+        {"item_id": "b", "tags": ["loud", "long"]},
+        {"item_id": "c", "tags": ["rare"]},
+        {"item_id": "a", "tags": []},
+    ]
+    catalogue = read_catalogue(*_vocabulary(tmp_path), [item_file(tmp_path / "items.gz", items)])
+    np.testing.assert_array_equal(catalogue.tags, [[0, 0], [1, 2]])
+    assert list(catalogue.tag_names) == [b"loud", b"long"]  # and none that only unknown items have
