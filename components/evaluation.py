@@ -6,6 +6,7 @@ TensorFlow Model Analysis is the mean, over all users and over each slice, and t
 
 import difflib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -38,6 +39,9 @@ GATES = MODEL_METRICS + tuple(name for name in HEALTH if name != COSINE)
 
 SIGNATURE = "evaluate"
 """The signature of the trainer's SavedModel that the Evaluator calls."""
+
+DEFAULT_GATE = "recall_at_50"
+"""What is compared with the model blessed last where the settings name nothing."""
 
 LEAST_GATE_VALUE = 1e-6
 """What ``gate_metric`` has to reach when no threshold is configured for it."""
@@ -116,14 +120,15 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
     """
     thresholds: dict[str, tfma.MetricThreshold] = {}
     for name, least in settings.thresholds.items():
-        _check_metric(name, f"evaluation.thresholds.{name}")
-        thresholds[name] = _at_least(least)
-    _check_metric(settings.gate_metric, "evaluation.gate_metric")
+        check_metric(name, f"evaluation.thresholds.{name}")
+        thresholds[name] = at_least(least)
+    watched = settings.gate_metric or DEFAULT_GATE
+    check_metric(watched, "evaluation.gate_metric")
     gate = thresholds.setdefault(
-        settings.gate_metric,
+        watched,
         # Without any value threshold the Evaluator blesses nothing, not even a first model. And a model that
         # scores zero must not become the one that relative losses are measured against.
-        _at_least(LEAST_GATE_VALUE),
+        at_least(LEAST_GATE_VALUE),
     )
     if settings.max_regression is not None:
         gate.change_threshold.CopyFrom(
@@ -144,17 +149,19 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
                     ),
                     tfma.MetricConfig(class_name="ExampleCount"),
                 ],
-                per_slice_thresholds=_overall(thresholds) if gated else {},
+                per_slice_thresholds=overall(thresholds) if gated else {},
             )
         ],
     )
 
 
-def _at_least(value: float) -> tfma.MetricThreshold:
+def at_least(value: float) -> tfma.MetricThreshold:
+    """A metric has to reach ``value``."""
     return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": value}))
 
 
-def _overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
+def overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
+    """The thresholds, for all examples together."""
     # A threshold that names no slice holds for each of them, and a slice may be three users.
     return {
         name: tfma.PerSliceMetricThresholds(
@@ -164,8 +171,13 @@ def _overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
     }
 
 
-def _check_metric(name: str, where: str) -> None:
-    if name not in GATES:
-        nearest = difflib.get_close_matches(name, GATES, n=1)
+def check_metric(name: str, where: str, gates: Sequence[str] = GATES) -> None:
+    """Refuses the name of something that is no metric.
+
+    Raises:
+      InputError: it is none of ``gates``.
+    """
+    if name not in gates:
+        nearest = difflib.get_close_matches(name, gates, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(GATES)}.")
+        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(gates)}.")

@@ -162,9 +162,11 @@ class ValidationSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """The Evaluator's gates. Metrics are those of trainer/metrics, on the test split."""
+    """The Evaluator's gates, on the test split (components/evaluation.py, components/profile_evaluation.py)."""
 
     thresholds: dict[str, float] = Field(default_factory=dict, description="Metric -> least value.")
     max_regression: float | None = Field(0.05, ge=0, description="Largest relative loss against the blessed model.")
-    gate_metric: str = "recall_at_50"
+    gate_metric: str | None = Field(
+        None, description="What may not lose; by default recall_at_50, or the AUC of the first task."
+    )
     baseline: bool = Field(True, description="Train a two-tower of the same features and budget beside the model.")

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from tensorflow_model_analysis.proto import validation_result_pb2
 
 from components.evaluation import LEAST_GATE_VALUE
+from components.profile_evaluation import AUC
 from components.settings import EvaluationSettings
+
+
+def metric_name(metric: str, output: str) -> str:
+    """The name of a metric in thresholds and results: ``auc`` of the output ``click`` is ``auc_click``."""
+    return f"{metric}_{output}" if output else metric
 
 
 def refusals(
@@ -23,7 +29,8 @@ def refusals(
     sentences = []
     for per_slice in verdict.metric_validations_per_slice:
         for failure in per_slice.failures:
-            name, value = failure.metric_key.name, failure.metric_value.double_value.value
+            key, value = failure.metric_key, failure.metric_value.double_value.value
+            name = metric_name(key.name, key.output_name)
             if failure.message:
                 sentences.append(f"{name}: {failure.message.strip()}")
             elif failure.metric_threshold.HasField("change_threshold"):
@@ -37,7 +44,8 @@ def refusals(
 
 def _too_low(name: str, value: float, settings: EvaluationSettings) -> str:
     if name not in settings.thresholds:
-        return f"{name} is {value:.4f}: no test user gets a right item (at least {LEAST_GATE_VALUE:g} is wanted)."
+        nothing = "nothing was learned" if name.startswith(AUC) else "no test user gets a right item"
+        return f"{name} is {value:.4f}: {nothing} (at least {LEAST_GATE_VALUE:g} is wanted)."
     return f"{name} is {value:.4f}, and evaluation.thresholds wants at least {settings.thresholds[name]:g}."
 
 

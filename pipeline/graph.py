@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow_data_validation as tfdv
+import tensorflow_model_analysis as tfma
 from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
@@ -21,6 +22,7 @@ from components.evaluation import eval_config
 from components.index_builder import IndexBuilder
 from components.interaction_example_gen import InteractionExampleGen
 from components.item_example_gen import ItemExampleGen
+from components.profile_evaluation import profile_eval_config
 from components.pusher import BundlePusher
 from components.serving_validator import ServingValidator
 from components.trainer import ModelTrainer
@@ -188,9 +190,15 @@ def _evaluator(
         examples=examples,
         model=model,
         baseline_model=blessed,
-        eval_config=eval_config(config.evaluation, gated=gated),
+        eval_config=_eval_config(config, gated),
         example_splits=[schema.TEST_SPLIT],
     )
+
+
+def _eval_config(config: Config, gated: bool) -> tfma.EvalConfig:
+    if config.data.labels:
+        return profile_eval_config(config.evaluation, config.model.trained(list(config.data.labels))  # type: ignore[attr-defined], gated)
+    return eval_config(config.evaluation, gated)
 
 
 def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel) -> list[BaseNode]:

@@ -11,7 +11,7 @@ import tensorflow_model_analysis as tfma
 from components.pusher import UNCHANGED
 from components.serving_validator import REPORT
 from components.settings import EvaluationSettings
-from pipeline.gates import refusals
+from pipeline.gates import metric_name, refusals
 from pipeline.graph import BASELINE_EVALUATOR
 from pipeline.local_engine import Output, Outputs
 
@@ -103,6 +103,10 @@ def _evaluation(uri: str, model_name: str) -> Evaluation:
     by_slice = {}
     for key, metrics in tfma.load_eval_result(uri, model_name=model_name).slicing_metrics:
         name = ",".join(str(value) for _, value in key)
-        values = {metric: float(value["doubleValue"]) for metric, value in metrics[""][""].items()}
+        values = {
+            metric_name(metric, output): float(value["doubleValue"])
+            for output, by_class in metrics.items()
+            for metric, value in by_class[""].items()
+        }
         by_slice[name] = {metric: value for metric, value in values.items() if not math.isnan(value)}
     return Evaluation(by_slice.pop(""), dict(sorted(by_slice.items())))

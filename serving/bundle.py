@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from serving import manifest
 from serving.index import ExactIndex, Index, build_index
 from serving.served_model import ServedModel
+from serving.served_profile import ServedProfile
 from serving.settings import IndexSettings, ServingSettings
 from serving.warmup_requests import write_warmup_requests
 from trainer.errors import InputError
@@ -78,17 +80,21 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
     """
     description = read_description(model_dir)
     trained = tf.saved_model.load(model_dir)
-    ids, vectors = trained.item_ids.numpy().tolist(), trained.item_vectors.numpy()
-    _check_vectors(vectors, model_dir)
+    profile = bool(description.tasks)
+    ids = (trained.tag_names if profile else trained.item_ids).numpy().tolist()
+    # A model of profiles has an index a task, of other vectors of the same tags.
+    tables = list(trained.tag_vectors.numpy()) if profile else [trained.item_vectors.numpy()]
+    for vectors in tables:
+        _check_vectors(vectors, model_dir)
     parent = os.path.dirname(os.path.abspath(output_dir))
     os.makedirs(parent, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}-", dir=parent)
     try:
-        _save(trained, ExactIndex(trained.item_vectors, index.exact_chunk), ids, description, index, serving, temporary)
+        exact = [ExactIndex(vectors, index.exact_chunk) for vectors in (tables if profile else [trained.item_vectors])]
+        _save(trained, exact, ids, description, index, serving, temporary)
         if index.kind == "scann":
-            approximate = build_index(vectors, index)
-            scann_dir = os.path.join(temporary, manifest.SCANN_MODEL)
-            _save(trained, approximate, ids, description, index, serving, scann_dir)
+            approximate = [build_index(vectors, index) for vectors in tables]
+            _save(trained, approximate, ids, description, index, serving, os.path.join(temporary, manifest.SCANN_MODEL))
         write_warmup_requests(temporary, serving.model_name, ids, description)
         manifest.write(
             temporary,
@@ -97,15 +103,16 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
             fingerprint={
                 "vocabulary": _vocabulary_fingerprint(ids),
                 "tower": _folder_fingerprint(model_dir),
-                "index": _index_fingerprint(vectors, index),
+                "index": _index_fingerprint(tables, index),
                 "text": description.text_encoder,
             },
             kind=index.kind,
             items=len(ids),
-            dimension=vectors.shape[1],
+            dimension=tables[0].shape[1],
             interests=description.interests,
             default_k=serving.default_k,
             user_features=description.user_features,
+            tasks=description.tasks or None,
         )
         os.chmod(temporary, 0o755)
         try:
@@ -121,24 +128,22 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
 
 def _save(
     trained: Any,
-    index: Index,
+    indexes: Sequence[Index],
     ids: list[bytes],
     description: ModelDescription,
     settings: IndexSettings,
     serving: ServingSettings,
     directory: str,
 ) -> None:
+    limits = serving.default_k, max(settings.max_k, serving.default_k)
     with tempfile.TemporaryDirectory() as scratch:
-        vocabulary = os.path.join(scratch, "item_ids.txt")
-        Path(vocabulary).write_bytes(b"\n".join(ids) + b"\n")
-        model = ServedModel(
-            trained,
-            index,
-            vocabulary,
-            description.user_features,
-            serving.default_k,
-            max(settings.max_k, serving.default_k),
-        )
+        model: ServedModel | ServedProfile
+        if description.tasks:
+            model = ServedProfile(trained, indexes, description.user_features, *limits)
+        else:
+            vocabulary = os.path.join(scratch, "item_ids.txt")
+            Path(vocabulary).write_bytes(b"\n".join(ids) + b"\n")
+            model = ServedModel(trained, indexes[0], vocabulary, description.user_features, *limits)
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(model, directory, signatures=model.signatures(), options=options)
 
@@ -147,7 +152,7 @@ def _check_vectors(vectors: np.ndarray, model_dir: str) -> None:
     broken = int((~np.isfinite(vectors)).any(axis=1).sum())
     if broken:
         raise InputError(
-            f"{model_dir}: {broken} of {len(vectors)} item vectors are not finite, so training diverged. "
+            f"{model_dir}: {broken} of {len(vectors)} vectors are not finite, so training diverged. "
             "Lower training.learning_rate or set training.clip_norm, and train again."
         )
 
@@ -159,9 +164,10 @@ def _vocabulary_fingerprint(ids: list[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _index_fingerprint(vectors: np.ndarray, settings: IndexSettings) -> str:
+def _index_fingerprint(tables: Sequence[np.ndarray], settings: IndexSettings) -> str:
     digest = hashlib.sha256(settings.model_dump_json().encode())
-    digest.update(np.ascontiguousarray(vectors).data)
+    for vectors in tables:
+        digest.update(np.ascontiguousarray(vectors).data)
     return digest.hexdigest()
 
 

@@ -60,9 +60,10 @@ class Manifest(_Part):
       created: when the bundle was made, ISO 8601.
       fingerprint: of vocabulary, tower, index and text encoder.
       kind: ``scann`` if the bundle has a second SavedModel with the ScaNN ops, else ``exact``.
-      items: N, rows of the item table.
-      dimension: D, of an item vector.
-      interests: K, vectors a user has at most.
+      items: N, rows of the index: items, or tags of a model of profiles.
+      dimension: D, of a vector of the index.
+      interests: K, vectors a user has at most; of a model of profiles, for a task.
+      tasks: of a model of profiles, in the order of its answers; None for a model that retrieves items.
       default_k: items in an answer of ``serving_default``.
       inputs: profile features.
       files: path relative to the version folder, with ``/`` -> SHA-256, of every file but the manifest.
@@ -78,6 +79,7 @@ class Manifest(_Part):
     interests: int = Field(ge=1)
     default_k: int = Field(ge=1)
     inputs: Inputs = Inputs()
+    tasks: list[str] | None = None
     files: dict[str, _Sha256]
 
     @field_validator("files")
@@ -111,6 +113,7 @@ def write(
     interests: int,
     default_k: int,
     user_features: Mapping[str, str] | None = None,
+    tasks: list[str] | None = None,
 ) -> Manifest:
     """Hashes every file of ``version_dir`` and writes its manifest; call it when all else is in place.
 
@@ -133,6 +136,7 @@ def write(
         "interests": interests,
         "default_k": default_k,
         "inputs": {"user_features": dict(user_features or {})},
+        "tasks": tasks,
         "files": {name: sha256(directory / name) for name in _files(directory)},
     }
     manifest = _validated(Manifest.model_validate, fields, directory)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from serving.served_model import RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
+from serving.served_profile import TAG_PROFILE, TAG_SCORES
 from trainer import schema
 
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
@@ -28,23 +29,25 @@ class Description(Protocol):
     def max_history(self) -> int:
         """T."""
 
+    @property
+    def tasks(self) -> list[str]:
+        """Of a model of profiles; empty for a model that retrieves items."""
 
-def write_warmup_requests(
-    version_dir: str, model_name: str, item_ids: Sequence[bytes], description: Description
-) -> None:
+
+def write_warmup_requests(version_dir: str, model_name: str, ids: Sequence[bytes], description: Description) -> None:
     """Writes a TFRecord file of PredictionLog messages, where TensorFlow Serving looks for it.
 
     Args:
       version_dir: the folder of the version.
       model_name: the name the model is served under.
-      item_ids: the vocabulary; histories are cut from it.
+      ids: what the index holds: items, of which histories are cut, or tags.
       description: the profile features and T.
     """
     path = os.path.join(version_dir, WARMUP_REQUESTS)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
         for batch in BATCH_SIZES:
-            for signature, inputs in _inputs(batch, item_ids, description).items():
+            for signature, inputs in _inputs(batch, ids, description).items():
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = model_name
                 request.model_spec.signature_name = signature
@@ -54,9 +57,9 @@ def write_warmup_requests(
                 writer.write(log.SerializeToString())
 
 
-def _inputs(batch: int, item_ids: Sequence[bytes], description: Description) -> dict[str, dict[str, tf.Tensor]]:
-    length = min(description.max_history, len(item_ids))
-    histories = [[item_ids[(row + i) % len(item_ids)] for i in range(length)] for row in range(batch)]
+def _inputs(batch: int, ids: Sequence[bytes], description: Description) -> dict[str, dict[str, tf.Tensor]]:
+    length = min(description.max_history, len(ids))
+    histories = [[ids[(row + i) % len(ids)] for i in range(length)] for row in range(batch)]
     user = {
         schema.HISTORY: tf.constant(histories),
         schema.HISTORY_TIME: tf.fill([batch, length], tf.cast(_TIME, tf.int64)),
@@ -66,10 +69,16 @@ def _inputs(batch: int, item_ids: Sequence[bytes], description: Description) -> 
     request = {
         "exclude": tf.fill([batch, 1], ""),
         "exclude_history": tf.constant(True),
-        "k": tf.constant(min(_K, len(item_ids))),
+        "k": tf.constant(min(_K, len(ids))),
         "diversity": tf.constant(0.0),
     }
     examples = tf.constant([_example(history) for history in histories])
+    if description.tasks:  # the items of the histories are none of its items, but the graph is the same
+        return {
+            TAG_PROFILE: {**user, "k": request["k"]},
+            TAG_SCORES: {**user, "tags": tf.constant(histories)},
+            SERVING_DEFAULT: {"examples": examples},
+        }
     return {RECOMMEND: user | request, SERVING_DEFAULT: {"examples": examples}, USER_INTERESTS: user}
 
 

@@ -16,7 +16,8 @@ from trainer.metrics.category_diversity import category_diversity
 from trainer.metrics.interest_health import interest_health
 from trainer.metrics.ranking import CUTOFFS, ranking_metrics
 from trainer.models.base import RetrievalModel
-from trainer.preprocessing import padded_history, ragged
+from trainer.preprocessing import padded_history
+from trainer.raw_features import RawFeatures
 from trainer.retrieval import exact_top_k
 
 EVALUATE = "evaluate"
@@ -51,9 +52,7 @@ class TrainedModel(tf.Module):
         vocabulary_file: str,
     ) -> None:
         super().__init__()
-        self.model, self.user_features = model, dict(user_features)
-        self._raw_spec = transform.raw_feature_spec()
-        self._transform = transform.transform_features_layer()
+        self.model, self._raw = model, RawFeatures(transform, user_features)
         self.item_vectors = tf.Variable(model.item_vectors(), trainable=False)
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
@@ -70,15 +69,7 @@ class TrainedModel(tf.Module):
         )  # fmt: skip
         trained_on = transform.vocabulary_size_by_name(schema.ITEM_VOCABULARY)
         self._has_new_items = catalogue.size > trained_on
-        signature = [
-            tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
-            tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
-            {
-                name: tf.TensorSpec([None, None], tf.string if kind == "categorical" else tf.float32, name=name)
-                for name, kind in self.user_features.items()
-            },
-        ]
-        self.encode = tf.function(self._encode, input_signature=signature)
+        self.encode = tf.function(self._encode, input_signature=self._raw.signature)
         self.evaluate = tf.function(self._evaluate, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
 
     def _encode(
@@ -95,22 +86,10 @@ class TrainedModel(tf.Module):
           ``interests`` [B, K, D], ``interest_mask`` [B, K], ``attribution`` [B, K, T] and ``history`` [B, T]:
           1 + index of each item the model looked at, 0 behind the last.
         """
-        present = history != ""
-        raw = {
-            schema.HISTORY: tf.ragged.boolean_mask(history, present),
-            schema.HISTORY_TIME: tf.ragged.boolean_mask(history_time, present),
-        }
-        for name, values in user_features.items():
-            values_present = values != "" if values.dtype == tf.string else tf.math.is_finite(values)
-            raw[schema.user_feature(name)] = tf.ragged.boolean_mask(values, values_present)
-        return self._encode_ragged(raw)
+        return self._encode_ragged(self._raw.of_request(history, history_time, user_features))
 
     def _encode_ragged(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
-        features = self._transform({name: self._as_transform_expects(name, value) for name, value in raw.items()})
-        features = {
-            name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value
-            for name, value in features.items()
-        }
+        features = self._raw.transformed(raw)
         features |= self._looked_up(raw)
         encoding = self.model.encode_last(features)
         return {
@@ -129,12 +108,6 @@ class TrainedModel(tf.Module):
         times = tf.ragged.boolean_mask(raw[schema.HISTORY_TIME], known)
         return padded_history(tf.ragged.boolean_mask(indices, known), times, self.model.max_history)
 
-    def _as_transform_expects(self, name: str, values: tf.RaggedTensor) -> Any:
-        """Transform's graph was traced with sparse or dense inputs, as the data's schema said."""
-        if isinstance(self._raw_spec[name], tf.io.VarLenFeature):
-            return values.to_sparse()
-        return values.to_tensor(shape=[None, *self._raw_spec[name].shape])
-
     def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Per-example metrics of serialized raw examples (string [B]), for TensorFlow Model Analysis.
 
@@ -144,12 +117,7 @@ class TrainedModel(tf.Module):
           with the prefix ``popularity_``. A user without a known history is given the popular items, as in serving.
           The health of the interests, over the list with seen items kept. NaN is what a user has no value of.
         """
-        names = [schema.HISTORY, schema.HISTORY_TIME, schema.TARGETS]
-        names += [schema.user_feature(name) for name in self.user_features]
-        parsed = tf.io.parse_example(
-            examples, {name: tf.io.VarLenFeature(self._raw_spec[name].dtype) for name in names}
-        )
-        raw = {name: ragged(value) for name, value in parsed.items()}
+        raw = self._raw.of_examples(examples, (schema.TARGETS,))
         targets = self._index_of.lookup(raw.pop(schema.TARGETS))
         targets = tf.where(targets.to_tensor(-9) == -1, tf.cast(-2, tf.int64), targets.to_tensor(-1))
         seen = tf.ragged.map_flat_values(self._index_of.lookup, raw[schema.HISTORY]).to_tensor(-1)
@@ -199,16 +167,23 @@ def save(
         Path(vocabulary).write_bytes(b"\n".join(catalogue.ids) + b"\n")
         trained = TrainedModel(model, catalogue, transform, user_features, vocabulary)
         tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
-    description = {
-        "model": model.settings.name,
-        "user_features": dict(user_features),
-        "interests": model.served_interests,
-        "dimension": model.settings.dimension,
-        "max_history": model.max_history,
-        "items": catalogue.size,
-        "items_trained_on": trained_on,
-        "text_encoder": catalogue.text_encoder and catalogue.text_encoder.fingerprint,
-    }
+    write_description(
+        directory,
+        {
+            "model": model.settings.name,
+            "user_features": dict(user_features),
+            "interests": model.served_interests,
+            "dimension": model.settings.dimension,
+            "max_history": model.max_history,
+            "items": catalogue.size,
+            "items_trained_on": trained_on,
+            "text_encoder": catalogue.text_encoder and catalogue.text_encoder.fingerprint,
+        },
+    )
+
+
+def write_description(directory: str, description: Mapping[str, Any]) -> None:
+    """Writes what has to be known of a SavedModel without loading it, as JSON beside it."""
     path = os.path.join(directory, DESCRIPTION)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "w") as file:

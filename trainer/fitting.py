@@ -8,16 +8,13 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from trainer import schema
-from trainer.input_pipeline import Batch
+from trainer.input_pipeline import Batch, targets_in
 from trainer.keras_api import keras
 from trainer.lazy_adam import LazyAdam
-from trainer.models.base import RetrievalModel
+from trainer.models.registry import Model
 from trainer.settings import TrainingSettings
 from trainer.training_step import training_step
-from trainer.validation import Validator
-
-WATCHED = "recall_at_50"
+from trainer.validation import validator_of
 
 progress = logging.getLogger("polyrec.progress")
 
@@ -29,7 +26,8 @@ class FitReport:
     Attributes:
       steps: steps taken, those before an interruption included.
       best_step: the step whose weights were kept.
-      best_recall_at_50: Recall@50 on the validation split at that step.
+      watched: the metric on the validation split that decided.
+      best: its value at that step.
       targets: training targets seen since the (re)start.
       seconds: wall time since the (re)start, validation included.
       training_cpu_seconds: processor time of the training steps since the (re)start.
@@ -38,7 +36,8 @@ class FitReport:
 
     steps: int
     best_step: int
-    best_recall_at_50: float
+    watched: str
+    best: float
     targets: int
     seconds: float
     training_cpu_seconds: float
@@ -46,7 +45,7 @@ class FitReport:
 
 
 def fit(
-    model: RetrievalModel,
+    model: Model,
     training: tf.data.Dataset,
     validation: tf.data.Dataset,
     settings: TrainingSettings,
@@ -56,14 +55,15 @@ def fit(
 ) -> FitReport:
     """Trains ``model`` in place and leaves it with the weights that were best on validation.
 
-    Training stops after ``patience`` validations without a better Recall@50 or after ``max_steps``. State is written
+    Training stops after ``patience`` validations without a better value of what is watched (Recall@50; for models of
+    profiles the mean AUC of the tasks) or after ``max_steps``. State is written
     to ``checkpoint_directory`` at every validation; called again with the same directory, training goes on from
     there (sampling and dropout draw anew, so the result is as good but not the same to the bit).
 
     Args:
       model: a model, built or not; made inside ``trainer.precision.mixed_precision`` where settings ask for it.
-      training: endless batches (trainer.input_pipeline.training_dataset).
-      validation: batches of whole histories (trainer.input_pipeline.evaluation_dataset).
+      training: endless batches (trainer.input_pipeline.training_dataset or, of impressions, trainer.impressions).
+      validation: batches of whole histories (trainer.input_pipeline.evaluation_dataset), or of impressions.
       settings: the training section.
       checkpoint_directory: where to keep and look for state.
       summary_directory: where to write TensorBoard summaries; None for none.
@@ -76,7 +76,7 @@ def fit(
     if prepare is not None:
         prepare()
     resumed_at = state.restore()
-    validator = Validator(model)
+    validator = validator_of(model)
     writer = tf.summary.create_file_writer(summary_directory) if summary_directory else tf.summary.create_noop_writer()
     run_steps = _training_function(model)
     seen, cpu = 0, 0.0
@@ -90,21 +90,21 @@ def fit(
                 "training.learning_rate or set training.clip_norm."
             )
         wall, cpu, seen = time.monotonic() - wall_before, cpu + time.process_time() - cpu_before, seen + int(targets)
-        recall = validator.evaluate(validation)[WATCHED]
-        state.advance(block, recall)
+        value = validator.evaluate(validation)[validator.watched]
+        state.advance(block, value)
         with writer.as_default(step=state.steps):
             tf.summary.scalar("loss", loss)
-            tf.summary.scalar(f"validation/{WATCHED}", recall)
+            tf.summary.scalar(f"validation/{validator.watched}", value)
             tf.summary.scalar("targets_per_second", int(targets) / wall)
         progress.info(
-            "%s  step %d/%d  %s targets/s  loss %.3f  valid Recall@50 %.4f (best %.4f at %d)",
+            "%s  step %d/%d  %s targets/s  loss %.3f  valid %s %.4f (best %.4f at %d)",
             model.name, state.steps, settings.max_steps, f"{int(targets) / wall:,.0f}",
-            float(loss), recall, state.best_recall, state.best_step,
+            float(loss), validator.title, value, state.best, state.best_step,
         )  # fmt: skip
     writer.close()
     state.restore_best()
     return FitReport(
-        steps=state.steps, best_step=state.best_step, best_recall_at_50=state.best_recall, targets=seen,
+        steps=state.steps, best_step=state.best_step, watched=validator.watched, best=state.best, targets=seen,
         seconds=time.monotonic() - started, training_cpu_seconds=cpu, resumed_at=resumed_at,
     )  # fmt: skip
 
@@ -128,7 +128,7 @@ def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
     return keras.mixed_precision.LossScaleOptimizer(lazy_adam) if settings.mixed_precision == "float16" else lazy_adam
 
 
-def _training_function(model: RetrievalModel) -> tf.types.experimental.GenericFunction:
+def _training_function(model: Model) -> tf.types.experimental.GenericFunction:
     @tf.function(reduce_retracing=True)
     def run(iterator: Iterator[Batch], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean loss and number of targets of ``steps`` steps."""
@@ -136,7 +136,7 @@ def _training_function(model: RetrievalModel) -> tf.types.experimental.GenericFu
         for _ in tf.range(steps):
             batch = next(iterator)
             loss += training_step(model, batch)
-            targets += tf.math.count_nonzero(batch[schema.TARGETS])
+            targets += targets_in(batch)
         return loss / tf.cast(steps, tf.float32), targets
 
     return run
@@ -145,7 +145,7 @@ def _training_function(model: RetrievalModel) -> tf.types.experimental.GenericFu
 class _State:
     """All that has to survive an interruption, in two checkpoints: the latest state and the best weights."""
 
-    def __init__(self, model: RetrievalModel, training: tf.data.Dataset, settings: TrainingSettings, directory: str):
+    def __init__(self, model: Model, training: tf.data.Dataset, settings: TrainingSettings, directory: str):
         keras.utils.set_random_seed(settings.seed)
         model.compile(optimizer=_optimizer(settings))
         model.compute_loss(next(iter(training.take(1))))
@@ -164,23 +164,21 @@ class _State:
 
     steps = property(lambda self: int(self._steps))
     best_step = property(lambda self: int(self._best_step))
-    best_recall = property(lambda self: float(self._best))
+    best = property(lambda self: float(self._best))
 
     def restore(self) -> int:
         self._latest.restore_or_initialize()
         if self.steps:
-            progress.info(
-                "resumed at step %d (best Recall@50 %.4f at %d)", self.steps, self.best_recall, self.best_step
-            )
+            progress.info("resumed at step %d (best %.4f at %d)", self.steps, self.best, self.best_step)
         return self.steps
 
     def finished(self, settings: TrainingSettings) -> bool:
         return self.steps >= settings.max_steps or int(self._stale) >= settings.patience
 
-    def advance(self, steps: int, recall: float) -> None:
+    def advance(self, steps: int, value: float) -> None:
         self._steps.assign_add(steps)
-        if recall > self.best_recall:
-            self._best.assign(recall)
+        if value > self.best:
+            self._best.assign(value)
             self._best_step.assign(self._steps)
             self._stale.assign(0)
             self._best_weights.save(checkpoint_number=self.steps)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from trainer import schema
 
-_SHUFFLE_BUFFER = 20_000
+SHUFFLE_BUFFER = 20_000
 _EXPANDED_BATCHES = 8
 
 Batch = dict[str, tf.Tensor]
@@ -30,11 +30,11 @@ def training_dataset(
       batches of the transformed features, sparse ones padded with 0, and ``targets``: 1 + index, 0 for none.
     """
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP", num_parallel_reads=1)
-    records = records.shuffle(_SHUFFLE_BUFFER, seed=seed).repeat()
+    records = records.shuffle(SHUFFLE_BUFFER, seed=seed).repeat()
     rows = batch_size if all_prefixes else batch_size * _EXPANDED_BATCHES
     batches = records.batch(rows).map(lambda serialized: _aligned(_parse(serialized, feature_spec)))
     if not all_prefixes:
-        batches = batches.map(one_prefix_a_row).unbatch().shuffle(_SHUFFLE_BUFFER, seed=seed).batch(batch_size)
+        batches = batches.map(one_prefix_a_row).unbatch().shuffle(SHUFFLE_BUFFER, seed=seed).batch(batch_size)
     return batches.prefetch(2)
 
 
@@ -75,6 +75,18 @@ def one_prefix_a_row(batch: Batch) -> Batch:
         expanded[name] = expanded[name] * tf.cast(kept, expanded[name].dtype)
     expanded[schema.TARGETS] = tf.gather_nd(batch[schema.TARGETS], places)[:, tf.newaxis]
     return expanded
+
+
+def targets_in(batch: Batch) -> tf.Tensor:
+    """Number of training targets of a batch, int64: items to predict, or impressions to judge."""
+    if schema.ITEM in batch:
+        return tf.shape(batch[schema.ITEM], tf.int64)[0]
+    return tf.math.count_nonzero(batch[schema.TARGETS])
+
+
+def parse_dense(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> Batch:
+    """Transformed examples as dense features, sparse ones padded with 0."""
+    return _dense(_parse(serialized, feature_spec))
 
 
 def _parse(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> dict[str, Any]:

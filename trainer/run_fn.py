@@ -11,16 +11,20 @@ from typing import Any, Protocol
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import base_model, export, schema, text_vectors
+from trainer import base_model, export, profile_export, schema, text_vectors
 from trainer.catalogue import Catalogue, read_catalogue
+from trainer.errors import InputError
 from trainer.fitting import fit
+from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset
 from trainer.models import registry
+from trainer.models.profile_base import ProfileModel
 from trainer.precision import mixed_precision
 from trainer.preprocessing import ITEM_FREQUENCY
 from trainer.settings import TrainingSettings, TransformSettings
 
 REPORT = "training.json"
+_VALIDATED_USERS, _VALIDATED_IMPRESSIONS = 64, 1024
 
 progress = logging.getLogger("polyrec.progress")
 
@@ -32,9 +36,9 @@ class FnArgs(Protocol):
       train_files, eval_files: patterns of the transformed examples.
       transform_output: folder of the transform graph.
       serving_model_dir, model_run_dir: where to write the model, and the summaries and report.
-      custom_config: ``model``, ``training``, ``transform``, ``user_features``, ``item_files`` (patterns of item
-        examples), ``text_vectors`` (folder of the vectors of their texts, or None), ``resume_directory`` (where
-        interrupted training is kept).
+      custom_config: ``model``, ``training``, ``transform``, ``user_features``, ``labels`` (the tasks of a log of
+        impressions), ``item_files`` (patterns of item examples), ``text_vectors`` (folder of the vectors of their
+        texts, or None), ``resume_directory`` (where interrupted training is kept).
       base_model: folder of a base model to start from, or None.
     """
 
@@ -67,14 +71,12 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     spec = transform.transformed_feature_spec()
     resume = _resume_directory(fn_args)
+    profile = issubclass(registry.get(config["model"]["name"]), ProfileModel)
     with mixed_precision(settings.mixed_precision):
         model = _build(config, catalogue, transform, settings, max_history)
         report = fit(
             model,
-            training_dataset(
-                _files(fn_args.train_files), spec, settings.batch_size, settings.seed, settings.all_prefixes
-            ),
-            evaluation_dataset(_files(fn_args.eval_files), spec, 64),
+            *_datasets(_files(fn_args.train_files), _files(fn_args.eval_files), spec, settings, profile),
             settings,
             resume,
             fn_args.model_run_dir,
@@ -89,12 +91,28 @@ def run_fn(fn_args: FnArgs) -> None:
             config["model"],
             os.path.join(config["text_vectors"], text_vectors.ENCODER),
         )
-    export.save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
+    save: Any = profile_export.save if profile else export.save
+    save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
     parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, REPORT), "w") as file:
         json.dump({**dataclasses.asdict(report), "parameters": parameters}, file, indent=1)
     shutil.rmtree(resume, ignore_errors=True)
+
+
+def _datasets(
+    train_files: list[str], eval_files: list[str], spec: dict[str, Any], settings: TrainingSettings, profile: bool
+) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Batches to train on and to validate with."""
+    if profile:
+        return (
+            training_impressions(train_files, spec, settings.batch_size, settings.seed),
+            evaluation_impressions(eval_files, spec, _VALIDATED_IMPRESSIONS),
+        )
+    return (
+        training_dataset(train_files, spec, settings.batch_size, settings.seed, settings.all_prefixes),
+        evaluation_dataset(eval_files, spec, _VALIDATED_USERS),
+    )
 
 
 def _build(
@@ -109,8 +127,16 @@ def _build(
     for feature, kind in config.get("user_features", {}).items():
         key = schema.user_feature(feature)
         profile[key] = transform.vocabulary_size_by_name(key) if kind == "categorical" else None
-    return registry.get(name)(
-        registry.settings_class(name)(**config["model"]),
+    model, given = registry.get(name), registry.settings_class(name)(**config["model"])
+    if issubclass(model, ProfileModel):
+        if not catalogue.tag_names:
+            raise InputError(
+                "No item of the log has a tag, so there is nothing to describe users by: check data.item_columns.tags "
+                "and that data.item_columns.item holds the log's ids."
+            )
+        return model(given, catalogue, max_history, profile, config["labels"], seed=settings.seed)
+    return model(
+        given,
         catalogue,
         max_history,
         profile,

@@ -1,4 +1,4 @@
-"""The metric that training watches."""
+"""The metrics that training watches."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,15 @@ from trainer import schema
 from trainer.input_pipeline import Batch
 from trainer.metrics.ranking import ranking_metrics
 from trainer.models.base import RetrievalModel
+from trainer.models.profile_base import ProfileModel
+from trainer.models.registry import Model
+from trainer.profile_validation import ProfileValidator
 from trainer.retrieval import exact_top_k
+
+
+def validator_of(model: Model) -> "Validator | ProfileValidator":
+    """The validator of a model of this kind."""
+    return ProfileValidator(model) if isinstance(model, ProfileModel) else Validator(model)
 
 
 class Validator:
@@ -18,6 +26,8 @@ class Validator:
       model: a built model.
       cutoffs: the N to report.
     """
+
+    watched, title = "recall_at_50", "Recall@50"
 
     def __init__(self, model: RetrievalModel, cutoffs: tuple[int, ...] = (50,)) -> None:
         self._model, self._cutoffs = model, cutoffs

@@ -1,0 +1,175 @@
+"""The graph of a served model of profiles: a raw user in, the tags that the user likes out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from serving.index import Index
+from serving.served_model import SERVING_DEFAULT, UserTower
+from trainer import schema
+
+TAG_PROFILE = "tag_profile"
+TAG_SCORES = "tag_scores"
+
+
+class ServedProfile(tf.Module):
+    """Describes users given by their raw history and profile features; see :meth:`tag_profile`.
+
+    Args:
+      trained: the trainer's SavedModel, loaded: ``encode``, ``tag_names`` [N], ``tag_bias`` [Y], ``task_names`` [Y].
+      indexes: one a task, of that task's vectors of the same tags.
+      user_features: profile feature -> ``categorical`` or ``numeric``.
+      default_k: tags in an answer of ``serving_default``.
+      max_k: largest k of a request.
+    """
+
+    def __init__(
+        self, trained: Any, indexes: Sequence[Index], user_features: Mapping[str, str], default_k: int, max_k: int
+    ) -> None:
+        super().__init__()
+        self.tower, self.indexes = UserTower(trained), list(indexes)
+        self.tag_names, self.task_names, self.tag_bias = trained.tag_names, trained.task_names, trained.tag_bias
+        # Not a file with a tag a line: a tag may hold a line break.
+        names = trained.tag_names.numpy()
+        self.number_of = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(names, tf.range(len(names), dtype=tf.int64)), default_value=-1
+        )
+        self.default_k, self.max_k = default_k, max_k
+        self._user_features = dict(user_features)
+
+    def signatures(self) -> dict[str, Callable]:
+        """The functions to save, by the name of their signature."""
+        user = {
+            schema.HISTORY: tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
+            schema.HISTORY_TIME: tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
+        }
+        for name, kind in self._user_features.items():
+            dtype = tf.string if kind == "categorical" else tf.float32
+            user[schema.user_feature(name)] = tf.TensorSpec([None, None], dtype, name=schema.user_feature(name))
+        k, tags = tf.TensorSpec([], tf.int32, name="k"), tf.TensorSpec([None, None], tf.string, name="tags")
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        return {
+            TAG_PROFILE: tf.function(self.tag_profile).get_concrete_function(**user, k=k),
+            TAG_SCORES: tf.function(self.tag_scores).get_concrete_function(**user, tags=tags),
+            SERVING_DEFAULT: tf.function(self.profile_examples).get_concrete_function(examples),
+        }
+
+    def tag_profile(
+        self, history: tf.Tensor, history_time: tf.Tensor, k: tf.Tensor, **user_features: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The k tags that each user likes best, for each task.
+
+        Args:
+          history: string [B, S], item ids, oldest first, padded with "". Unknown ids are ignored.
+          history_time: int64 [B, S], seconds since 1970, 0 where unknown.
+          k: int32, 1 to ``max_k``.
+          **user_features: ``user_<name>``, string [B, M] padded with "", or float32 [B, M] padded with NaN.
+
+        Returns:
+          ``tasks`` string [Y]; ``tags`` string [B, Y, k], best first; ``scores`` float32 [B, Y, k], the probability
+          that the user does the task with an item of that tag alone; ``valid`` bool [B, Y, k], false for the places
+          that are left when there are fewer than k tags (tag "", score 0); ``fallback`` bool [B], true for a user of
+          whom nothing is known, who gets the profile of nobody in particular.
+
+        Raises:
+          tf.errors.InvalidArgumentError: k is out of range, or the shapes do not fit each other.
+        """
+        with tf.control_dependencies([*self._shapes(history, history_time), self._in_range(k)]):
+            history, history_time, k = map(tf.identity, (history, history_time, k))
+        encoded = self._encode(history, history_time, user_features)
+        vectors, one = encoded["vectors"], tf.ones([tf.shape(history)[0], 1], tf.bool)
+        found = [index.search(vectors[:, task, tf.newaxis], one, k) for task, index in enumerate(self.indexes)]
+        indices = tf.stack([top.indices for top in found], axis=1)
+        valid = indices >= 0
+        scores = tf.stack([top.scores for top in found], axis=1) + self.tag_bias[tf.newaxis, :, tf.newaxis]
+        return {
+            "tasks": tf.identity(self.task_names),
+            "tags": tf.where(valid, tf.gather(self.tag_names, tf.maximum(indices, 0)), ""),
+            "scores": tf.where(valid, tf.sigmoid(scores), 0.0),
+            "valid": valid,
+            "fallback": ~encoded["known"],
+        }
+
+    def tag_scores(
+        self, history: tf.Tensor, history_time: tf.Tensor, tags: tf.Tensor, **user_features: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """What each user thinks of given tags.
+
+        Args:
+          history: as of :meth:`tag_profile`.
+          history_time: as of :meth:`tag_profile`.
+          tags: string [B, M], padded with "".
+          **user_features: as of :meth:`tag_profile`.
+
+        Returns:
+          ``tasks`` string [Y]; ``scores`` float32 [B, Y, M], as of :meth:`tag_profile`, 0 for an unknown tag;
+          ``known`` bool [B, M]; ``fallback`` bool [B].
+
+        Raises:
+          tf.errors.InvalidArgumentError: the shapes do not fit each other.
+        """
+        rows = tf.debugging.Assert(
+            tf.shape(tags)[0] == tf.shape(history)[0],
+            ["tags should have as many rows as history. Received:", tf.shape(tags)[0], tf.shape(history)[0]],
+        )
+        with tf.control_dependencies([*self._shapes(history, history_time), rows]):
+            history, history_time, tags = map(tf.identity, (history, history_time, tags))
+        encoded = self._encode(history, history_time, user_features)
+        numbers = self.number_of.lookup(tags)
+        known = numbers >= 0
+        places = tf.cast(tf.maximum(numbers, 0), tf.int32)
+        vectors = tf.stack([index.vectors(places) for index in self.indexes], axis=1)
+        scores = tf.einsum("byd,bymd->bym", encoded["vectors"], vectors) + self.tag_bias[tf.newaxis, :, tf.newaxis]
+        return {
+            "tasks": tf.identity(self.task_names),
+            "scores": tf.where(known[:, tf.newaxis], tf.sigmoid(scores), 0.0),
+            "known": known,
+            "fallback": ~encoded["known"],
+        }
+
+    def profile_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As :meth:`tag_profile`, with k = ``default_k``.
+
+        Args:
+          examples: string [B], serialized tf.Examples with the raw features of trainer/schema.py.
+        """
+        spec = {
+            schema.HISTORY: tf.io.VarLenFeature(tf.string),
+            schema.HISTORY_TIME: tf.io.VarLenFeature(tf.int64),
+        }
+        for name, kind in self._user_features.items():
+            spec[schema.user_feature(name)] = tf.io.VarLenFeature(tf.string if kind == "categorical" else tf.float32)
+        parsed = {
+            name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
+        }
+        history = parsed.pop(schema.HISTORY).to_tensor()
+        # Times may be left out, for one row or for all.
+        history_time = parsed.pop(schema.HISTORY_TIME).to_tensor(shape=tf.stack([-1, tf.shape(history, tf.int64)[1]]))
+        padding = {tf.string: "", tf.float32: float("nan")}
+        return self.tag_profile(
+            history,
+            history_time,
+            k=tf.constant(self.default_k),
+            **{name: value.to_tensor(padding[value.dtype]) for name, value in parsed.items()},
+        )
+
+    def _encode(
+        self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        by_name = {name: features[schema.user_feature(name)] for name in self._user_features}
+        return self.tower.encode(history, history_time, by_name)
+
+    def _in_range(self, k: tf.Tensor) -> tf.Operation:
+        return tf.debugging.Assert(
+            (k >= 1) & (k <= self.max_k), [f"k should be between 1 and {self.max_k}. Received:", k]
+        )
+
+    def _shapes(self, history: tf.Tensor, history_time: tf.Tensor) -> list[tf.Operation]:
+        rows, times = tf.shape(history), tf.shape(history_time)
+        return [
+            tf.debugging.Assert(
+                tf.reduce_all(rows == times),
+                ["history and history_time should have the same shape. Received:", rows, times],
+            )
+        ]

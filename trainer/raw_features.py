@@ -1,0 +1,82 @@
+"""Raw strings and numbers of a request or an example to the model's features, through Transform's graph."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from trainer import schema
+from trainer.preprocessing import ragged
+
+
+class RawFeatures(tf.Module):
+    """Transform's graph for serving: what a user is told by, in; the model's features, out.
+
+    Args:
+      transform: the output of TFX's Transform; its graph becomes part of the module.
+      user_features: profile feature -> ``categorical`` or ``numeric``.
+    """
+
+    def __init__(self, transform: tft.TFTransformOutput, user_features: Mapping[str, str]) -> None:
+        super().__init__()
+        self.user_features = dict(user_features)
+        self._spec = transform.raw_feature_spec()
+        self._transform = transform.transform_features_layer()
+
+    @property
+    def signature(self) -> list[Any]:
+        """Input signature of a function with the arguments of :meth:`of_request`."""
+        return [
+            tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
+            tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
+            {
+                name: tf.TensorSpec([None, None], tf.string if kind == "categorical" else tf.float32, name=name)
+                for name, kind in self.user_features.items()
+            },
+        ]
+
+    def of_request(
+        self, history: tf.Tensor, history_time: tf.Tensor, user_features: Mapping[str, tf.Tensor]
+    ) -> dict[str, tf.RaggedTensor]:
+        """Raw features by name, without the padding.
+
+        Args:
+          history: string [B, S], oldest first, padded with "".
+          history_time: int64 [B, S], seconds.
+          user_features: name -> string [B, M] padded with "", or float32 [B, M] padded with NaN.
+        """
+        present = history != ""
+        raw = {
+            schema.HISTORY: tf.ragged.boolean_mask(history, present),
+            schema.HISTORY_TIME: tf.ragged.boolean_mask(history_time, present),
+        }
+        for name, values in user_features.items():
+            values_present = values != "" if values.dtype == tf.string else tf.math.is_finite(values)
+            raw[schema.user_feature(name)] = tf.ragged.boolean_mask(values, values_present)
+        return raw
+
+    def of_examples(self, examples: tf.Tensor, others: tuple[str, ...]) -> dict[str, tf.RaggedTensor]:
+        """Raw features by name.
+
+        Args:
+          examples: string [B], serialized raw examples.
+          others: names of features wanted beside those of the user.
+        """
+        names = [schema.HISTORY, schema.HISTORY_TIME, *others, *map(schema.user_feature, self.user_features)]
+        parsed = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(self._spec[name].dtype) for name in names})
+        return {name: ragged(value) for name, value in parsed.items()}
+
+    def transformed(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+        """The model's features; sparse ones padded with 0."""
+        features = self._transform({name: self._as_expected(name, value) for name, value in raw.items()})
+        return {
+            name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value
+            for name, value in features.items()
+        }
+
+    def _as_expected(self, name: str, values: tf.RaggedTensor) -> Any:
+        """Transform's graph was traced with sparse or dense inputs, as the data's schema said."""
+        if isinstance(self._spec[name], tf.io.VarLenFeature):
+            return values.to_sparse()
+        return values.to_tensor(shape=[None, *self._spec[name].shape])
