@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -56,6 +56,7 @@ class RetrievalModel(tfrs.models.Model):
       seed: seed of initialisation, dropout and drawing.
     """
 
+    kind: ClassVar[Literal["retrieval", "profile"]] = "retrieval"
     settings_class: ClassVar[type[ModelSettings]] = ModelSettings
     paper: ClassVar[str] = ""
 

@@ -3,14 +3,17 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from trainer.errors import InputError
-from trainer.model_settings import ModelSettings
 from trainer.models.base import RetrievalModel
+from trainer.models.profile_base import ProfileModel
+from trainer.settings import Settings
 
-_models: dict[str, type[RetrievalModel]] = {}
-_Model = TypeVar("_Model", bound=type[RetrievalModel])
+Kind = Literal["retrieval", "profile"]
+
+_models: dict[str, type[RetrievalModel] | type[ProfileModel]] = {}
+_Model = TypeVar("_Model", bound=type[RetrievalModel] | type[ProfileModel])
 
 
 def register(name: str) -> Callable[[_Model], _Model]:
@@ -30,13 +33,13 @@ def register(name: str) -> Callable[[_Model], _Model]:
     return decorate
 
 
-def names() -> list[str]:
-    """All registered names, sorted."""
+def names(kind: Kind | None = None) -> list[str]:
+    """The registered names, sorted: all of them, or those of a kind."""
     _import_all()
-    return sorted(_models)
+    return sorted(name for name, model in _models.items() if kind in (None, model.kind))
 
 
-def get(name: str) -> type[RetrievalModel]:
+def get(name: str) -> type[RetrievalModel] | type[ProfileModel]:
     """The model's class.
 
     Raises:
@@ -48,7 +51,7 @@ def get(name: str) -> type[RetrievalModel]:
     return _models[name]
 
 
-def settings_class(name: str) -> type[ModelSettings]:
+def settings_class(name: str) -> type[Settings]:
     """The class of the model's section of the configuration.
 
     Raises:
