@@ -1,6 +1,6 @@
 """Recommendations as a person reads them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +9,7 @@ import pyarrow.parquet
 from rich.markup import escape
 from rich.table import Table
 
-from serving.answers import Recommendations
+from serving.answers import Recommendations, TagProfile, TagScores
 from trainer.errors import InputError
 
 
@@ -59,4 +59,40 @@ def answer_table(answer: Recommendations, titles: Mapping[str, str]) -> Table:
             "" if answer.fallback else str(item.interest),
             escape(because),
         )
+    return table
+
+
+def profile_table(profile: TagProfile) -> Table:
+    """One row a rank, two columns a task: the tag, and the probability that the user does the task with it.
+
+    Args:
+      profile: of one user.
+    """
+    what = "Profile (of nobody in particular: nothing of the user is known)" if profile.fallback else "Profile"
+    table = Table(title=what, title_justify="left")
+    table.add_column("", justify="right")
+    for task in profile.tasks:
+        table.add_column(task)
+        table.add_column("", justify="right")
+    for rank in range(max(map(len, profile.tasks.values()), default=0)):
+        cells = []
+        for listed in profile.tasks.values():
+            cells += [escape(listed[rank].tag), f"{listed[rank].score:.3f}"] if rank < len(listed) else ["", ""]
+        table.add_row(str(rank + 1), *cells)
+    return table
+
+
+def scores_table(scores: TagScores, tags: Sequence[str]) -> Table:
+    """One row a tag, one column a task.
+
+    Args:
+      scores: of one user.
+      tags: that were asked about, in their order.
+    """
+    table = Table("tag", title="Scores of tags", title_justify="left")
+    for task in scores.tasks:
+        table.add_column(task, justify="right")
+    for row, tag in enumerate(tags):
+        values = [f"{column[row]:.3f}" if scores.known[row] else "unknown" for column in scores.tasks.values()]
+        table.add_row(escape(tag), *values)
     return table

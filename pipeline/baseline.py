@@ -1,27 +1,28 @@
-"""The single-vector model that a multi-interest model has to be compared with."""
+"""The model that the configured one has to be compared with: of one vector, or of one bottom for all tasks."""
 
 from typing import Any
 
 from pipeline.config import Config, model_registry
 
 BASELINE = "two_tower"
+PROFILE_BASELINE = "shared_bottom"
 
 
 def baseline_settings(config: Config) -> dict[str, Any] | None:
-    """The model section of the two-tower with the same features and width as the configured model.
+    """The model section of the baseline with the same features and width as the configured model.
 
     Args:
       config: with ``evaluation.baseline`` set or not.
 
     Returns:
-      The section, or None where no baseline is wanted or the model is itself the two-tower.
+      The section, or None where no baseline is wanted or the model is itself the baseline.
     """
     registry = model_registry()
     model = config.model.model_dump()
-    if not config.evaluation.baseline or model["name"] == BASELINE:
+    baseline = PROFILE_BASELINE if registry.get(model["name"]).kind == "profile" else BASELINE
+    if not config.evaluation.baseline or model["name"] == baseline:
         return None
+    settings = registry.settings_class(baseline)
     own = {"name", "num_interests"}
-    shared = {
-        name: model[name] for name in registry.settings_class(BASELINE).model_fields if name in model.keys() - own
-    }
-    return registry.settings_class(BASELINE)(**shared).model_dump()
+    shared = {name: model[name] for name in settings.model_fields if name in model.keys() - own}
+    return settings(**shared).model_dump()

@@ -31,6 +31,7 @@ from pipeline.code_fingerprint import fingerprint
 from pipeline.config import Config
 from pipeline.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer import schema
+from trainer.models.profile_base import ProfileSettings
 
 INGESTION_CODE = (
     "components/ingestion",
@@ -196,8 +197,8 @@ def _evaluator(
 
 
 def _eval_config(config: Config, gated: bool) -> tfma.EvalConfig:
-    if config.data.labels:
-        return profile_eval_config(config.evaluation, config.model.trained(list(config.data.labels))  # type: ignore[attr-defined], gated)
+    if isinstance(config.model, ProfileSettings):
+        return profile_eval_config(config.evaluation, config.model.trained(list(config.data.labels)), gated)
     return eval_config(config.evaluation, gated)
 
 

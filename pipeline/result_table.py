@@ -8,6 +8,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from components.evaluation import HEALTH, METRICS, POPULARITY, UNSEEN
+from pipeline.baseline import BASELINE, PROFILE_BASELINE
+from pipeline.profile_table import is_of_profiles, profile_metrics
 from pipeline.result_paths import shown
 from pipeline.results import Evaluation, Metrics, RunResult
 
@@ -23,13 +25,17 @@ def show(console: Console, name: str, result: RunResult) -> None:
       result: of the run.
     """
     columns: list[tuple[str, Evaluation, str]] = [(name, result.model, "")]
+    of_profiles = is_of_profiles(result.model.overall)
     if result.baseline:
-        columns.append(("two_tower", result.baseline, ""))
+        columns.append((PROFILE_BASELINE if of_profiles else BASELINE, result.baseline, ""))
     columns.append(("popularity", result.model, POPULARITY))
     console.print()
-    console.print(_metrics(columns, int(result.model.overall["example_count"])))
-    console.print(_slices(columns))
-    console.print(interests(result.model.overall))
+    if of_profiles:
+        console.print(profile_metrics(columns))
+    else:
+        console.print(_metrics(columns, int(result.model.overall["example_count"])))
+        console.print(_slices(columns))
+        console.print(interests(result.model.overall))
     for line in verdicts(result):
         console.print(line, soft_wrap=True)
 

@@ -48,6 +48,47 @@ class Recommendations:
 
 
 @dataclass(frozen=True)
+class ScoredTag:
+    """One tag of a profile.
+
+    Attributes:
+      tag: its name.
+      score: probability that the user does the task with an item of that tag alone.
+    """
+
+    tag: str
+    score: float
+
+
+@dataclass(frozen=True)
+class TagProfile:
+    """What one user likes.
+
+    Attributes:
+      tasks: task -> tags, best first; fewer than k if there are no more.
+      fallback: nothing of the user is known, so this is the profile of nobody in particular.
+    """
+
+    tasks: dict[str, tuple[ScoredTag, ...]]
+    fallback: bool
+
+
+@dataclass(frozen=True)
+class TagScores:
+    """What one user thinks of given tags.
+
+    Attributes:
+      tasks: task -> scores in the order of the tags asked for, 0 for an unknown tag.
+      known: whether the model knows each of the tags.
+      fallback: nothing of the user is known.
+    """
+
+    tasks: dict[str, list[float]]
+    known: list[bool]
+    fallback: bool
+
+
+@dataclass(frozen=True)
 class VersionStatus:
     """One version of a model, as the server reports it.
 

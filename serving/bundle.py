@@ -33,6 +33,7 @@ class ModelDescription(Settings):
       model: name of the architecture.
       user_features: profile feature -> kind.
       interests: K, vectors a user has at most.
+      tasks: of a model of profiles; empty for a model that retrieves items.
       dimension: D.
       max_history: T, items of a history that the model looks at.
       text_encoder: fingerprint of the encoder of the items' texts; None for a model without texts.
@@ -42,7 +43,8 @@ class ModelDescription(Settings):
 
     model: str
     user_features: dict[str, str] = Field(default_factory=dict)
-    interests: int
+    interests: int = 1
+    tasks: list[str] = Field(default_factory=list)
     dimension: int
     max_history: int
     text_encoder: str | None = None

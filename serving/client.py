@@ -12,7 +12,8 @@ import grpc
 import numpy as np
 
 from serving import wire
-from serving.answers import ClientError, Input, Recommendation, Recommendations, VersionStatus
+from serving.answers import ClientError, Input, Recommendations, TagProfile, TagScores, VersionStatus
+from serving.reply_tensors import profiles, recommendations, tag_scores
 from serving.request_tensors import check_profile_names, exclusions, history_inputs, profile
 
 _STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
@@ -81,17 +82,15 @@ class Client:
           ClientError: the server refused or did not answer.
           ValueError: the arguments do not fit each other.
         """
-        if not -(2**31) <= k < 2**31:
-            raise ValueError(f"k is a 32-bit number. Received: {k}")
         inputs = history_inputs(histories, times)
         inputs["exclude"] = wire.matrix(exclusions(exclude, len(histories)), wire.DT_STRING, "")
         inputs["exclude_history"] = wire.scalar(exclude_history, wire.DT_BOOL)
-        inputs["k"] = wire.scalar(k, wire.DT_INT32)
+        inputs["k"] = wire.scalar(_k(k), wire.DT_INT32)
         inputs["diversity"] = wire.scalar(diversity, wire.DT_FLOAT)
         if not histories:
             return []
         outputs = self._predict("recommend", inputs, user_features, len(histories))
-        return _recommendations(outputs)
+        return recommendations(outputs)
 
     def user_interests(
         self,
@@ -119,6 +118,62 @@ class Client:
         outputs = self._predict("user_interests", inputs, user_features, len(histories))
         return [vectors[mask] for vectors, mask in zip(outputs["interests"], outputs["interest_mask"], strict=True)]
 
+    def tag_profile(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 20,
+        times: Sequence[Sequence[int]] | None = None,
+        user_features: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[TagProfile]:
+        """The tags that users like best, for each task of a model of profiles.
+
+        Args:
+          histories: as in :meth:`recommend`.
+          k: tags a user and task.
+          times: as in :meth:`recommend`.
+          user_features: as in :meth:`recommend`.
+
+        Returns:
+          one profile a user.
+
+        Raises:
+          ClientError: the server refused or did not answer.
+          ValueError: the arguments do not fit each other.
+        """
+        inputs = {**history_inputs(histories, times), "k": wire.scalar(_k(k), wire.DT_INT32)}
+        if not histories:
+            return []
+        return profiles(self._predict("tag_profile", inputs, user_features, len(histories)))
+
+    def tag_scores(
+        self,
+        histories: Sequence[Sequence[str]],
+        tags: Sequence[Sequence[str]],
+        times: Sequence[Sequence[int]] | None = None,
+        user_features: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[TagScores]:
+        """What users think of given tags, for each task of a model of profiles.
+
+        Args:
+          histories: B lists, as in :meth:`recommend`.
+          tags: B lists of tags.
+          times: as in :meth:`recommend`.
+          user_features: as in :meth:`recommend`.
+
+        Returns:
+          one answer a user.
+
+        Raises:
+          ClientError: the server refused or did not answer.
+          ValueError: the arguments do not fit each other.
+        """
+        if len(tags) != len(histories):
+            raise ValueError(f"tags has {len(tags)} entries for {len(histories)} histories")
+        inputs = {**history_inputs(histories, times), "tags": wire.matrix(tags, wire.DT_STRING, "")}
+        if not histories:
+            return []
+        return tag_scores(self._predict("tag_scores", inputs, user_features, len(histories)), [*map(len, tags)])
+
     def status(self) -> list[VersionStatus]:
         """The versions of the model that the server knows, newest first.
 
@@ -137,14 +192,23 @@ class Client:
         Raises:
           ClientError: the server did not answer, or the model has no such signature.
         """
-        if self._signatures is None:
-            self._signatures = self._fetch_signatures()
-        if signature not in self._signatures:
-            known = ", ".join(sorted(self._signatures))
+        signatures = self.signatures()
+        if signature not in signatures:
+            known = ", ".join(sorted(signatures))
             raise ClientError(
                 "FAILED_PRECONDITION", f'Model {self._model} has no signature "{signature}", only {known}.'
             )
-        return self._signatures[signature]
+        return signatures[signature]
+
+    def signatures(self) -> dict[str, dict[str, Input]]:
+        """The signatures of the model and their inputs, by name.
+
+        Raises:
+          ClientError: the server did not answer.
+        """
+        if self._signatures is None:
+            self._signatures = self._fetch_signatures()
+        return self._signatures
 
     def close(self) -> None:
         """Ends the connection."""
@@ -218,18 +282,10 @@ class Client:
         return {name: wire.array(tensor) for name, tensor in reply.outputs.items()}
 
 
-def _recommendations(outputs: Mapping[str, np.ndarray]) -> list[Recommendations]:
-    columns = ("item_ids", "scores", "interest", "because", "valid")
-    answers = []
-    for row, fallback in enumerate(outputs["fallback"]):
-        listed = zip(*(outputs[column][row].tolist() for column in columns), strict=True)
-        items = tuple(
-            Recommendation(item.decode(), score, interest, because.decode())
-            for item, score, interest, because, valid in listed
-            if valid
-        )
-        answers.append(Recommendations(items, bool(fallback)))
-    return answers
+def _k(value: int) -> int:
+    if not -(2**31) <= value < 2**31:
+        raise ValueError(f"k is a 32-bit number. Received: {value}")
+    return value
 
 
 def _as_input(info: Any) -> Input:

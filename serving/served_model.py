@@ -6,13 +6,10 @@ from typing import Any
 import tensorflow as tf
 
 from serving.index import Index
+from serving.served_names import RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
 from trainer import schema
 from trainer.diversity import diversify, diversity_pool
 from trainer.retrieval import TopK, because, merge_interest_lists
-
-RECOMMEND = "recommend"
-SERVING_DEFAULT = "serving_default"
-USER_INTERESTS = "user_interests"
 
 
 class UserTower(tf.Module):

@@ -6,11 +6,9 @@ from typing import Any
 import tensorflow as tf
 
 from serving.index import Index
-from serving.served_model import SERVING_DEFAULT, UserTower
+from serving.served_model import UserTower
+from serving.served_names import SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES
 from trainer import schema
-
-TAG_PROFILE = "tag_profile"
-TAG_SCORES = "tag_scores"
 
 
 class ServedProfile(tf.Module):

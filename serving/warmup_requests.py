@@ -7,8 +7,7 @@ from typing import Protocol
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.served_model import RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
-from serving.served_profile import TAG_PROFILE, TAG_SCORES
+from serving.served_names import RECOMMEND, SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES, USER_INTERESTS
 from trainer import schema
 
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"

@@ -6,14 +6,13 @@ import json
 import logging
 import os
 import shutil
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import base_model, export, profile_export, schema, text_vectors
 from trainer.catalogue import Catalogue, read_catalogue
-from trainer.errors import InputError
 from trainer.fitting import fit
 from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset
@@ -127,13 +126,8 @@ def _build(
     for feature, kind in config.get("user_features", {}).items():
         key = schema.user_feature(feature)
         profile[key] = transform.vocabulary_size_by_name(key) if kind == "categorical" else None
-    model, given = registry.get(name), registry.settings_class(name)(**config["model"])
+    model, given = registry.get(name), cast(Any, registry.settings_class(name)(**config["model"]))
     if issubclass(model, ProfileModel):
-        if not catalogue.tag_names:
-            raise InputError(
-                "No item of the log has a tag, so there is nothing to describe users by: check data.item_columns.tags "
-                "and that data.item_columns.item holds the log's ids."
-            )
         return model(given, catalogue, max_history, profile, config["labels"], seed=settings.seed)
     return model(
         given,

@@ -11,6 +11,7 @@ from trainer.models.profile_base import ProfileModel
 from trainer.settings import Settings
 
 Kind = Literal["retrieval", "profile"]
+Model = RetrievalModel | ProfileModel
 
 _models: dict[str, type[RetrievalModel] | type[ProfileModel]] = {}
 _Model = TypeVar("_Model", bound=type[RetrievalModel] | type[ProfileModel])

@@ -1,0 +1,81 @@
+"""`polyrec query`: asks a running server, whatever kind of model it serves."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from pipeline.answer_table import answer_table, profile_table, read_titles, scores_table
+from serving.client import Client, ClientError
+from serving.served_names import TAG_PROFILE
+from trainer.errors import InputError
+
+
+def ask(
+    target: str,
+    model: str,
+    history: Sequence[str],
+    k: int,
+    user_features: Mapping[str, Sequence[str]],
+    exclude: Sequence[str] = (),
+    exclude_history: bool = False,
+    diversity: float = 0.0,
+    tags: Sequence[str] = (),
+    titles_from: tuple[Path, str, str] | None = None,
+) -> Table:
+    """Recommendations, or the profile of the user, or scores of given tags, as a table.
+
+    Args:
+      target: ``HOST:PORT``.
+      model: name of the served model.
+      history: item ids, oldest first.
+      k: items, or tags a task.
+      user_features: profile feature -> values.
+      exclude: items not to recommend.
+      exclude_history: whether those of the history are excluded.
+      diversity: of recommendations.
+      tags: to be scored, of a model of profiles.
+      titles_from: the item table and its columns of ids and titles.
+
+    Raises:
+      InputError: the server refused or did not answer, or what is asked is nothing for the kind of model it serves.
+    """
+    titles = read_titles(*titles_from) if titles_from else {}
+    try:
+        with Client(target, model) as client:
+            of_profiles = TAG_PROFILE in client.signatures()
+            features = [_typed(client, TAG_PROFILE if of_profiles else "recommend", user_features)]
+            if not of_profiles:
+                if tags:
+                    raise InputError(f"{model} recommends items and does not know tags: leave --tags out.")
+                (answer,) = client.recommend([history], k, exclude, exclude_history, diversity, user_features=features)
+                return answer_table(answer, titles)
+            if exclude or exclude_history or diversity:
+                raise InputError(
+                    f"{model} describes users by tags: --exclude, --exclude-history and --diversity are for models "
+                    "that recommend items."
+                )
+            if tags:
+                (scores,) = client.tag_scores([history], [list(tags)], user_features=features)
+                return scores_table(scores, tags)
+            (profile,) = client.tag_profile([history], k, user_features=features)
+            return profile_table(profile)
+    except (ClientError, ValueError) as error:
+        raise InputError(str(error)) from error
+
+
+def _typed(client: Client, signature: str, features: Mapping[str, Sequence[str]]) -> dict[str, list[str] | list[float]]:
+    """The features as the served model takes them: words, or numbers.
+
+    Raises:
+      ValueError: a value of a numeric feature is no number.
+    """
+    inputs = client.inputs(signature)
+    typed: dict[str, list[str] | list[float]] = {}
+    for name, values in features.items():
+        numeric = f"user_{name}" in inputs and inputs[f"user_{name}"].dtype == "float32"
+        try:
+            typed[name] = [*map(float, values)] if numeric else [*values]
+        except ValueError:
+            raise ValueError(f"profile feature {name} is numeric, and {', '.join(values)} is no number") from None
+    return typed

@@ -1,0 +1,7 @@
+"""Names of signatures, for those who do without TensorFlow."""
+
+RECOMMEND = "recommend"
+SERVING_DEFAULT = "serving_default"
+USER_INTERESTS = "user_interests"
+TAG_PROFILE = "tag_profile"
+TAG_SCORES = "tag_scores"
