@@ -75,7 +75,11 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
     texts = text_nodes(config, items.outputs["examples"])
 
     data_schema, validation = _data_validation(config, examples, history)
-    shared = {"transform": config.transform.model_dump(), "user_features": dict(config.data.user_columns.features)}
+    shared = {
+        "transform": config.transform.model_dump(),
+        "user_features": dict(config.data.user_columns.features),
+        "labels": list(config.data.labels),
+    }
     transform = Transform(
         examples=examples,
         schema=data_schema,

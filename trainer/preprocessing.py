@@ -20,7 +20,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 
     Args:
       inputs: raw features, sparse or dense, batch of B.
-      custom_config: ``transform`` (fields of TransformSettings) and ``user_features`` (name -> kind).
+      custom_config: ``transform`` (fields of TransformSettings), ``user_features`` (name -> kind) and ``labels`` (the
+        tasks of impressions; none: users' sequences).
 
     Returns:
       ``history`` int64 [B, T]: 1 + index of the last T known items, oldest first, 0 behind the last;
@@ -28,11 +29,17 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       ``history_gap`` float32 [B, T]: log(1 + seconds since the kept item before), 0 for the first;
       ``targets`` sparse int64 [B, M]: 1 + index, 0 for an unknown item;
       ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, unknown values left out); numeric, float32
-      [B, 1], standardised, 0 (the mean) where it is missing.
+      [B, 1], standardised, 0 (the mean) where it is missing;
+      and of impressions ``item`` int64 [B, 1], 1 + index of the item shown, 0 for an unknown one, and ``label_<task>``
+      and ``weight_<task>`` float32 [B, 1], 0 where absent.
     """
     settings = TransformSettings(**custom_config["transform"])
+    tasks = custom_config.get("labels", ())
     history, targets = ragged(inputs[schema.HISTORY]), ragged(inputs[schema.TARGETS])
-    vocabulary = _item_vocabulary(history, targets, ragged(inputs[schema.HISTORY_OVERLAP]))
+    counted = (
+        ragged(inputs[schema.ITEM]) if tasks else _sequences(history, targets, ragged(inputs[schema.HISTORY_OVERLAP]))
+    )
+    vocabulary = _item_vocabulary(counted)
     indices = tft.apply_vocabulary(history, vocabulary, default_value=-1)
     known = indices >= 0
     outputs = padded_history(
@@ -41,6 +48,12 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         settings.max_history,
     )
     outputs[schema.TARGETS] = (tft.apply_vocabulary(targets, vocabulary, default_value=-1) + 1).to_sparse()
+    if tasks:
+        shown = tft.apply_vocabulary(ragged(inputs[schema.ITEM]), vocabulary, default_value=-1) + 1
+        outputs[schema.ITEM] = shown.to_tensor(shape=[None, 1])
+    for task in tasks:
+        for feature in (schema.label_feature(task), schema.weight_feature(task)):
+            outputs[feature] = ragged(inputs[feature]).to_tensor(shape=[None, 1])
     for name, kind in custom_config.get("user_features", {}).items():
         feature = schema.user_feature(name)
         outputs[feature] = _profile_feature(feature, inputs[feature], kind)
@@ -75,8 +88,8 @@ def ragged(feature: tf.SparseTensor | tf.RaggedTensor | tf.Tensor) -> tf.RaggedT
     return tf.RaggedTensor.from_tensor(feature)
 
 
-def _item_vocabulary(history: tf.RaggedTensor, targets: tf.RaggedTensor, overlap: tf.RaggedTensor) -> Any:
-    """The items of the training split by descending frequency, and a second file with the frequencies.
+def _sequences(history: tf.RaggedTensor, targets: tf.RaggedTensor, overlap: tf.RaggedTensor) -> tf.RaggedTensor:
+    """The items of windows, each event of a user in one window only.
 
     A window's last target is in no history of that window, and its first ``overlap`` items were counted with
     the window before: what is left of all windows of a user is the user's sequence, once.
@@ -84,9 +97,13 @@ def _item_vocabulary(history: tf.RaggedTensor, targets: tf.RaggedTensor, overlap
     position = tf.ragged.range(history.row_lengths())
     first = tf.reduce_max(overlap.to_tensor(shape=[None, 1]), axis=1)
     new = tf.ragged.boolean_mask(history, position >= tf.expand_dims(first, 1))
-    sequence = tf.concat([new, targets[:, -1:]], axis=1)
-    tft.vocabulary(sequence, vocab_filename=ITEM_FREQUENCY, store_frequency=True)
-    return tft.vocabulary(sequence, vocab_filename=schema.ITEM_VOCABULARY)
+    return tf.concat([new, targets[:, -1:]], axis=1)
+
+
+def _item_vocabulary(items: tf.RaggedTensor) -> Any:
+    """The items of the training split by descending frequency, and a second file with the frequencies."""
+    tft.vocabulary(items, vocab_filename=ITEM_FREQUENCY, store_frequency=True)
+    return tft.vocabulary(items, vocab_filename=schema.ITEM_VOCABULARY)
 
 
 def _profile_feature(feature: str, values: Any, kind: str) -> Any:

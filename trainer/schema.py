@@ -53,8 +53,8 @@ TEST_SPLIT = "test"
 
 ITEM_VOCABULARY = "item_id"
 
-HISTORY_BUCKETS = ((1, "001-004"), (5, "005-009"), (10, "010-019"), (20, "020-049"), (50, "050+"))
-"""Lower bound of a history's length and the name of its slice, ascending."""
+HISTORY_BUCKETS = ((0, "000"), (1, "001-004"), (5, "005-009"), (10, "010-019"), (20, "020-049"), (50, "050+"))
+"""Lower bound of a history's length and the name of its slice, ascending; only an impression's may be empty."""
 
 
 def user_feature(name: str) -> str:

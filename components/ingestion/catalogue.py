@@ -24,6 +24,7 @@ from trainer.errors import InputError
 ITEMS_SPLIT = "items"
 
 _DUPLICATES = "duplicate_item_rows"
+_WITHOUT_TAGS = "items_without_tags"
 
 
 def ingest_items(settings: DataSettings, directory: str) -> Report:
@@ -51,17 +52,28 @@ def ingest_items(settings: DataSettings, directory: str) -> Report:
         tf.io.gfile.makedirs(split_folder(staging, ITEMS_SPLIT))
         path = os.path.join(split_folder(staging, ITEMS_SPLIT), "data_tfrecord-00000-of-00001.gz")
         known: list[pa.Array] = [pa.array([], pa.string())]
-        write_records(path, _examples(pieces, settings.item_columns, report, known))
+        untagged = list(known)
+        write_records(path, _examples(pieces, settings.item_columns, report, known, untagged))
         if settings.items is not None:
             table = report.table("items")
             refuse_too_many_bad_rows("items", table, settings.max_bad_rows, table_path(settings, settings.items))
-            _compare_with_log(settings, pa.concat_arrays(known), report)
+            if settings.labels and report.counts[_WITHOUT_TAGS] == report.examples[ITEMS_SPLIT]:
+                raise _without_tags(f"the {report.examples[ITEMS_SPLIT]:,} items", settings)
+            _compare_with_log(settings, pa.concat_arrays(known), pa.concat_arrays(untagged), report)
         publish(staging, directory, [ITEMS_SPLIT])
         write_report(report, directory)
     return report
 
 
-def _compare_with_log(settings: DataSettings, known: pa.Array, report: Report) -> None:
+def _without_tags(which: str, settings: DataSettings) -> InputError:
+    return InputError(
+        f"None of {which} of {table_path(settings, str(settings.items))} has a tag in column "
+        f"{settings.item_columns.tags!r}. Set data.item_columns.tags to the column that holds them, and "
+        "data.item_columns.tag_separator if it is text such as Comedy|Drama."
+    )
+
+
+def _compare_with_log(settings: DataSettings, known: pa.Array, untagged: pa.Array, report: Report) -> None:
     """Counts the items at the head of the log that the catalogue lacks; a wrong id column would lack them all."""
     for piece in list_pieces(find_tables(settings).interactions):
         for batch, _ in read_interactions(piece, settings.columns):
@@ -76,11 +88,17 @@ def _compare_with_log(settings: DataSettings, known: pa.Array, report: Report) -
                     f"{table_path(settings, str(settings.items))} (it has such as {known[0].as_py()!r}). "
                     "Set data.item_columns.item to the column with the log's ids."
                 )
+            if settings.labels:
+                bare = int(np.sum(as_mask(pc.is_in(items, value_set=untagged))))
+                if bare + unknown == len(items):
+                    raise _without_tags(f"the {bare:,} items at the head of the log that are items", settings)
             return
 
 
-def _examples(pieces: list[Piece], columns: ItemColumns, report: Report, known: list[pa.Array]) -> Iterator[bytes]:
-    """Encoded items; the ids of each batch are appended to ``known``."""
+def _examples(
+    pieces: list[Piece], columns: ItemColumns, report: Report, known: list[pa.Array], untagged: list[pa.Array]
+) -> Iterator[bytes]:
+    """Encoded items; the ids of each batch are appended to ``known``, and those without a tag to ``untagged``."""
     encoder = RecordBatchToExamplesEncoder()
     report.examples[ITEMS_SPLIT] = 0
     for piece in pieces:
@@ -94,6 +112,10 @@ def _examples(pieces: list[Piece], columns: ItemColumns, report: Report, known: 
             report.counts[_DUPLICATES] += len(batch) - len(fresh)
             report.examples[ITEMS_SPLIT] += len(fresh)
             known.append(fresh.column(0))
+            if columns.tags is not None:
+                tags = fresh.column(fresh.schema.get_field_index(schema.TAGS))
+                untagged.append(fresh.column(0).filter(pc.equal(pc.list_value_length(tags), 0)))
+                report.counts[_WITHOUT_TAGS] += len(untagged[-1])
             arrays = [one_each(fresh.column(0).cast(pa.binary())), *(as_bytes(c) for c in fresh.columns[1:])]
             yield from encoder.encode(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
 

@@ -134,31 +134,48 @@ def to_float_lists(values: pa.Array, where: str) -> Column:
       InputError: the column's type holds no numbers.
     """
     lengths, flat = _flatten(values)
-    flat = _plain(flat)
     rows = np.repeat(np.arange(len(values)), lengths)
+    doubles, wrong = to_numbers(flat, where)
+    numbers = doubles.cast(pa.float32(), safe=False)
     bad: dict[str, Mask] = {}
-    if pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type) or pa.types.is_boolean(flat.type):
-        numbers = flat.cast(pa.float32(), safe=False)
-    elif pa.types.is_decimal(flat.type):
-        numbers = flat.cast(pa.float64()).cast(pa.float32())
-    elif pa.types.is_null(flat.type):
-        numbers = flat.cast(pa.float32())
-    else:
-        numbers, wrong = _parsed_floats(to_strings(flat, where).values)
+    if wrong.any():
         bad[BAD_NUMBER] = np.zeros(len(values), dtype=bool)
         bad[BAD_NUMBER][rows[wrong]] = True
     present = as_mask(pc.is_valid(numbers)) & ~as_mask(pc.is_nan(numbers))
     return Column(_lists(rows[present], numbers.filter(pa.array(present)), len(values)), bad)
 
 
-def _parsed_floats(strings: pa.Array) -> tuple[pa.Array, Mask]:
+def to_numbers(values: pa.Array, where: str) -> tuple[pa.Array, Mask]:
+    """A column of numbers, of booleans or of text that holds either as float64 [n]; null stays null.
+
+    Args:
+      values: [n].
+      where: file and column, for messages.
+
+    Returns:
+      The numbers, and the mask [n] of the text that is none (null in the first).
+
+    Raises:
+      InputError: see ``to_strings``.
+    """
+    values = _plain(values)
+    kind = values.type
+    right = np.zeros(len(values), dtype=bool)
+    if pa.types.is_boolean(kind):
+        return values.cast(pa.int8()).cast(pa.float64()), right
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return values.cast(pa.float64(), safe=False), right
+    return _parsed_numbers(to_strings(values, where).values)
+
+
+def _parsed_numbers(strings: pa.Array) -> tuple[pa.Array, Mask]:
     """Numbers [n] of strings [n] (null: absent) and the mask [n] of those that are none."""
     strings = pc.utf8_trim_whitespace(strings)
     absent = as_mask(pc.is_null(strings)) | as_mask(pc.equal(strings, ""))
     number = as_mask(pc.match_substring_regex(strings, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"))
     plain = pc.utf8_ltrim(strings, "+")
     numbers = pc.if_else(pa.array(number), plain, pa.scalar(None, pa.string())).cast(pa.float64())
-    return numbers.cast(pa.float32(), safe=False), ~number & ~absent
+    return numbers, ~number & ~absent
 
 
 def _is_list(kind: pa.DataType) -> bool:

@@ -35,21 +35,25 @@ def windows_to_batch(windows: Windows, sequences: Sequences, features: Mapping[s
     history, history_offsets = ranges(windows.start, windows.stop)
     targets, target_offsets = ranges(windows.target, windows.end)
     item_ids = sequences.item_ids.cast(pa.binary())
-    bounds = np.array([bound for bound, _ in schema.HISTORY_BUCKETS])
-    names = pa.array([name.encode() for _, name in schema.HISTORY_BUCKETS], pa.binary())
-    bucket = np.searchsorted(bounds, windows.stop - windows.start, side="right") - 1
     users = pa.array(windows.user)
     columns = {
         schema.USER_ID: one_each(sequences.users.cast(pa.binary()).take(users)),
         schema.HISTORY: lists(history_offsets, item_ids.take(pa.array(sequences.items[history]))),
         schema.HISTORY_TIME: lists(history_offsets, pa.array(sequences.times[history])),
         schema.HISTORY_OVERLAP: one_each(pa.array(windows.overlap)),
-        schema.HISTORY_BUCKET: one_each(names.take(pa.array(bucket))),
+        schema.HISTORY_BUCKET: one_each(history_buckets(windows.stop - windows.start)),
         schema.TARGETS: lists(target_offsets, item_ids.take(pa.array(sequences.items[targets]))),
     }
     for name, values in features.items():
         columns[name] = as_bytes(values.take(users))
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
+def history_buckets(lengths: Ints) -> pa.Array:
+    """The slice of each length [n] of a history, as bytes."""
+    bounds = np.array([bound for bound, _ in schema.HISTORY_BUCKETS])
+    names = pa.array([name.encode() for _, name in schema.HISTORY_BUCKETS], pa.binary())
+    return names.take(pa.array(np.searchsorted(bounds, lengths, side="right") - 1))
 
 
 def ranges(start: Ints, stop: Ints) -> tuple[Ints, Ints]:

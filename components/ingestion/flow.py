@@ -4,19 +4,21 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 import apache_beam as beam
+import pyarrow as pa
 import tensorflow as tf
 
 from components.ingestion.batches import Piece, list_pieces
 from components.ingestion.examples import encode_windows
 from components.ingestion.hashing import SPLITS
+from components.ingestion.impression_examples import encode_impressions, prepare
 from components.ingestion.inputs import Tables, check_inputs, find_tables, reads_users, shards_for
 from components.ingestion.interactions import read_interactions
-from components.ingestion.item_counts import count_items, frequent_items, merge_counts
+from components.ingestion.item_counts import count_items, frequent_items, item_frequencies, merge_counts
 from components.ingestion.partition import by_shard, concat_in_order, to_ipc
 from components.ingestion.profiles import feature_types, join_profiles, read_profiles
 from components.ingestion.refusals import refuse_useless
 from components.ingestion.report import Report, merge_reports, read_report, write_report
-from components.ingestion.sequences import ITEM, group_by_user
+from components.ingestion.sequences import ITEM, Sequences, group_by_user
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
 from components.ingestion.windows import cut
 from components.settings import DataSettings
@@ -25,6 +27,8 @@ from trainer.errors import InputError
 _REPORT, _COUNTS, _ROWS = "report", "counts", "rows"
 _INTERACTIONS, _USERS = "interactions", "users"
 _Keyed = tuple[int, bytes]
+_Features = dict[str, pa.Array]
+_Encoded = tuple[str, int, int, Iterator[bytes]]  # split, examples, targets, records
 
 
 class _Read(beam.DoFn):
@@ -39,7 +43,7 @@ class _Read(beam.DoFn):
         settings = DataSettings.model_validate_json(self._settings)
         try:
             if self._table == _INTERACTIONS:
-                for batch, report in read_interactions(piece, settings.columns):
+                for batch, report in read_interactions(piece, settings.columns, settings.labels):
                     yield beam.pvalue.TaggedOutput(_REPORT, (0, report.to_json().encode()))
                     items = batch.column(batch.schema.get_field_index(ITEM))
                     yield beam.pvalue.TaggedOutput(_COUNTS, (0, count_items(items)))
@@ -85,20 +89,34 @@ class _WriteShard(beam.DoFn):
         rows = list(tables.get(_USERS, ()))
         profiles = concat_in_order(rows) if rows else None
         features, matches = join_profiles(profiles, sequences.users, feature_types(settings.user_columns))
-        windows, short = cut(sequences.offsets, sequences.hashes, settings, self._max_history)
         report.counts.update(
-            users=users,
-            users_kept=len(sequences.users),
-            users_too_short=short,
-            interactions_kept=len(sequences.items),
+            users=users, users_kept=len(sequences.users), interactions_kept=len(sequences.items), **matches
         )
-        report.counts.update(matches)
-        for split, part in windows.items():
+        encoded = self._impressions if settings.labels else self._windows
+        for split, number, targets, records in encoded(settings, sequences, features, counts, report):
             name = f"data_tfrecord-{shard:05d}-of-{self._shards:05d}.gz"
-            path = os.path.join(split_folder(self._directory, split), name)
-            write_records(path, encode_windows(part, sequences, features))
-            report.examples[split] = len(part)
-            report.targets[split] = int((part.end - part.target).sum())
+            write_records(os.path.join(split_folder(self._directory, split), name), records)
+            report.examples[split] = number
+            report.targets[split] = targets
+
+    def _windows(
+        self, settings: DataSettings, sequences: Sequences, features: _Features, counts: bytes, report: Report
+    ) -> Iterator[_Encoded]:
+        windows, report.counts["users_too_short"] = cut(
+            sequences.offsets, sequences.hashes, settings, self._max_history
+        )
+        for split, part in windows.items():
+            targets = int((part.end - part.target).sum())
+            yield split, len(part), targets, encode_windows(part, sequences, features)
+
+    def _impressions(
+        self, settings: DataSettings, sequences: Sequences, features: _Features, counts: bytes, report: Report
+    ) -> Iterator[_Encoded]:
+        frequencies = item_frequencies(counts, settings.min_item_count)
+        made = prepare(sequences, settings, self._max_history, frequencies, report)
+        for split, part in made.splits.items():
+            targets = int((part.end - part.target).sum())
+            yield split, len(part), targets, encode_impressions(part, made, features)
 
 
 def _count_report(counts: bytes, least: int) -> _Keyed:
@@ -179,7 +197,7 @@ def ingest_interactions(
             "Lower the first or raise the second."
         )
     tables = find_tables(settings)
-    shards = shards_for(tables.interactions)
+    shards = shards_for(tables.interactions, 1 + settings.sampled_impressions)
     staging = os.path.join(directory, ".partial")
     if tf.io.gfile.exists(staging):
         tf.io.gfile.rmtree(staging)

@@ -80,9 +80,23 @@ def check_inputs(settings: DataSettings) -> None:
             ("data.columns.user", columns.user),
             ("data.columns.item", columns.item),
             ("data.columns.timestamp", columns.timestamp),
+            *((f"data.labels.{task}.column", label.column) for task, label in settings.labels.items() if label.column),
         ],
     )
-    item_columns = [("item", items.item), ("category", items.category), ("title", items.title), ("text", items.text)]
+    if settings.labels and (settings.items is None or items.tags is None):
+        raise InputError(
+            "data.labels are set, but "
+            + ("data.items is not: give the table of items, with" if settings.items is None else "no item has a tag:")
+            + " data.item_columns.tags should name the column of the items' table that holds their tags, which users "
+            "are to be described by (the column of categories will do)."
+        )
+    item_columns = [
+        ("item", items.item),
+        ("category", items.category),
+        ("tags", items.tags),
+        ("title", items.title),
+        ("text", items.text),
+    ]
     _check(tables.items, [(f"data.item_columns.{role}", name) for role, name in item_columns if name is not None])
     _check(
         tables.users,
@@ -115,12 +129,12 @@ def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:
         raise InputError(f"{files[0].path} has no rows{' (nor has any other file of its table)' * (len(files) > 1)}.")
 
 
-def shards_for(files: list[TableFile]) -> int:
-    """How many shards keep each at about half a million rows, from the sizes of the log's files."""
+def shards_for(files: list[TableFile], examples_of_a_row: int = 1) -> int:
+    """How many shards keep each at about half a million rows or samples, from the sizes of the log's files."""
     rows = 0
     for file in files:
         if file.format == "parquet":
             rows += open_parquet(file.path).metadata.num_rows
         else:
             rows += file_bytes(file.path) // (_COMPRESSED_ROW_BYTES if is_compressed(file.path) else _TEXT_ROW_BYTES)
-    return min(_MOST_SHARDS, max(1, -(-rows // _ROWS_OF_A_SHARD)))
+    return min(_MOST_SHARDS, max(1, -(-rows * examples_of_a_row // _ROWS_OF_A_SHARD)))

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.partition import from_ipc, to_ipc
+from components.ingestion.sampling import Frequencies
 
 _ITEM, _COUNT = "item", "count"
 
@@ -34,6 +35,14 @@ def frequent_items(counts: bytes, least: int) -> tuple[pa.Array, int]:
     """The items that occur at least ``least`` times, and the number of all items."""
     batch = from_ipc(counts)
     return batch.column(0).filter(pc.greater_equal(batch.column(1), least)), len(batch)
+
+
+def item_frequencies(counts: bytes, least: int) -> Frequencies:
+    """The items that occur at least ``least`` times, and how often."""
+    batch = from_ipc(counts)
+    kept = batch.filter(pc.greater_equal(batch.column(1), least))
+    order = pc.sort_indices(kept.column(0))
+    return Frequencies(kept.column(0).take(order), np.asarray(kept.column(1).take(order)))
 
 
 def _pack(items: pa.Array, counts: pa.Array) -> bytes:

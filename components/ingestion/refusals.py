@@ -2,6 +2,7 @@
 
 from components.ingestion.batches import refuse_too_many_bad_rows
 from components.ingestion.inputs import reads_users, table_path
+from components.ingestion.labels import refuse_constant
 from components.ingestion.report import Report
 from components.settings import DataSettings
 from trainer.errors import InputError
@@ -39,6 +40,8 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
             f"{table_path(settings, str(settings.users))}. Set data.user_columns.user to the column with the log's "
             "ids, or leave data.users out."
         )
+    if settings.labels:
+        _refuse_useless_impressions(report, settings, log)
     method = settings.split.method
     if not examples[TRAIN_SPLIT]:
         held_out = " before the two that are held out" if method == "leave_last_out" else ""
@@ -54,3 +57,18 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
                 "divide. Set data.split.method to leave_last_out, which holds out the last items of every user, or "
                 "change data.split.seed."
             )
+
+
+def _refuse_useless_impressions(report: Report, settings: DataSettings, log: str) -> None:
+    labels = settings.labels
+    first = next(iter(labels))
+    for split in (TRAIN_SPLIT, VALID_SPLIT, TEST_SPLIT):
+        if not report.examples[split] and report.counts["impressions_too_early"]:
+            raise InputError(
+                f"The split {split!r} of {log} is empty: {report.counts['impressions_too_early']:,} impressions were "
+                f"left out because fewer than data.min_history = {settings.min_history} items with the label {first!r} "
+                "came before them. Lower data.min_history (0 keeps all), or give a longer log."
+            )
+    if report.examples[TRAIN_SPLIT]:
+        totals = {task: report.label(TRAIN_SPLIT, task) for task in labels}
+        refuse_constant(labels, totals, settings.sampled_impressions, log)

@@ -56,6 +56,8 @@ class Report:
       counts: users, items, interactions and duplicates by what became of them.
       examples: split -> examples written.
       targets: split -> items to predict in them.
+      labels: of an impression log, "train click counted" -> examples of the split in which the task's label counts, and
+        "train click positive" -> those in which it is positive.
       failures: why a file could not be read or written, in words. Any one stops the run.
     """
 
@@ -63,11 +65,20 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     examples: Counter[str] = field(default_factory=Counter)
     targets: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
     def table(self, name: str) -> TableReport:
         """The report of one table, made when first asked for."""
         return self.tables.setdefault(name, TableReport())
+
+    def count_label(self, split: str, task: str, positive: int, counted: int) -> None:
+        """Adds to the examples of a split in which a task's label is positive, and in which it counts."""
+        self.labels.update({f"{split} {task} positive": positive, f"{split} {task} counted": counted})
+
+    def label(self, split: str, task: str) -> tuple[int, int]:
+        """The examples of a split in which a task's label is positive, and in which it counts."""
+        return self.labels[f"{split} {task} positive"], self.labels[f"{split} {task} counted"]
 
     def add(self, other: "Report") -> None:
         """Adds all counts of ``other``."""
@@ -76,6 +87,7 @@ class Report:
         self.counts.update(other.counts)
         self.examples.update(other.examples)
         self.targets.update(other.targets)
+        self.labels.update(other.labels)
         self.failures = sorted(set(self.failures + other.failures))
 
     def to_json(self) -> str:
@@ -84,7 +96,12 @@ class Report:
             name: {"rows": table.rows, "bad": dict(table.bad), "first_bad": [asdict(row) for row in table.first_bad]}
             for name, table in self.tables.items()
         }
-        numbers = {"counts": self.counts, "examples": self.examples, "targets": self.targets}
+        numbers = {
+            "counts": self.counts,
+            "examples": self.examples,
+            "targets": self.targets,
+            "labels": self.labels,
+        }
         return json.dumps({"format": 1, "tables": tables, **numbers, "failures": self.failures}, indent=2)
 
     @classmethod
@@ -96,7 +113,12 @@ class Report:
             for name, t in raw["tables"].items()
         }
         return cls(
-            tables, Counter(raw["counts"]), Counter(raw["examples"]), Counter(raw["targets"]), list(raw["failures"])
+            tables,
+            Counter(raw["counts"]),
+            Counter(raw["examples"]),
+            Counter(raw["targets"]),
+            Counter(raw["labels"]),
+            list(raw["failures"]),
         )
 
 
@@ -158,7 +180,33 @@ def describe_report(report: Report) -> str:
             f"note: {counts['far_future_times']:,} times lie beyond the year 5000 when read as seconds; "
             "are they milliseconds? Divide them by 1000."
         )
+    lines += _impressions(counts)
     for split, number in report.examples.items():
         extra = f", {_number(report.targets[split], 'target')}" if report.targets[split] else ""
         lines.append(f"{split}: {_number(number, 'example')}{extra}")
+        for task in [
+            key.split()[1] for key in report.labels if key.startswith(f"{split} ") and key.endswith("counted")
+        ]:
+            positive, counted = report.label(split, task)
+            lines.append(f"  {task}: {positive:,} positive of {counted:,} that count")
     return "\n".join(lines)
+
+
+def _impressions(counts: Counter[str]) -> list[str]:
+    """What became of the rows of an impression log, and the tags of its items."""
+    lines = []
+    if counts["impressions"]:
+        sampled = counts["sampled_impressions"]
+        lines.append(
+            f"impressions: {counts['impressions']:,} of the log"
+            f"{f', {sampled:,} sampled' if sampled else ''}; {counts['impressions_too_early']:,} left out for too "
+            "short a history"
+        )
+    if counts["sampled_impressions_missing"]:
+        lines.append(
+            f"impressions that could not be sampled, for users who know every item: "
+            f"{counts['sampled_impressions_missing']:,}"
+        )
+    if counts["items_without_tags"]:
+        lines.append(f"items without a tag: {counts['items_without_tags']:,}")
+    return lines

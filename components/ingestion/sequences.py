@@ -1,6 +1,6 @@
 """The sequences of a shard's users: rare items and users dropped, events sorted by time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from components.ingestion.columns import as_mask
 from components.ingestion.hashing import Hashes, hash_strings
-from components.ingestion.partition import USER
+from components.ingestion.partition import ORDER, USER
 
 ITEM = "item"
 TIME = "time"
@@ -26,6 +26,7 @@ class Sequences:
       items: int32 [N], places in ``item_ids``.
       item_ids: strings.
       times: int64 [N], seconds.
+      labels: of an impression log, label_<task> -> int8 [N] (components/ingestion/labels.py).
     """
 
     users: pa.Array
@@ -34,6 +35,7 @@ class Sequences:
     items: npt.NDArray[np.int32]
     item_ids: pa.Array
     times: npt.NDArray[np.int64]
+    labels: dict[str, npt.NDArray[np.int8]] = field(default_factory=dict)
 
 
 def group_by_user(events: pa.RecordBatch, kept_items: pa.Array, min_user_count: int) -> tuple[Sequences, int]:
@@ -44,7 +46,7 @@ def group_by_user(events: pa.RecordBatch, kept_items: pa.Array, min_user_count: 
     time keep their order; equal events are all kept.
 
     Args:
-      events: columns user, item, time, in the order of the log.
+      events: columns user, order, item, time and any labels, in the order of the log.
       kept_items: strings.
 
     Returns:
@@ -65,6 +67,7 @@ def group_by_user(events: pa.RecordBatch, kept_items: pa.Array, min_user_count: 
     rows = np.flatnonzero(keep & (ranks >= 0))
     times = np.asarray(_column(events, TIME))[rows]
     in_order = rows[np.lexsort((times, _narrow(ranks[rows], len(kept_users))))]
+    labels = [name for name in events.schema.names if name not in (USER, ORDER, ITEM, TIME)]
     offsets = np.zeros(len(kept_users) + 1, dtype=np.int64)
     np.cumsum(counts[kept_users], out=offsets[1:])
     return Sequences(
@@ -74,6 +77,7 @@ def group_by_user(events: pa.RecordBatch, kept_items: pa.Array, min_user_count: 
         items=item_codes[in_order],
         item_ids=items.dictionary,
         times=np.asarray(_column(events, TIME))[in_order],
+        labels={name: np.asarray(_column(events, name))[in_order] for name in labels},
     ), len(users.dictionary)
 
 
