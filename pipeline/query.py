@@ -74,8 +74,11 @@ def _typed(client: Client, signature: str, features: Mapping[str, Sequence[str]]
     typed: dict[str, list[str] | list[float]] = {}
     for name, values in features.items():
         numeric = f"user_{name}" in inputs and inputs[f"user_{name}"].dtype == "float32"
+        if not numeric:
+            typed[name] = list(values)
+            continue
         try:
-            typed[name] = [*map(float, values)] if numeric else [*values]
+            typed[name] = [float(value) for value in values]
         except ValueError:
             raise ValueError(f"profile feature {name} is numeric, and {', '.join(values)} is no number") from None
     return typed

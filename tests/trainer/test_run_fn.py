@@ -181,10 +181,10 @@ def test_the_interests_health_in_the_evaluate_signature_against_numpy(trained):
 
 def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
     """Killed after the second validation; the next attempt starts at step 40, not at 0."""
-    from trainer import fitting
+    from trainer import validation
 
     validations = []
-    evaluate = fitting.Validator.evaluate
+    evaluate = validation.Validator.evaluate
 
     def dies_at_the_third(self, batches):
         validations.append(1)
@@ -192,7 +192,7 @@ def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return evaluate(self, batches)
 
-    monkeypatch.setattr(fitting.Validator, "evaluate", dies_at_the_third)
+    monkeypatch.setattr(validation.Validator, "evaluate", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
     assert not (tmp_path / "model").exists()
