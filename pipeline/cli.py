@@ -129,6 +129,21 @@ def synthetic(directory: Path, users: int, items: int, interests: int, interacti
     click.echo(f"{interactions:,} interactions of {users:,} users with {items:,} items in {directory}")
 
 
+@data.command("synthetic-profiles")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--users", default=5_000, show_default=True)
+@click.option("--items", default=2_000, show_default=True)
+@click.option("--tags", default=40, show_default=True, help="Each item has 2 to 4; each user likes some.")
+@click.option("--impressions", default=500_000, show_default=True)
+@click.option("--seed", default=1, show_default=True)
+def synthetic_profiles(directory: Path, users: int, items: int, tags: int, impressions: int, seed: int) -> None:
+    """Writes a made-up impression log, with clicks, conversions and known liked tags, into DIRECTORY."""
+    from pipeline.data_sources.synthetic_profiles import write
+
+    write(directory, users, items, tags, impressions, seed)
+    click.echo(f"{impressions:,} impressions of {users:,} users with {items:,} items of {tags:,} tags in {directory}")
+
+
 @cli.command("compile")
 @_CONFIG
 @_SET

@@ -1,5 +1,6 @@
 """A real Transform of a small log, shared by the tests of the trainer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,32 @@ def raw(user: str, history: str, targets: str, overlap: int = 0, job: str = "", 
     }
 
 
-def transform(directory: Path, train: list[dict], valid: list[dict], max_history: int) -> Transformed:
+def raw_impression(
+    user: str, item: str, history: str, targets: str = "", job: str = "", age: float | None = None, **labels: Any
+) -> dict:
+    """One raw example of an impression; ``labels`` are pairs task=(label, weight)."""
+    row = raw(user, history, targets, job=job, age=age) | {"item": [item.encode()]}
+    del row["history_overlap"]
+    for task, (label, weight) in labels.items():
+        row |= {f"label_{task}": [float(label)], f"weight_{task}": [float(weight)]}
+    return row
+
+
+def raw_spec(labels: Sequence[str] = ()) -> dict[str, Any]:
+    """The raw features of users' sequences, or with ``labels`` of impressions."""
+    if not labels:
+        return RAW_SPEC
+    spec = {name: kind for name, kind in RAW_SPEC.items() if name != "history_overlap"}
+    names = [f"{kind}_{task}" for task in labels for kind in ("label", "weight")]
+    return {**spec, "item": tf.io.VarLenFeature(tf.string), **dict.fromkeys(names, tf.io.VarLenFeature(tf.float32))}
+
+
+def transform(
+    directory: Path, train: list[dict], valid: list[dict], max_history: int, labels: Sequence[str] = ()
+) -> Transformed:
     """Runs Transform on Beam and writes what TFX's component would."""
-    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(RAW_SPEC))
-    config = {"transform": {"max_history": max_history}, "user_features": USER_FEATURES}
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(raw_spec(labels)))
+    config = {"transform": {"max_history": max_history}, "user_features": USER_FEATURES, "labels": list(labels)}
     with tft_beam.Context(temp_dir=str(directory / "tmp")):
         (rows, transformed_metadata), transform_fn = (train, metadata) | tft_beam.AnalyzeAndTransformDataset(
             lambda inputs: preprocessing_fn(inputs, config)
@@ -69,7 +92,7 @@ def transform(directory: Path, train: list[dict], valid: list[dict], max_history
     return Transformed(output, [files["train"]], [files["valid"]], rows)
 
 
-def serialized(rows: list[dict]) -> list[bytes]:
+def serialized(rows: list[dict], labels: Sequence[str] = ()) -> list[bytes]:
     """Raw rows as serialized tf.Examples."""
-    coder = tft.coders.ExampleProtoCoder(schema_utils.schema_from_feature_spec(RAW_SPEC))
+    coder = tft.coders.ExampleProtoCoder(schema_utils.schema_from_feature_spec(raw_spec(labels)))
     return [coder.encode(row) for row in rows]
