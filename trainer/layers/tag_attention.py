@@ -1,6 +1,6 @@
 """From the fields of a user to one vector, the way UTPM has it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -31,22 +31,25 @@ class TagAttention(keras.layers.Layer):
 
     Args:
       heads: H.
+      single: names of the fields that have at most one value: inside them there is nothing to choose.
 
     Raises:
       ValueError: there is no head.
     """
 
-    def __init__(self, heads: int = 2, **kwargs: Any) -> None:
+    def __init__(self, heads: int = 2, single: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "autocast": False})
         if heads < 1:
             raise ValueError(f"heads should be positive. Received: {heads}.")
-        self.heads = heads
+        self.heads, self.single = heads, list(single)
 
     def build(self, input_shape: Any) -> None:
         width = int(next(iter(input_shape.values())).values[-1])
         self.queries = self.add_weight("queries", shape=(width, self.heads), initializer="glorot_uniform")
         self.inside = {
-            name: keras.layers.Dense(width, activation="relu", name=f"inside_{name}") for name in input_shape
+            name: keras.layers.Dense(width, activation="relu", name=f"inside_{name}")
+            for name in input_shape
+            if name not in self.single
         }
         self.across = keras.layers.Dense(width, activation="relu", name="across")
         for dense in (*self.inside.values(), self.across):
@@ -65,10 +68,10 @@ class TagAttention(keras.layers.Layer):
         merged, present = [], []
         for name, field in fields.items():
             values = tf.cast(field.values, self.compute_dtype)
-            logits = tf.cast(tf.matmul(self.inside[name](values), self.queries), tf.float32)
-            logits = tf.transpose(logits, [0, 2, 1]) + tf.math.log(tf.maximum(field.counts, 1e-9))[:, tf.newaxis]
-            weights = masked_softmax(logits, field.counts[:, tf.newaxis] > 0)
-            weights = tf.cast(weights, self.compute_dtype)
+            if name in self.single:
+                weights = tf.repeat(tf.cast(field.counts, self.compute_dtype)[:, tf.newaxis], self.heads, axis=1)
+            else:
+                weights = self._inside(name, values, field.counts)
             merged.append(tf.stack([weighted_sum(weights[:, head], values) for head in range(self.heads)], axis=1))
             present.append(tf.reduce_any(field.counts > 0, axis=1))
         vectors = tf.stack(merged, axis=2)
@@ -77,5 +80,11 @@ class TagAttention(keras.layers.Layer):
         fused = tf.einsum("bhf,bhfe->bhe", tf.cast(weights, self.compute_dtype), vectors)
         return tf.reshape(fused, [-1, self.heads * vectors.shape[-1]])
 
+    def _inside(self, name: str, values: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
+        """Weights [B, H, V] of the values of a field."""
+        logits = tf.cast(tf.matmul(self.inside[name](values), self.queries), tf.float32)
+        logits = tf.transpose(logits, [0, 2, 1]) + tf.math.log(tf.maximum(counts, 1e-9))[:, tf.newaxis]
+        return tf.cast(masked_softmax(logits, counts[:, tf.newaxis] > 0), self.compute_dtype)
+
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "heads": self.heads}
+        return {**super().get_config(), "heads": self.heads, "single": list(self.single)}

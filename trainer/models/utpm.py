@@ -42,7 +42,9 @@ class UTPM(ProfileModel):
 
     def __init__(self, settings: UTPMSettings, *args: Any, **kwargs: Any) -> None:
         super().__init__(settings, *args, **kwargs)
-        self.attention = TagAttention(settings.heads, name="attention") if settings.attention else None
+        self.attention = (
+            TagAttention(settings.heads, self.embeddings.numeric, name="attention") if settings.attention else None
+        )
         self.means = FieldMeans(name="means")
         self.cross = CrossFeatures(settings.cross_factors, name="cross") if settings.cross else None
         self.layers_of_tasks = ParallelMLP(len(self.tasks), [*settings.hidden, settings.dimension], name="layers")
