@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.profile_models import B, PROFILE, batch, built, catalogue, made
+from tests.conformance.profile_models import PROFILE, B, batch, built, catalogue, made
 from trainer.models import registry
 
 NAMES = registry.names("profile")

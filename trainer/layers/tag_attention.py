@@ -44,7 +44,7 @@ class TagAttention(keras.layers.Layer):
         self.heads, self.single = heads, list(single)
 
     def build(self, input_shape: Any) -> None:
-        width = int(next(iter(input_shape.values())).values[-1])
+        width = int(next(iter(input_shape.values()))[0][-1])
         self.queries = self.add_weight("queries", shape=(width, self.heads), initializer="glorot_uniform")
         self.inside = {
             name: keras.layers.Dense(width, activation="relu", name=f"inside_{name}")
