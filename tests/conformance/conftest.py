@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.conformance import profile_models
 from tests.conformance.models import ENCODERS, LOSSES, built
 
 
@@ -13,3 +14,8 @@ def encoder(request):
 @pytest.fixture(params=LOSSES, ids="-".join)
 def learner(request):
     return built(*request.param)
+
+
+@pytest.fixture(params=profile_models.PROFILES, ids="-".join)
+def profiler(request):
+    return profile_models.built(*request.param)

@@ -1,4 +1,4 @@
-"""Small models of every kind with plausible weights, built once a process and shared by the tests."""
+"""Small retrieval models of every kind with plausible weights, built once a process and shared by the tests."""
 
 import functools
 
@@ -53,7 +53,7 @@ COSINE = {"normalize": True, "temperature": 0.5}
 
 
 def _every(*chosen: str) -> list[tuple[str, str]]:
-    return [(name, option) for name in registry.names() for option in (*chosen, *VARIANTS.get(name, {}))]
+    return [(name, option) for name in registry.names("retrieval") for option in (*chosen, *VARIANTS.get(name, {}))]
 
 
 ENCODERS = _every("default", "bare", "context", "one")

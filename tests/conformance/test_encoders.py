@@ -1,4 +1,4 @@
-"""What every registered model says of a history."""
+"""What every retrieval model says of a history."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""How every registered model is trained."""
+"""How every retrieval model is trained."""
 
 import numpy as np
 import tensorflow as tf

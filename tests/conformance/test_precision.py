@@ -1,4 +1,4 @@
-"""Every registered model in half precision: finite, its weights and what it says in float32, and near to float32's."""
+"""Every retrieval model in half precision: finite, its weights and what it says in float32, and near to float32's."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from trainer.training_step import total_loss, training_step
 TOLERANCE = {"float16": 0.005, "bfloat16": 0.04}
 
 
-EVERY = [(name, kind) for name in registry.names() for kind in TOLERANCE]
+EVERY = [(name, kind) for name in registry.names("retrieval") for kind in TOLERANCE]
 
 
 def _half_and_full(name, kind, option):

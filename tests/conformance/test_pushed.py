@@ -1,4 +1,4 @@
-"""From raw strings through the pushed model to the same scores as the trainer's, for every registered model."""
+"""From raw strings through the pushed model to the same scores as the trainer's, for every retrieval model."""
 
 import string
 
@@ -51,7 +51,7 @@ def _model(log, name, precision):
 
 
 @pytest.mark.parametrize(
-    ("name", "precision"), [*((name, "none") for name in registry.names()), ("comirec_sa", "bfloat16")]
+    ("name", "precision"), [*((name, "none") for name in registry.names("retrieval")), ("comirec_sa", "bfloat16")]
 )
 def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precision):
     model, catalogue, batch = _model(log, name, precision)

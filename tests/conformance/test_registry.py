@@ -1,4 +1,4 @@
-"""Nothing is left out: each model file registers a model, and each model has a preset."""
+"""Nothing is left out: each model file registers a model of one kind, and each retrieval model has a preset."""
 
 import inspect
 import pkgutil
@@ -14,7 +14,11 @@ PRESETS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "p
 
 
 def test_every_file_of_models_registers():
-    files = {module.name for module in pkgutil.iter_modules(trainer.models.__path__)} - {"base", "registry"}
+    files = {module.name for module in pkgutil.iter_modules(trainer.models.__path__)} - {
+        "base",
+        "profile_base",
+        "registry",
+    }
     registered = {inspect.getmodule(registry.get(name)).__name__.rsplit(".", 1)[-1] for name in registry.names()}
     assert files == registered
 
@@ -24,6 +28,12 @@ def test_descriptions(name):
     assert registry.describe(name) and registry.get(name).paper
 
 
+def test_every_model_is_of_one_kind():
+    retrieval, profile = set(registry.names("retrieval")), set(registry.names("profile"))
+    assert retrieval and profile and not retrieval & profile
+    assert retrieval | profile == set(registry.names())
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_loads_and_names_a_model(preset):
     config = load(preset)
@@ -31,6 +41,6 @@ def test_a_preset_loads_and_names_a_model(preset):
     assert isinstance(config.model, registry.settings_class(name))
 
 
-@pytest.mark.parametrize("name", registry.names())
-def test_every_model_has_a_preset_of_its_name(name):
+@pytest.mark.parametrize("name", registry.names("retrieval"))
+def test_every_retrieval_model_has_a_preset_of_its_name(name):
     assert load(name).model.model_dump()["name"] == name

@@ -1,4 +1,4 @@
-"""Every registered model, from item numbers to interests, against NumPy restatements of the papers."""
+"""Every retrieval model, from item numbers to interests, against NumPy restatements of the papers."""
 
 import numpy as np
 import pytest
@@ -112,7 +112,7 @@ def _item_vectors(model):
 
 
 @pytest.mark.parametrize("option", ["all", "context"])
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registry.names("retrieval"))
 def test_interests_and_vectors(name, option):
     """With recency and time, categories, texts where the model takes them, profile features; a Transformer before."""
     model, given = built(name, option), {key: value.numpy() for key, value in batch().items()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conformance.models import ENCODERS, batch, built
+from tests.conformance import models, profile_models
 from trainer.keras_api import keras
 
 
@@ -17,10 +17,17 @@ def _own_layers(model):
     return [x for x in layers if type(x).__module__.startswith("trainer.") and not type(x).__name__.startswith("_")]
 
 
-@pytest.mark.parametrize("which", ENCODERS, ids="-".join)
-def test_get_config(which, monkeypatch):
+EVERY = [
+    (kind, *which)
+    for kind, every in ((models, models.ENCODERS), (profile_models, profile_models.PROFILES))
+    for which in every
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "option"), EVERY, ids=["-".join(which[1:]) for which in EVERY])
+def test_get_config(kind, name, option, monkeypatch):
     """A twin made from the JSON of the configuration, with the same weights, says the same of the same inputs."""
-    model = built(*which)
+    model = kind.built(name, option)
     layers, calls = _own_layers(model), {}
     assert layers
     for layer in layers:
@@ -30,7 +37,7 @@ def test_get_config(which, monkeypatch):
             return _call(*args, **kwargs)
 
         monkeypatch.setattr(layer, "call", recorded)
-    model.compute_loss(batch())
+    model.compute_loss(kind.batch())
     monkeypatch.undo()
     for layer in layers:
         config = layer.get_config()

@@ -29,8 +29,8 @@ class FieldEmbeddings(keras.layers.Layer):
     """A table of embeddings for each field; the fields are in the order of their names, however they were given.
 
     * A categorical feature and ``history_items`` have an embedding a value.
-    * ``history_tags`` are the tags of the items of the history, with an embedding a tag. Where there are fewer tags than
-      places in a history (T G), all tags are the values and a user has counts of them: the same sums for less work.
+    * ``history_tags`` are the tags of the items of the history, with an embedding a tag. Where there are fewer tags
+      than places in a history (T G), all tags are the values and a user has counts of them: the same sums, less work.
     * A numeric feature has one learned vector, times the feature's value. 0, the mean, is what Transform writes for a
       missing number: it counts as absent.
 
@@ -119,7 +119,7 @@ class FieldEmbeddings(keras.layers.Layer):
             numbers = history * tf.cast(features[schema.HISTORY_MASK], history.dtype)
         if name != HISTORY_TAGS:
             return _gathered(table, numbers)
-        places, num_tags = self.item_tags.shape[1] * self.max_history, self._sizes[name]
+        places, num_tags = self.tag_table.shape[1] * self.max_history, self._sizes[name]
         tags = tf.gather(self.tag_table, numbers)
         tags = tf.reshape(tags, [tf.shape(tags)[0], tf.reduce_prod(tf.shape(tags)[1:])])
         if num_tags > places:

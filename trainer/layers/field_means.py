@@ -1,6 +1,7 @@
 """One vector a field."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,7 +11,11 @@ from trainer.layers.field_embeddings import Field
 
 @register
 class FieldMeans(keras.layers.Layer):
-    """The mean of each field's values: ``F_f = sum_v n_v x_v / sum_v n_v`` with the counts ``n``; 0 for an empty field."""
+    """The mean of each field's values: ``F_f = sum_v n_v x_v / sum_v n_v`` with counts n; 0 for an empty field."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        # Counts stay what they are: half precision would round them.
+        super().__init__(**{**kwargs, "autocast": False})
 
     def call(self, fields: Mapping[str, Field]) -> tuple[tf.Tensor, tf.Tensor]:
         """Pools.

@@ -24,8 +24,7 @@ class ProfileSettings(Settings):
     field_dimension: int = Field(16, ge=1, description="E, width of the embeddings of a user's fields.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of components of the user's field vectors zeroed.")
     history_fields: list[Literal["items", "tags"]] = Field(
-        default_factory=lambda: ["items", "tags"],
-        description="What of the history is a field of the user, beside the profile features.",
+        ["items", "tags"], description="What of the history is a field of the user, beside the profile features."
     )
     tag_pooling: Literal["sum", "mean"] = Field("mean", description="How the scores of an item's tags are joined.")
     train_tasks: list[str] | None = Field(
@@ -59,9 +58,9 @@ class ProfileSettings(Settings):
 class ProfileModel(tfrs.models.Model):
     """Base of the profile models.
 
-    A subclass implements :meth:`user_vectors` and :meth:`tag_vectors`. The probability that a user u does task y with an
-    item i is ``sigmoid(pool_{t in tags(i)} <u_y, t_y> + b_y)``, ``pool`` a sum or a mean. The papers have no bias b: it
-    makes probabilities calibrated where positives are rare, starts at 0, and changes no ranking of a user's tags.
+    A subclass implements :meth:`user_vectors` and :meth:`tag_vectors`. The probability that a user u does task y with
+    an item i is ``sigmoid(pool_{t in tags(i)} <u_y, t_y> + b_y)``, ``pool`` a sum or a mean. The papers have no bias b:
+    it makes probabilities calibrated where positives are rare, starts at 0, and changes no ranking of a user's tags.
 
     Args:
       settings: the model's section of the configuration.
@@ -171,8 +170,8 @@ def _fields(
 ) -> FieldEmbeddings:
     if not profile and not settings.history_fields:
         raise InputError(
-            "model.history_fields is empty and data.user_columns.features names no profile feature: nothing is known of "
-            "a user. Give one of them."
+            "model.history_fields is empty and data.user_columns.features names no profile feature: nothing is known "
+            "of a user. Give one of them."
         )
     return FieldEmbeddings(
         {name: size for name, size in profile.items() if size is not None},

@@ -17,13 +17,9 @@ class SharedBottomSettings(ProfileSettings):
     """Settings of ``shared_bottom``."""
 
     name: Literal["shared_bottom"] = "shared_bottom"
-    hidden: list[int] = Field(default_factory=lambda: [128], min_length=1, description="Widths of the shared layers.")
-    tower_hidden: list[int] = Field(
-        default_factory=lambda: [64], description="Widths of the layers of a task's user tower before its last."
-    )
-    tag_hidden: list[int] = Field(
-        default_factory=lambda: [64], description="Widths of the layers of a task's tag tower before its last."
-    )
+    hidden: list[int] = Field([128], min_length=1, description="Widths of the shared layers.")
+    tower_hidden: list[int] = Field([64], description="Widths of the layers of a task's user tower before its last.")
+    tag_hidden: list[int] = Field([64], description="Widths of the layers of a task's tag tower before its last.")
 
 
 @register("shared_bottom")
