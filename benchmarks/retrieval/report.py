@@ -28,7 +28,7 @@ Runs = dict[str, list[dict[str, Any]]]
 
 
 def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> None:
-    """Prints two tables a data set, of quality and of what interests do, and writes the picture beside the measurements."""
+    """Prints a table of quality and one of the interests a data set; writes the picture beside the measurements."""
     everything = {name: _runs(measured / name, seeds) for name in data_sets}
     for name, runs in everything.items():
         if runs:

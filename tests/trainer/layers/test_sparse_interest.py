@@ -71,7 +71,7 @@ def test_official_by_hand():
 
 
 def test_octopus_by_hand():
-    """Each item votes for the channel of its axis; three channels are wanted, the weakest leaves its item to the others."""
+    """Each item votes for the channel of its axis; of three channels the weakest leaves its item to the others."""
     items = np.array([[[1, 0, 0, 0], [3, 0, 0, 0], [0, 0, 1, 0], [0, 0, 2, 0], [0, 0, 1, 1.1]]], np.float32)
     found = _axes_layer("octopus")(tf.constant(items), tf.ones((1, 5)), tf.constant([[0, 1, 2, 4]]))
     np.testing.assert_array_equal(found.active[0], [[True, False], [True, False], [True, True], [True, True]])
