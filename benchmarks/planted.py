@@ -7,12 +7,14 @@ nearest items have. Of a user, the planted interests with at least two items in 
 
 * found: share of the planted interests that some vector stands for;
 * true: share of the vectors that stand for a planted interest.
+
+The first row is what can be had: who is told every item's interest lists the items of the history's interests, by the
+interest's share in the history times the item's frequency in training.
 """
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +39,21 @@ def main(root: Path, users: int, interactions: int, planted: int, seeds: tuple[i
     print(f"\n`python -m benchmarks.planted {' '.join(sys.argv[1:])}`\n")
     print("| model | K | R@20 | R@50 | users with 3-4 interests: R@50 | found | true | cosine |")
     print("|---|---|---|---|---|---|---|---|")
-    for label, sets in runs:
-        rows = [
-            _measure(root / f"{users}-{interactions}-{planted}-{seed}", sets, users, interactions, planted, seed)
-            for seed in seeds
-        ]
+    for label, sets in [("planted interests known", {}), *runs]:
+        rows = []
+        for seed in seeds:
+            folder = root / f"{users}-{interactions}-{planted}-{seed}"
+            if not (folder / "data" / "interactions.parquet").exists():
+                write(
+                    folder / "data", users=users, items=5_000, interests=planted, interactions=interactions, seed=seed
+                )
+            # Training one of the models is also what prepares the data.
+            model, examples = _trained(folder, seed, sets or runs[0][1])
+            rows.append(_measured(_Log(folder / "data", examples), model if sets else None, model))
         *cells, cosine = zip(*rows, strict=True)
-        written = [f"{100 * np.mean(values):.2f}{_error(values)}" for values in cells]
+        written = ["" if np.isnan(values).any() else f"{100 * np.mean(values):.2f}{_error(values)}" for values in cells]
         written.append("" if np.isnan(cosine).any() else f"{np.mean(cosine):.2f}")
-        print(f"| {label} | {sets['model.num_interests']} | " + " | ".join(written) + " |", flush=True)
+        print(f"| {label} | {sets.get('model.num_interests', '')} | " + " | ".join(written) + " |", flush=True)
     print(
         f"\n% on test users, seen items kept, mean ± standard error over seeds {', '.join(map(str, seeds))}; the mean "
         "cosine of a user's interests."
@@ -56,18 +64,13 @@ def _error(values: tuple[float, ...]) -> str:
     return f" ± {100 * np.std(values, ddof=1) / np.sqrt(len(values)):.2f}" if len(values) > 1 else ""
 
 
-def _measure(
-    root: Path, sets: dict[str, str], users: int, interactions: int, planted: int, seed: int
-) -> tuple[float, ...]:
-    """Recall@20, Recall@50, that of users with three or four interests, ``found``, ``true`` and the mean cosine."""
+def _trained(root: Path, seed: int, sets: dict[str, str]) -> tuple[Any, Path]:
+    """The exported model and the folder of the examples."""
     from pipeline.quiet import quiet
     from pipeline.run import execute
 
-    data = root / "data"
-    if not (data / "interactions.parquet").exists():
-        write(data, users=users, items=5_000, interests=planted, interactions=interactions, seed=seed)
     everything = {
-        "data.directory": str(data),
+        "data.directory": str(root / "data"),
         "pipeline.root": str(root / "runs"),
         "pipeline.name": "planted",
         "training.seed": str(seed),
@@ -80,58 +83,56 @@ def _measure(
         import tensorflow as tf
 
         model = tf.saved_model.load(os.path.join(outputs["Trainer"]["model"].uri, "Format-Serving"))
-    examples = Path(outputs["InteractionExampleGen"]["examples"].uri)
-    return _as_served(model, examples) + _recovered(model, examples, data)
+    return model, Path(outputs["InteractionExampleGen"]["examples"].uri)
 
 
-def _as_served(model: Any, examples: Path) -> tuple[float, float]:
+class _Log:
+    """The test users, and what was planted."""
+
+    def __init__(self, data: Path, examples: Path) -> None:
+        from benchmarks.baselines import examples_of
+
+        table = pq.read_table(data / "items.parquet")
+        self.interest_of = dict(zip(table["item_id"].to_pylist(), table["category"].to_pylist(), strict=True))
+        table = pq.read_table(data / "users.parquet")
+        self.planted_of = dict(zip(table["user_id"].to_pylist(), table["planted_interests"].to_pylist(), strict=True))
+        self.users = examples_of(examples, "test")
+
+
+def _measured(log: _Log, model: Any, catalogue: Any) -> tuple[float, ...]:
+    """Recall@20, Recall@50, that of users with three or four interests, ``found``, ``true``, and the mean cosine.
+
+    Without a model it is the user's planted interests that score.
+    """
     import tensorflow as tf
 
-    files = [str(path) for path in sorted((examples / "Split-test").iterdir())]
-    batches = tf.data.TFRecordDataset(files, "GZIP").batch(64)
-    parts = [model.evaluate(batch) for batch in batches]
-    at_20, at_50 = (np.concatenate([part[f"recall_at_{n}"] for part in parts]).mean() for n in (20, 50))
-    return float(at_20), float(at_50)
-
-
-def _recovered(model: Any, examples: Path, data: Path) -> tuple[float, float, float, float]:
-    """Recall@50 of users with three or four planted interests, the shares ``found`` and ``true``, the mean cosine."""
-    table = pq.read_table(data / "items.parquet")
-    category_of = dict(zip(table["item_id"].to_pylist(), table["category"].to_pylist(), strict=True))
-    table = pq.read_table(data / "users.parquet")
-    planted_of = dict(zip(table["user_id"].to_pylist(), table["planted_interests"].to_pylist(), strict=True))
-    ids = [item.decode() for item in model.item_ids.numpy()]
-    categories = np.array([category_of[item] for item in ids])
-    vectors = model.item_vectors.numpy()
-    recalls, found, true, cosines = [], [], [], []
-    for user, items, wanted, interests in _users(model, examples):
-        scores = interests @ vectors.T
-        nearest = np.argpartition(-scores, NEAREST, axis=1)[:, :NEAREST]
-        meant = {Counter(categories[row]).most_common(1)[0][0] for row in nearest}
-        seen = Counter(category_of[item] for item in items)
-        planted = {interest for interest in planted_of[user] if seen[interest] >= LEAST_ITEMS}
-        if planted:
-            found.append(len(meant & planted) / len(planted))
-            true.append(len(meant & set(planted_of[user])) / len(meant))
-        if len(planted_of[user]) >= 3:
-            best = {ids[row] for row in np.argpartition(-scores.max(axis=0), 50)[:50]}
-            recalls.append(len(wanted & best) / len(wanted))
-        if (count := len(interests)) > 1:
-            directions = interests / np.linalg.norm(interests, axis=1, keepdims=True)
-            cosines.append((np.square(directions.sum(axis=0)).sum() - count) / (count * (count - 1)))
-    return float(np.mean(recalls)), float(np.mean(found)), float(np.mean(true)), float(np.mean(cosines or [np.nan]))
-
-
-def _users(model: Any, examples: Path) -> Iterator[tuple[str, list[str], set[str], np.ndarray]]:
-    """User, history, targets and interests [K, D] of every test user."""
-    import tensorflow as tf
-
-    from benchmarks.baselines import examples_of
-
-    for user, history, targets in examples_of(examples, "test"):
-        answer = model.encode(tf.constant([history]), tf.zeros((1, len(history)), tf.int64), {})
-        interests = answer["interests"][0].numpy()[answer["interest_mask"][0].numpy()]
-        yield user.decode(), [item.decode() for item in history], {item.decode() for item in targets}, interests
+    ids = [item.decode() for item in catalogue.item_ids.numpy()]
+    interest, counts = np.array([log.interest_of[item] for item in ids]), catalogue.item_counts.numpy()
+    vectors = catalogue.item_vectors.numpy()
+    at_20, at_50, of_many, found, true, cosines = ([] for _ in range(6))
+    for user, history, targets in log.users:
+        planted, wanted = log.planted_of[user.decode()], {item.decode() for item in targets}
+        seen = Counter(log.interest_of[item.decode()] for item in history)
+        if model is None:
+            best = counts * np.array([seen[name] for name in interest])
+        else:
+            answer = model.encode(tf.constant([history]), tf.zeros((1, len(history)), tf.int64), {})
+            interests = answer["interests"][0].numpy()[answer["interest_mask"][0].numpy()]
+            scores = interests @ vectors.T
+            best = scores.max(axis=0)
+            nearest = np.argpartition(-scores, NEAREST, axis=1)[:, :NEAREST]
+            meant = {Counter(interest[row]).most_common(1)[0][0] for row in nearest}
+            if findable := {name for name in planted if seen[name] >= LEAST_ITEMS}:
+                found.append(len(meant & findable) / len(findable))
+                true.append(len(meant & set(planted)) / len(meant))
+            if (count := len(interests)) > 1:
+                directions = interests / np.linalg.norm(interests, axis=1, keepdims=True)
+                cosines.append((np.square(directions.sum(axis=0)).sum() - count) / (count * (count - 1)))
+        ranked = [ids[row] for row in np.argsort(-best, kind="stable")[:50]]
+        at_20.append(len(wanted & set(ranked[:20])) / len(wanted))
+        at_50.append(len(wanted & set(ranked)) / len(wanted))
+        of_many += at_50[-1:] if len(planted) >= 3 else []
+    return tuple(float(np.mean(values or [np.nan])) for values in (at_20, at_50, of_many, found, true, cosines))
 
 
 @click.command(help=__doc__)
