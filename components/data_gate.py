@@ -15,7 +15,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 from tfx.utils import io_utils
 
 from trainer import schema as names
-from trainer.errors import GateRefused
+from trainer.errors import GateRefused, InputError
 
 ACCEPTED = "accepted"
 """The gate's output: the statistics of the training split, what the next run's are compared with."""
@@ -50,14 +50,17 @@ class DataGateExecutor(BaseExecutor):
 
         Raises:
           GateRefused: there is an anomaly or too much drift; the message holds all of them in words.
+          InputError: the statistics are of no example of a split.
         """
-        reasons = anomalies_in_words(artifact_utils.get_single_instance(input_dict["anomalies"]))
         statistics_artifact = artifact_utils.get_single_instance(input_dict["statistics"])
+        _refuse_empty_samples(statistics_artifact)
+        schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
+        schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
+        reasons = anomalies_in_words(artifact_utils.get_single_instance(input_dict["anomalies"]))
+        reasons += deprecated_in_words(schema)
         current = stats_artifact_utils.load_statistics(statistics_artifact, names.TRAIN_SPLIT).proto()
         previous, max_drift = input_dict.get("previous"), exec_properties.get("max_drift")
         if previous and max_drift is not None:
-            schema_uri = artifact_utils.get_single_uri(input_dict["schema"])
-            schema = io_utils.SchemaReader().read(io_utils.get_only_uri_in_dir(schema_uri))
             before = stats_artifact_utils.load_statistics(previous[0], names.TRAIN_SPLIT).proto()
             reasons += drift_in_words(schema, before, current, max_drift)
         if reasons:
@@ -104,6 +107,36 @@ class DataGate(BaseComponent):
                 accepted=Channel(type=standard_artifacts.ExampleStatistics),
             )
         )
+
+
+def _refuse_empty_samples(statistics: Artifact) -> None:
+    empty = []
+    for split in artifact_utils.decode_split_names(statistics.split_names):
+        data_sets = stats_artifact_utils.load_statistics(statistics, split).proto().datasets
+        if not sum(data_set.num_examples for data_set in data_sets):
+            empty.append(split)
+    if empty:
+        raise InputError(
+            f"There are no statistics of split {', '.join(empty)}: of its examples none was drawn, so nothing can be "
+            "said of its data. Raise validation.statistics_sample_rate; 1 takes every example."
+        )
+
+
+def deprecated_in_words(schema: schema_pb2.Schema) -> list[str]:
+    """The features that the schema takes out of use, a line each: Transform would not be given them.
+
+    An inferred schema does so with a feature that a whole split lacks.
+
+    Args:
+      schema: the data's schema.
+    """
+    return [
+        f"feature {feature.name}: the schema marks it as deprecated. If the schema was inferred, a split has no value "
+        "of it among the examples that statistics were made of: raise validation.statistics_sample_rate, fill the "
+        "column, or leave it out of the configuration. If it is yours (validation.schema_path), remove the mark."
+        for feature in schema.feature
+        if feature.lifecycle_stage == schema_pb2.DEPRECATED
+    ]
 
 
 def anomalies_in_words(artifact: Artifact) -> list[str]:

@@ -14,6 +14,12 @@ COLUMNS = {
     "unseen R@50": "recall_at_50_unseen",
     "unseen NDCG@50": "ndcg_at_50_unseen",
 }
+HEALTH = {
+    "active interests": "active_interests",
+    "mean cosine": "interest_cosine",
+    "effective interests": "effective_interests",
+    "share of use": "interest_use",
+}
 BASELINES = ("popularity", "item-kNN", "EASE")
 TWO_TOWER = "two_tower"
 PICTURE = "recall_at_50.png"
@@ -22,11 +28,12 @@ Runs = dict[str, list[dict[str, Any]]]
 
 
 def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> None:
-    """Prints a table a data set and writes the picture beside the measurements."""
+    """Prints a table of quality and one of the interests a data set; writes the picture beside the measurements."""
     everything = {name: _runs(measured / name, seeds) for name in data_sets}
     for name, runs in everything.items():
         if runs:
             _table(name, runs)
+            _health(runs)
     _picture(everything, measured / PICTURE)
     print(f"\nThe picture: {measured / PICTURE}")
 
@@ -67,6 +74,19 @@ def _table(name: str, runs: Runs) -> None:
         print(f"| {row} | " + " | ".join(cells) + " |")
 
 
+def _health(runs: Runs) -> None:
+    """A table of what the interests do in the lists of the test users; rows that serve one vector have none."""
+    several = {row: of for row, of in runs.items() if all(set(HEALTH.values()) <= set(run["metrics"]) for run in of)}
+    several = {row: of for row, of in several.items() if np.isfinite(_mean(of, HEALTH["mean cosine"]))}
+    if not several:
+        return
+    print("\n| model | " + " | ".join(HEALTH) + " |")
+    print("|---" * (len(HEALTH) + 1) + "|")
+    for row in sorted(several, key=lambda row: _mean(several[row], HEALTH["mean cosine"])):
+        cells = [_plain([run["metrics"][metric] for run in several[row]]) for metric in HEALTH.values()]
+        print(f"| {row} | " + " | ".join(cells) + " |")
+
+
 def _ahead(runs: list[dict[str, Any]], of: list[dict[str, Any]]) -> list[float]:
     """Difference of Recall@50 on the same users, a number a seed."""
     return [a["metrics"]["recall_at_50"] - b["metrics"]["recall_at_50"] for a, b in zip(runs, of, strict=True)]
@@ -77,10 +97,12 @@ def _mean(runs: list[dict[str, Any]], metric: str) -> float:
 
 
 def _cell(values: list[float]) -> str:
-    percent = 100 * np.array(values)
-    if len(percent) == 1:
-        return f"{percent[0]:.2f}"
-    return f"{percent.mean():.2f} ± {percent.std(ddof=1) / np.sqrt(len(percent)):.2f}"
+    return _plain([100 * value for value in values])
+
+
+def _plain(values: list[float]) -> str:
+    error = f" ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.2f}{error}"
 
 
 def _picture(everything: dict[str, Runs], file: Path) -> None:

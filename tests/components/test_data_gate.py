@@ -4,12 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow_data_validation as tfdv
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 from tfx.components.example_validator.executor import Executor as Validator
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
 from components.data_gate import ACCEPTED, DataGateExecutor
-from trainer.errors import GateRefused
+from trainer.errors import GateRefused, InputError
 
 
 def _statistics(prefix="i", ages=30.0, buckets=("001-004", "005-009")):
@@ -40,16 +41,17 @@ def gate(tmp_path):
             result.split_names = artifact_utils.encode_split_names(splits)
         return result
 
-    def run(statistics, schema, previous=None, max_drift=0.3):
+    def run(statistics, schema, previous=None, max_drift=0.3, **other_splits):
+        splits = {"train": statistics, **other_splits}
         inputs = {
-            "statistics": [artifact(standard_artifacts.ExampleStatistics, ["train"])],
+            "statistics": [artifact(standard_artifacts.ExampleStatistics, list(splits))],
             "schema": [artifact(standard_artifacts.Schema)],
             "anomalies": [artifact(standard_artifacts.ExampleAnomalies)],
             "previous": [previous] if previous else [],
         }
-        io_utils.write_bytes_file(
-            inputs["statistics"][0].uri + "/Split-train/FeatureStats.pb", statistics.SerializeToString()
-        )
+        for split, content in splits.items():
+            file = f"{inputs['statistics'][0].uri}/Split-{split}/FeatureStats.pb"
+            io_utils.write_bytes_file(file, content.SerializeToString())
         io_utils.write_pbtxt_file(inputs["schema"][0].uri + "/schema.pbtxt", schema)
         Validator().Do(
             {"statistics": inputs["statistics"], "schema": inputs["schema"]}, {"anomalies": inputs["anomalies"]}, {}
@@ -80,6 +82,21 @@ def test_a_missing_feature_is_refused(gate):
     schema.feature.add(name="user_country", type="BYTES").presence.min_fraction = 1.0
     with pytest.raises(GateRefused, match="feature user_country: Column dropped"):
         gate(_statistics(), schema)
+
+
+def test_a_split_of_which_nothing_was_sampled_is_an_error_in_words(gate):
+    statistics, nothing = _statistics(), DatasetFeatureStatisticsList(datasets=[{}])
+    schema = tfdv.update_schema(tfdv.infer_schema(statistics), nothing)
+    with pytest.raises(InputError, match=r"no statistics of split test: .* Raise validation.statistics_sample_rate"):
+        gate(statistics, schema, test=nothing)
+
+
+def test_a_feature_that_the_schema_takes_out_of_use_is_refused(gate):
+    statistics, without = _statistics(), tfdv.generate_statistics_from_dataframe(pd.DataFrame({"history": ["i1"]}))
+    schema = tfdv.update_schema(tfdv.infer_schema(statistics), without)
+    with pytest.raises(GateRefused, match=r"feature user_age: the schema marks it as deprecated.*sample_rate") as error:
+        gate(statistics, schema, test=without)
+    assert "feature history:" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -131,12 +131,8 @@ def octopus(x, bias, w):
     logits = np.tanh((x + w["positions"][:n]) @ w["hidden"]) @ w["readers"][0]
     interests = np.zeros((k, x.shape[1]))
     for place in range(len(chosen)):
-        own = np.flatnonzero(assignment.argmax(axis=1) == place)
-        total = np.zeros(x.shape[1])
-        if len(own):
-            weights = softmax(logits[own] + bias[place, own]) * assignment[own, place]
-            total = weights @ x[own]
-        interests[place] = layer_norm(total, w["interest_gain"], w["interest_offset"])
+        weights = assignment[:, place] * np.exp(logits + bias[place])
+        interests[place] = weights @ x / weights.sum()
     return interests, np.arange(k) < len(chosen)
 
 

@@ -55,7 +55,6 @@ def _octopus(model):
         "positions": layer.positions.numpy(),
         "readers": layer.readers.numpy(),
         **_dense(layer.hidden, "hidden"),
-        **_norm(layer.interest_norm, "interest_"),
     }
 
 
@@ -63,6 +62,7 @@ def _sine(model):
     layer = model.extraction
     return {
         **_octopus(model),
+        **_norm(layer.interest_norm, "interest_"),
         **_dense(layer.pool.hidden, "pool_hidden"),
         **_dense(layer.pool.logits, "pool_logits"),
         **_dense(layer.projection, "projection"),

@@ -34,6 +34,12 @@ def prefix_mask(history_mask: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
     )
 
 
+def prefix_lengths(history_mask: tf.Tensor, whole_history: bool) -> tf.Tensor:
+    """Number of items of every prefix: int64 [B, T]; or of the whole history, [B, 1]."""
+    present = tf.cast(history_mask, tf.int64)
+    return tf.reduce_sum(present, axis=1, keepdims=True) if whole_history else tf.cumsum(present, axis=1)
+
+
 def masked_softmax(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Softmax over the last axis among the places where ``mask`` is true; all zero where none is.
 

@@ -51,9 +51,8 @@ class SparseInterest(keras.layers.Layer):
       ``phi_k = sum_t softmax_t(f_kt P_{k|t}) x_t`` where f has one hidden layer for all k. No normalisation. The
       attention of the pool sees positions and has a bias, and what is added to the loss in training is the mean cosine
       between interests.
-    - ``octopus`` (our reading): each item belongs to the activated prototype nearest by cosine, and
-      ``P_{t|k}`` is a softmax, with one f for all k, among the items that belong to k. Assignment as in ``official``,
-      the rest as in ``paper``.
+    - ``octopus`` (our reading): assignment as in ``official``, among the prototypes that items activate;
+      ``phi_k = sum_t softmax_t(f_t + log P_{k|t}) x_t`` with one f for all k and no bias. No normalisation.
 
     LN2 has no offset: it would add the same number to the logits of all k.
 
@@ -117,9 +116,9 @@ class SparseInterest(keras.layers.Layer):
             self.logits.build(input_shape)
         else:
             self.readers = self.add_weight("readers", shape=(places, dimension), initializer="glorot_uniform")
+        if self.variant == "paper":
             self.interest_norm = keras.layers.LayerNormalization(epsilon=EPSILON, name="interest_norm")
             self.interest_norm.build((None, None, places, dimension))
-        if self.variant == "paper":
             self.projection = keras.layers.Dense(dimension, use_bias=False, name="projection")
             self.item_norm = keras.layers.LayerNormalization(epsilon=EPSILON, name="item_norm")
             self.concept_norm = keras.layers.LayerNormalization(epsilon=EPSILON, center=False, name="concept_norm")
@@ -152,9 +151,9 @@ class SparseInterest(keras.layers.Layer):
         concepts = activation.prototypes * gates[..., tf.newaxis]
         logits = self._assignment_logits(items, activation.prototypes, concepts, activation.active)
         assignment = tf.nn.softmax(logits, axis=2)
-        weights = self._weights(keys, logits, assignment, mask, bias)
+        weights = self._weights(keys, logits, assignment, mask, activation.active, bias)
         interests = tf.einsum("bqkt,btd->bqkd", weights, items)
-        if self.variant != "official":
+        if self.variant == "paper":
             interests = self.interest_norm(interests)
         interests *= tf.cast(activation.active, interests.dtype)[..., tf.newaxis]
         if training and self.disagreement:
@@ -173,7 +172,13 @@ class SparseInterest(keras.layers.Layer):
         return tf.where(active[..., tf.newaxis], logits, logits.dtype.min)
 
     def _weights(
-        self, keys: tf.Tensor, logits: tf.Tensor, assignment: tf.Tensor, mask: tf.Tensor, bias: tf.Tensor | None
+        self,
+        keys: tf.Tensor,
+        logits: tf.Tensor,
+        assignment: tf.Tensor,
+        mask: tf.Tensor,
+        active: tf.Tensor,
+        bias: tf.Tensor | None,
     ) -> tf.Tensor:
         """Weight [B, Q, K, T] of each item in each interest."""
         bias = tf.constant(0.0, keys.dtype) if bias is None else tf.cast(bias, keys.dtype)
@@ -186,8 +191,8 @@ class SparseInterest(keras.layers.Layer):
         hidden = tf.reshape(hidden, tf.concat([tf.shape(keys)[:2], [places, keys.shape[-1]]], axis=0))
         attention = tf.einsum("btkd,kd->bkt", hidden, self.readers)[:, tf.newaxis] + bias
         if self.variant == "octopus":
-            owner = tf.one_hot(tf.argmax(logits, axis=2), self.num_interests, True, False, axis=2, dtype=tf.bool)
-            among = tf.logical_and(among, owner)
+            attention += tf.nn.log_softmax(logits, axis=2)
+            return masked_softmax(attention, tf.logical_and(among, active[..., tf.newaxis]))
         attention = tf.broadcast_to(attention, tf.shape(assignment))
         return assignment * masked_softmax(attention, among)
 

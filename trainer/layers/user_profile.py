@@ -64,3 +64,11 @@ class UserProfile(keras.layers.Layer):
             "numeric": list(self.numeric),
             "dimension": self.dimension,
         }
+
+
+def profile_layer(profile: Mapping[str, int | None], dimension: int) -> UserProfile | None:
+    """The layer of a model whose profile features have these numbers of values (None: numeric); None without any."""
+    if not profile:
+        return None
+    categorical = {name: size for name, size in profile.items() if size is not None}
+    return UserProfile(categorical, [name for name, size in profile.items() if size is None], dimension, name="profile")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,10 +15,10 @@ from trainer.keras_api import keras
 from trainer.layers.history_context import HistoryContext
 from trainer.layers.item_tower import ItemTower
 from trainer.layers.label_aware import label_aware_read_out
-from trainer.layers.masking import all_positions, last_positions
+from trainer.layers.masking import all_positions, last_positions, prefix_lengths
 from trainer.layers.recency_bias import RecencyBias
 from trainer.layers.residual_projection import ResidualProjection
-from trainer.layers.user_profile import UserProfile
+from trainer.layers.user_profile import profile_layer
 from trainer.losses.interest_regularisers import disagreement, routing_variance
 from trainer.losses.mixture_softmax import mixture_softmax
 from trainer.losses.negatives import Negatives, all_items, in_batch_negatives, log_uniform_negatives, uniform_negatives
@@ -88,7 +88,7 @@ class RetrievalModel(tfrs.models.Model):
             if settings.context_layers
             else None
         )
-        self.profile = _profile_layer(profile or {}, settings.profile_dimension)
+        self.profile = profile_layer(profile or {}, settings.profile_dimension)
         self.projection = (
             ResidualProjection(2 * settings.dimension, name="projection")
             if settings.residual_projection or self.profile is not None
@@ -169,7 +169,7 @@ class RetrievalModel(tfrs.models.Model):
             losses += self.settings.disagreement * disagreement(interests, interest_mask)
         if self.settings.routing_variance:
             attribution = tf.boolean_mask(encoding.attribution, wanted)
-            lengths = tf.boolean_mask(_prefix_lengths(inputs[schema.HISTORY_MASK], whole_history), wanted)
+            lengths = tf.boolean_mask(prefix_lengths(inputs[schema.HISTORY_MASK], whole_history), wanted)
             losses += self.settings.routing_variance * routing_variance(attribution, lengths)
         return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
 
@@ -210,10 +210,13 @@ class RetrievalModel(tfrs.models.Model):
         return self._scaled(tf.cast(self.item_tower(indices), tf.float32))
 
     def item_vectors(self, chunk: int = 65_536) -> tf.Tensor:
-        """All item vectors, float32 [N, D], computed ``chunk`` items at a time."""
-        starts = range(0, self.num_items, chunk)
-        parts = [self.candidates(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
-        return tf.cast(tf.concat(parts, axis=0), tf.float32)
+        """All item vectors, float32 [N, D], computed ``chunk`` items at a time; not for use inside a graph."""
+        # Written in place: parts and their concatenation would be there twice at once.
+        vectors = tf.Variable(tf.zeros([self.num_items, self.settings.dimension]), trainable=False)
+        for start in range(0, self.num_items, chunk):
+            stop = min(start + chunk, self.num_items)
+            vectors[start:stop].assign(self.candidates(tf.range(start, stop)))
+        return vectors.read_value()
 
     def place_new_items(self, catalogue: Catalogue) -> Catalogue:
         """Called after training: makes items known that training never saw, and says which items are served.
@@ -244,16 +247,3 @@ class RetrievalModel(tfrs.models.Model):
         if math.isinf(power):
             return hard_read_out(interests, interest_mask, target_vectors)
         return label_aware_read_out(interests, interest_mask, target_vectors, power)
-
-
-def _prefix_lengths(history_mask: tf.Tensor, whole_history: bool) -> tf.Tensor:
-    """Number of items of each queried prefix: int64 [B, T], or [B, 1] for the whole history."""
-    present = tf.cast(history_mask, tf.int64)
-    return tf.reduce_sum(present, axis=1, keepdims=True) if whole_history else tf.cumsum(present, axis=1)
-
-
-def _profile_layer(profile: Mapping[str, int | None], dimension: int) -> UserProfile | None:
-    if not profile:
-        return None
-    categorical: dict[str, Any] = {name: size for name, size in profile.items() if size is not None}
-    return UserProfile(categorical, [name for name, size in profile.items() if size is None], dimension, name="profile")

@@ -76,9 +76,12 @@ def extract(layer: SparseInterest, items: np.ndarray, bias: np.ndarray | None = 
         reader = layer.readers.numpy()[place]
         matrix = wa[:, place * dimension : (place + 1) * dimension]
         attention = np.array([np.tanh(x @ matrix) @ reader for x in keys]) + bias[k]
-        members = [t for t in range(n) if variant == "paper" or logits[:, t].argmax() == k]
-        weights[k, members] = softmax(attention[members]) * assignment[k, members]
-        interests[k] = norm(weights[k] @ items, *layer.interest_norm.get_weights())
+        if variant == "octopus":
+            weights[k] = assignment[k] * np.exp(attention) / (assignment[k] * np.exp(attention)).sum()
+            interests[k] = weights[k] @ items
+        else:
+            weights[k] = softmax(attention) * assignment[k]
+            interests[k] = norm(weights[k] @ items, *layer.interest_norm.get_weights())
     return {
         "chosen": np.array(chosen), "gates": gates, "concepts": concepts, "assignment": assignment,
         "weights": weights, "interests": interests, "keys": keys,

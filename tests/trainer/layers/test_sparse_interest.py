@@ -48,13 +48,13 @@ def test_every_prefix_against_numpy(variant, num_interests, biased):
     np.testing.assert_array_equal(found.attribution[3], np.zeros((6, num_interests, 6)))
 
 
-def _axes_layer(variant: str) -> SparseInterest:
+def _axes_layer(variant: str, **options) -> SparseInterest:
     """Prototypes 0 .. 3 lie on the axes; no attention, no positions, no learned scale anywhere."""
-    layer = SparseInterest(2, 4, max_history=8, variant=variant)
+    layer = SparseInterest(2, 4, max_history=8, variant=variant, **options)
     layer.build((None, None, 4))
     layer.set_weights([np.zeros(weights.shape) for weights in layer.get_weights()])
     layer.pool.prototypes.assign(np.eye(4))
-    if variant != "official":
+    if variant == "paper":
         layer.interest_norm.set_weights([np.ones(4), np.zeros(4)])
     return layer
 
@@ -71,15 +71,26 @@ def test_official_by_hand():
 
 
 def test_octopus_by_hand():
-    """Each item is in the channel of its axis; three channels are wanted, the weakest gives its item away."""
+    """Each item votes for the channel of its axis; of three channels the weakest leaves its item to the others."""
     items = np.array([[[1, 0, 0, 0], [3, 0, 0, 0], [0, 0, 1, 0], [0, 0, 2, 0], [0, 0, 1, 1.1]]], np.float32)
     found = _axes_layer("octopus")(tf.constant(items), tf.ones((1, 5)), tf.constant([[0, 1, 2, 4]]))
     np.testing.assert_array_equal(found.active[0], [[True, False], [True, False], [True, True], [True, True]])
     np.testing.assert_allclose(found.attribution[0, 1, 0], [0.5, 0.5, 0, 0, 0], atol=1e-5)
     np.testing.assert_allclose(found.attribution[0, 2], [[0.5, 0.5, 0, 0, 0], [0, 0, 1, 0, 0]], atol=1e-5)
     np.testing.assert_allclose(found.attribution[0, 3], [[1 / 2, 1 / 2, 0, 0, 0], [0, 0, *[1 / 3] * 3]], atol=1e-4)
-    one_axis = np.array([3, -1, -1, -1]) / np.sqrt(3)
-    np.testing.assert_allclose(found.interests[0, 0, 0], one_axis, rtol=1e-5)
+    np.testing.assert_allclose(found.interests[0, 1, 0], [2, 0, 0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(found.interests[0, 1, 1], np.zeros(4))
+
+
+def test_an_item_between_two_channels_is_in_both_by_its_shares():
+    """Cosines 0.8 and 0.6 at temperature 0.2: shares 1 and 1 / e of what they sum to."""
+    layer = _axes_layer("octopus", temperature=0.2)
+    items = np.array([[[0.8, 0.6, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]]], np.float32)
+    weights = layer(tf.constant(items), tf.ones((1, 3)), tf.constant([[2]])).attribution[0, 0].numpy()
+    share, clear = 1 / (1 + np.exp(-1)), 1 / (1 + np.exp(-5))
+    expected = np.array([[share, clear, 1 - clear], [1 - share, 1 - clear, clear]])
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(weights, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
