@@ -10,6 +10,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from components.settings import DataSettings, EvaluationSettings, TextSettings, ValidationSettings
 from pipeline.config_errors import explain
+from pipeline.model_and_data import check_model_and_data
 from pipeline.quiet import quiet
 from pipeline.set_options import apply
 from serving.settings import IndexSettings, ServingSettings
@@ -124,6 +125,10 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
         )
     if errors:
         raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
+    try:
+        check_model_and_data(model, registry.get(section["name"]).kind, config.data, registry.names("profile"))
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
     return config
 
 

@@ -6,20 +6,24 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+_KINDS = {"retrieval": "ranks items", "profile": "ranks tags"}
+
 
 def model_list(registry: Any) -> Group:
-    """A table for each model: its settings, what they are by default, what they mean.
+    """A table for each model, first of those that rank items: its settings, what they are by default, what they mean.
 
     Args:
       registry: the module trainer.models.registry.
     """
-    return Group(*(_one(registry, name) for name in registry.names()))
+    return Group(*(_one(registry, name) for kind in _KINDS for name in registry.names(kind)))
 
 
 def _one(registry: Any, name: str) -> Table:
     model = registry.get(name)
     paper = f" ({model.paper})" if model.paper else ""
-    table = Table(title=f"[bold]{escape(name)}[/bold]{escape(paper)}\n{escape(registry.describe(name))}")
+    table = Table(
+        title=f"[bold]{escape(name)}[/bold]{escape(paper)}, {_KINDS[model.kind]}\n{escape(registry.describe(name))}"
+    )
     table.title_justify = "left"
     for heading in ("setting", "default", "meaning"):
         table.add_column(heading)

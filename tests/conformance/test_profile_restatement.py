@@ -44,7 +44,7 @@ def _mmoe(model, option):
 
 
 def _utpm(model, option):
-    weights = {"tag_embeddings": model.tag_embeddings.numpy(), "layers": _networks(model.layers_of_tasks)}
+    weights = {"tag_embeddings": model.tag_embeddings.numpy(), "layers": _networks(model.towers)}
     if model.attention is not None:
         weights |= {
             "queries": model.attention.queries.numpy(),

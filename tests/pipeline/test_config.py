@@ -116,3 +116,62 @@ def test_absolute_paths(file, tmp_path):
     assert absolute.pipeline.root == str(tmp_path / "runs")
     assert absolute.serving.directory == "/srv"
     assert absolute.validation.schema_path is None
+
+
+LABELLED = """
+data:
+  interactions: log.csv
+  items: items.csv
+  item_columns: {tags: genres}
+  labels: {click: {column: clicked}, conversion: {column: bought, among: click}}
+model: {name: mvke}
+"""
+
+
+@pytest.mark.parametrize("name", ["mvke", "utpm", "mmoe", "shared_bottom"])
+def test_a_profile_model_learns_from_labels_and_tags(file, name):
+    assert config.load(file(LABELLED), [f"model.name={name}"]).model.trained(["click", "conversion"]) == [
+        "click",
+        "conversion",
+    ]
+    loaded = config.load(file(LABELLED), [f"model.name={name}", "model.train_tasks=[conversion]"])
+    assert loaded.model.trained(["click", "conversion"]) == ["conversion"]
+
+
+def test_kernels_of_tasks(file):
+    assert config.load(file(LABELLED)).model.kernels_of(["click", "conversion"]) == [[0, 1, 2], [1, 2, 3, 4]]
+    overrides = ["model.num_kernels=3", "model.task_kernels={conversion: [2, 0], click: [0, 1]}"]
+    assert config.load(file(LABELLED), overrides).model.kernels_of(["click", "conversion"]) == [[0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["data.labels={}"], "mvke learns from labels, and data.labels names none"),
+        (["model.name=sine"], "sine learns from what users took, not from labels.*mmoe, mvke, shared_bottom, utpm"),
+        (["data.item_columns.tags=null"], "data.item_columns.tags is not set"),
+        (["data.items=null"], "data.items is not set"),
+        (["model.history_fields=[]"], "nothing is known of a user"),
+        (["model.history_fields=[texts]"], "model.history_fields.0 should be 'items' or 'tags'"),
+        (["model.train_tasks=[like]"], "model.train_tasks: there is no label 'like' in data.labels.*click, conversion"),
+        (["model.task_weights={like: 2}"], "model.task_weights: there is no label 'like'"),
+        (["model.task_weights={click: -1}"], "model.task_weights.click should be greater than or equal to 0"),
+        (["model.tower_hidden=[8, 0]"], "model.tower_hidden.1 should be greater than or equal to 1"),
+        (["model.num_kernels=1"], "each of the 2 tasks .* needs a kernel of its own"),
+        (["model.task_kernels={click: [0, 1], conversion: [1, 2, 3, 5]}"], "conversion names kernel 5.*0 to 4"),
+        (["model.task_kernels={click: [], conversion: [0, 1, 2, 3, 4]}"], "task_kernels.click is empty"),
+        (["model.task_kernels={click: [1, 1], conversion: [0, 2, 3, 4]}"], "names a kernel twice"),
+        (["model.task_kernels={click: [1, 2], conversion: [0, 1, 2, 3, 4]}"], "click has no kernel of its own"),
+        (["model.task_kernels={click: [0], conversion: [1, 2, 4]}"], "leaves kernel 3 to no task"),
+        (["model.task_kernels={click: [0, 1], like: [2, 3, 4]}"], "'like' is not a label of data.labels"),
+        (["model.task_kernels={click: [0, 1, 2, 3, 4]}"], "task 'conversion' has no kernels"),
+        (
+            ["model.train_tasks=[click]", "model.task_kernels={click: [0, 1, 2], conversion: [3, 4]}"],
+            "'conversion' is not among model.train_tasks: click",
+        ),
+        (["model.pool=true", "model.tower=fm_mlp"], "pool: true leaves none to cross"),
+    ],
+)
+def test_a_profile_model_and_data_that_do_not_fit_are_explained(file, overrides, words):
+    with pytest.raises(InputError, match=words):
+        config.load(file(LABELLED), overrides)

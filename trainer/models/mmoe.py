@@ -10,7 +10,7 @@ from trainer.layers.expert_gates import ExpertGates
 from trainer.layers.field_means import FieldMeans
 from trainer.layers.parallel_mlp import ParallelMLP
 from trainer.layers.tag_towers import TagTowers
-from trainer.models.profile_base import ProfileModel, ProfileSettings
+from trainer.models.profile_base import ProfileModel, ProfileSettings, Widths
 from trainer.models.registry import register
 
 
@@ -19,9 +19,9 @@ class MMoESettings(ProfileSettings):
 
     name: Literal["mmoe"] = "mmoe"
     num_experts: int = Field(5, ge=2, description="Experts that all tasks share.")
-    expert_hidden: list[int] = Field([64], min_length=1, description="Widths of an expert's layers.")
-    tower_hidden: list[int] = Field([64], description="Widths of the layers of a task's user tower before its last.")
-    tag_hidden: list[int] = Field([64], description="Widths of the layers of a task's tag tower before its last.")
+    expert_hidden: Widths = Field([64], min_length=1, description="Widths of an expert's layers.")
+    tower_hidden: Widths = Field([64], description="Widths of the layers of a task's user tower before its last.")
+    tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
 
 
 @register("mmoe")

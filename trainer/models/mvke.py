@@ -1,6 +1,7 @@
 """MVKE."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal
 
 import tensorflow as tf
@@ -11,7 +12,7 @@ from trainer.layers.field_means import FieldMeans
 from trainer.layers.tag_towers import TagTowers
 from trainer.layers.virtual_kernel_experts import VirtualKernelExperts
 from trainer.layers.virtual_kernel_gates import VirtualKernelGates
-from trainer.models.profile_base import ProfileModel, ProfileSettings
+from trainer.models.profile_base import ProfileModel, ProfileSettings, Widths
 from trainer.models.registry import register
 
 
@@ -27,8 +28,8 @@ class MVKESettings(ProfileSettings):
     )
     pool: bool = Field(False, description="Fields are summed up by a kernel's attention (the paper's formula).")
     tower: Literal["mlp", "fm_mlp"] = Field("mlp", description="What crosses the fields: layers, or products and them.")
-    tower_hidden: list[int] = Field([64], description="Widths of the layers of a kernel's tower before its last.")
-    tag_hidden: list[int] = Field([64], description="Widths of the layers of a task's tag tower before its last.")
+    tower_hidden: Widths = Field([64], description="Widths of the layers of a kernel's tower before its last.")
+    tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
 
     @model_validator(mode="after")
     def _pooled_fields_cannot_be_crossed(self) -> "MVKESettings":
@@ -57,9 +58,7 @@ class MVKESettings(ProfileSettings):
                     f"task_kernels.{task} has no kernel of its own: each of {kernels} is another task's too. Each task "
                     "keeps at least one."
                 )
-        if unused := sorted(
-            set(range(self.num_kernels)) - {kernel for kernels in tasks.values() for kernel in kernels}
-        ):
+        if unused := sorted(set(range(self.num_kernels)).difference(*tasks.values())):
             raise ValueError(f"task_kernels leaves kernel {unused[0]} to no task. Assign it, or lower num_kernels.")
         return self
 
@@ -88,17 +87,13 @@ class MVKESettings(ProfileSettings):
         """
         if self.task_kernels is not None:
             return [sorted(self.task_kernels[task]) for task in tasks]
-        rest = self.num_kernels - len(tasks)
-        more = [rest // 2 // len(tasks)] * len(tasks)
-        for place in range(rest // 2 % len(tasks)):
-            more[-1 - place] += 1
-        if len(tasks) == 1:
-            return [list(range(self.num_kernels))]
-        own = [1 + extra for extra in more]
-        # The first task's, then what is shared, then the others': each has a run without gaps but the last tasks.
-        shared = list(range(own[0], self.num_kernels - sum(own[1:])))
-        starts = [0, *(self.num_kernels - sum(own[place:]) for place in range(1, len(tasks)))]
-        return [sorted([*range(start, start + count), *shared]) for start, count in zip(starts, own, strict=True)]
+        own = [1] * len(tasks)
+        for turn in range((self.num_kernels - len(tasks)) // 2):
+            own[-1 - turn % len(tasks)] += 1
+        numbers = iter(range(self.num_kernels))
+        first = list(islice(numbers, own[0]))
+        shared = list(islice(numbers, self.num_kernels - sum(own)))
+        return [first + shared, *(shared + list(islice(numbers, count)) for count in own[1:])]
 
 
 @register("mvke")

@@ -1,7 +1,7 @@
 """What every profile model is: a vector of a user for each task, vectors of tags, a probability of each task."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,8 @@ from trainer.errors import InputError
 from trainer.keras_api import keras
 from trainer.layers.field_embeddings import FieldEmbeddings
 from trainer.settings import Settings
+
+Widths = list[Annotated[int, Field(ge=1)]]
 
 
 class ProfileSettings(Settings):
@@ -30,8 +32,8 @@ class ProfileSettings(Settings):
     train_tasks: list[str] | None = Field(
         None, min_length=1, description="The labels to train, of those of data.labels; all by default."
     )
-    task_weights: dict[str, float] = Field(
-        default_factory=dict, description="Task -> weight of its loss, 1 for those not named."
+    task_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {}, description="Task -> weight of its loss, 1 for those not named."
     )
 
     def trained(self, labels: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from trainer.errors import InputError
 from trainer.models.base import RetrievalModel
@@ -40,8 +40,8 @@ def names(kind: Kind | None = None) -> list[str]:
     return sorted(name for name, model in _models.items() if kind in (None, model.kind))
 
 
-def get(name: str) -> type[Any]:
-    """The model's class, of retrieval models or of profile models as its ``kind`` says.
+def get(name: str) -> type[RetrievalModel] | type[ProfileModel]:
+    """The model's class.
 
     Raises:
       InputError: no model has that name.

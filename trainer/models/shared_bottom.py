@@ -9,7 +9,7 @@ from pydantic import Field
 from trainer.layers.field_means import FieldMeans
 from trainer.layers.parallel_mlp import ParallelMLP
 from trainer.layers.tag_towers import TagTowers
-from trainer.models.profile_base import ProfileModel, ProfileSettings
+from trainer.models.profile_base import ProfileModel, ProfileSettings, Widths
 from trainer.models.registry import register
 
 
@@ -17,9 +17,9 @@ class SharedBottomSettings(ProfileSettings):
     """Settings of ``shared_bottom``."""
 
     name: Literal["shared_bottom"] = "shared_bottom"
-    hidden: list[int] = Field([128], min_length=1, description="Widths of the shared layers.")
-    tower_hidden: list[int] = Field([64], description="Widths of the layers of a task's user tower before its last.")
-    tag_hidden: list[int] = Field([64], description="Widths of the layers of a task's tag tower before its last.")
+    hidden: Widths = Field([128], min_length=1, description="Widths of the shared layers.")
+    tower_hidden: Widths = Field([64], description="Widths of the layers of a task's user tower before its last.")
+    tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
 
 
 @register("shared_bottom")

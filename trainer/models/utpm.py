@@ -10,7 +10,7 @@ from trainer.layers.cross_features import CrossFeatures
 from trainer.layers.field_means import FieldMeans, weighted_sum
 from trainer.layers.parallel_mlp import ParallelMLP
 from trainer.layers.tag_attention import TagAttention
-from trainer.models.profile_base import ProfileModel, ProfileSettings
+from trainer.models.profile_base import ProfileModel, ProfileSettings, Widths
 from trainer.models.registry import register
 
 
@@ -22,7 +22,7 @@ class UTPMSettings(ProfileSettings):
     heads: int = Field(2, ge=1, description="Queries of the attention.")
     cross: bool = Field(True, description="Products of all pairs of components.")
     cross_factors: int = Field(8, ge=1, description="Width of the vectors whose products weigh the pairs.")
-    hidden: list[int] = Field([128], description="Widths of the layers before the last.")
+    tower_hidden: Widths = Field([128], description="Widths of a task's layers before its last.")
     tag_pooling: Literal["sum", "mean"] = Field("sum", description="How the scores of an item's tags are joined.")
 
 
@@ -47,7 +47,7 @@ class UTPM(ProfileModel):
         )
         self.means = FieldMeans(name="means")
         self.cross = CrossFeatures(settings.cross_factors, name="cross") if settings.cross else None
-        self.layers_of_tasks = ParallelMLP(len(self.tasks), [*settings.hidden, settings.dimension], name="layers")
+        self.towers = ParallelMLP(len(self.tasks), [*settings.tower_hidden, settings.dimension], name="towers")
         # Not those of the history's tags: what a user has seen, and what is foretold.
         self.tag_embeddings = self.add_weight(
             "tag_embeddings", shape=(self.num_tags, settings.dimension), initializer="glorot_uniform", dtype=tf.float32
@@ -59,7 +59,7 @@ class UTPM(ProfileModel):
         fused = self._mean(fields) if self.attention is None else self.attention(fields)
         fused = self.dropout(fused, training=training)
         crossed = fused if self.cross is None else self.cross(fused)
-        return tf.cast(self.layers_of_tasks(crossed), tf.float32)
+        return tf.cast(self.towers(crossed), tf.float32)
 
     def tag_vectors(self, numbers: tf.Tensor) -> tf.Tensor:
         """See the base class; the same for all tasks."""

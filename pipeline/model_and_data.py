@@ -1,0 +1,41 @@
+"""Whether the model can learn from the data that the configuration describes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from components.settings import DataSettings
+from trainer.errors import InputError
+
+
+def check_model_and_data(model: Any, kind: str, data: DataSettings, profile_models: Sequence[str]) -> None:
+    """Refuses what ingestion would prepare for nobody.
+
+    Args:
+      model: the model's settings.
+      kind: ``retrieval`` or ``profile``.
+      data: the section of the data.
+      profile_models: the names of the models of that kind.
+
+    Raises:
+      InputError: labels for a model that has no use of them; a profile model without labels, tags or anything known of
+        a user, or with settings that name other tasks than the labels.
+    """
+    if kind == "retrieval":
+        if data.labels:
+            raise InputError(
+                f"data.labels are set, and model.name: {model.name} learns from what users took, not from labels. "
+                f"Leave data.labels out, or take a model of profiles: {', '.join(profile_models)}."
+            )
+        return
+    model.trained(list(data.labels))
+    if data.items is None or data.item_columns.tags is None:
+        missing = "data.items" if data.items is None else "data.item_columns.tags"
+        raise InputError(
+            f"{missing} is not set: model.name: {model.name} describes users by the tags of items. Give the table of "
+            "items and its column of tags."
+        )
+    if not model.history_fields and not data.user_columns.features:
+        raise InputError(
+            "model.history_fields is empty and data.user_columns.features names no feature: nothing is known of a "
+            "user. Give one of them."
+        )
