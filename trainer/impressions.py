@@ -1,4 +1,8 @@
-"""Transformed impressions on disk to batches, for the models of profiles."""
+"""Transformed impressions on disk to batches, for the models of profiles.
+
+A row of a batch is one state of a user's history with the impressions made in it: ``item``, ``label_<task>`` and
+``weight_<task>`` are [B, M], 0 behind a row's impressions.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +21,7 @@ def training_impressions(
     Args:
       files: TFRecord files (gzip) of transformed examples.
       feature_spec: Transform's ``transformed_feature_spec()``.
-      batch_size: B, impressions a batch.
+      batch_size: B, rows a batch.
       seed: seed of the shuffling.
 
     Returns:

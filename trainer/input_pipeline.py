@@ -80,7 +80,7 @@ def one_prefix_a_row(batch: Batch) -> Batch:
 def targets_in(batch: Batch) -> tf.Tensor:
     """Number of training targets of a batch, int64: items to predict, or impressions to judge."""
     if schema.ITEM in batch:
-        return tf.shape(batch[schema.ITEM], tf.int64)[0]
+        return tf.math.count_nonzero(batch[schema.ITEM])
     return tf.math.count_nonzero(batch[schema.TARGETS])
 
 

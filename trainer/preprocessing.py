@@ -30,8 +30,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       ``targets`` sparse int64 [B, M]: 1 + index, 0 for an unknown item;
       ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, unknown values left out); numeric, float32
       [B, 1], standardised, 0 (the mean) where it is missing;
-      and of impressions ``item`` int64 [B, 1], 1 + index of the item shown, 0 for an unknown one, and ``label_<task>``
-      and ``weight_<task>`` float32 [B, 1], 0 where absent.
+      and of impressions, sparse [B, M] and aligned: ``item`` int64, 1 + index of the item shown, 0 for an unknown one,
+      and ``label_<task>`` and ``weight_<task>`` float32.
     """
     settings = TransformSettings(**custom_config["transform"])
     tasks = custom_config.get("labels", ())
@@ -50,10 +50,10 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     outputs[schema.TARGETS] = (tft.apply_vocabulary(targets, vocabulary, default_value=-1) + 1).to_sparse()
     if tasks:
         shown = tft.apply_vocabulary(ragged(inputs[schema.ITEM]), vocabulary, default_value=-1) + 1
-        outputs[schema.ITEM] = shown.to_tensor(shape=[None, 1])
+        outputs[schema.ITEM] = shown.to_sparse()
     for task in tasks:
         for feature in (schema.label_feature(task), schema.weight_feature(task)):
-            outputs[feature] = ragged(inputs[feature]).to_tensor(shape=[None, 1])
+            outputs[feature] = ragged(inputs[feature]).to_sparse()
     for name, kind in custom_config.get("user_features", {}).items():
         feature = schema.user_feature(name)
         outputs[feature] = _profile_feature(feature, inputs[feature], kind)

@@ -94,7 +94,7 @@ class TrainedProfile(tf.Module):
         features = self._raw.transformed(raw)
         features[schema.ITEM] = items[:, :1] + 1
         vectors = tf.cast(self.model.user_vectors(features), tf.float32)
-        probabilities = tf.sigmoid(self.model.logits(features))
+        probabilities = tf.sigmoid(self.model.logits(features)[:, 0])
         outputs = {task: probabilities[:, column] for column, task in enumerate(self.model.tasks)}
         relevant = self._tags_of(targets)
         scores = tf.matmul(vectors[:, 0], self.tag_vectors[0], transpose_b=True)

@@ -12,11 +12,12 @@ One raw example is one user (evaluation) or one window of a user's sequence (tra
 * ``user_id`` and ``history_bucket``: bytes, for reports and slices;
 * ``user_<name>``: bytes list or float list, the profile features of the users' table.
 
-With labels (``data.labels``) one raw example is one impression instead:
+With labels (``data.labels``) one raw example is one impression in evaluation. In training it is a run of
+impressions of a user between which the history did not change:
 
-* ``item``: bytes, the item that was shown;
-* ``label_<task>``: float, 1 where the user did it and 0 where not; ``weight_<task>``: float, 1 where the
-  label counts and 0 where it is unknown or of no meaning;
+* ``item``: bytes list, the items that were shown;
+* ``label_<task>``: float list aligned with it, 1 where the user did it and 0 where not; ``weight_<task>``: 1
+  where the label counts and 0 where it is unknown or of no meaning;
 * ``history`` and ``history_time``: the items of the user's earlier events with the first label; in
   evaluation, those before the part that is held out;
 * ``targets``: in evaluation, in the first held-out example of each user, the items of all held-out events

@@ -116,7 +116,7 @@ class _WriteShard(beam.DoFn):
         made = prepare(sequences, settings, self._max_history, frequencies, report)
         for split, part in made.splits.items():
             targets = int((part.end - part.target).sum())
-            yield split, len(part), targets, encode_impressions(part, made, features)
+            yield split, len(made.bounds[split]) - 1, targets, encode_impressions(split, made, features)
 
 
 def _count_report(counts: bytes, least: int) -> _Keyed:

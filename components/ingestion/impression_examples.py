@@ -12,7 +12,8 @@ from components.ingestion.impressions import (
     History,
     Impressions,
     cut_impressions,
-    shuffled_impressions,
+    shuffled_runs,
+    together,
     with_samples,
 )
 from components.ingestion.labels import Flags, positives_and_weights
@@ -23,7 +24,8 @@ from components.ingestion.windows import Ints
 from components.settings import DataSettings
 from trainer import schema
 
-_IMPRESSIONS_AT_A_TIME = 1 << 15
+_EXAMPLES_AT_A_TIME = 1 << 13
+_IMPRESSIONS_AN_EXAMPLE = 64
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Shard:
 
     Attributes:
       splits: split -> impressions, those of training in mixed order.
+      bounds: split -> [E + 1], which of them make an example: those of one state of a user's history in training; one
+        each in evaluation, where metrics are of impressions.
       sequences: of the users.
       history: positions [H] of the events that histories and targets are made of.
       item_ids: strings, what ``Impressions.item`` are places in.
@@ -41,6 +45,7 @@ class Shard:
     """
 
     splits: dict[str, Impressions]
+    bounds: dict[str, Ints]
     sequences: Sequences
     history: Ints
     item_ids: pa.Array
@@ -76,9 +81,14 @@ def prepare(
         for split, part in splits.items():
             splits[split], drawn = with_samples(part, sampler, settings.sampled_impressions, len(sequences.item_ids))
             report.counts.update(drawn)
-    splits[schema.TRAIN_SPLIT] = shuffled_impressions(splits[schema.TRAIN_SPLIT], sequences)
+    bounds = {split: np.arange(len(part) + 1) for split, part in splits.items()}
+    training = splits[schema.TRAIN_SPLIT]
+    splits[schema.TRAIN_SPLIT], bounds[schema.TRAIN_SPLIT] = shuffled_runs(
+        training, together(training, _IMPRESSIONS_AN_EXAMPLE), sequences
+    )
     shard = Shard(
         splits=splits,
+        bounds=bounds,
         sequences=sequences,
         history=history.events,
         item_ids=pa.concat_arrays([sequences.item_ids, frequencies.ids]),
@@ -93,44 +103,52 @@ def prepare(
     return shard
 
 
-def encode_impressions(impressions: Impressions, shard: Shard, features: Mapping[str, pa.Array]) -> Iterator[bytes]:
+def encode_impressions(split: str, shard: Shard, features: Mapping[str, pa.Array]) -> Iterator[bytes]:
     """Serialised tf.Examples.
 
     Args:
-      impressions: [I].
-      shard: that they are of.
+      split: of the shard.
+      shard: what the examples are made of.
       features: profile feature -> lists [U].
 
     Yields:
-      One example an impression, in order.
+      The examples in order.
     """
     encoder = RecordBatchToExamplesEncoder()
+    impressions, bounds = shard.splits[split], shard.bounds[split]
     item_ids = shard.item_ids.cast(pa.binary())
     users = shard.sequences.users.cast(pa.binary())
-    for begin in range(0, len(impressions), _IMPRESSIONS_AT_A_TIME):
-        part = impressions.take(slice(begin, begin + _IMPRESSIONS_AT_A_TIME))
-        yield from encoder.encode(_to_batch(part, shard, item_ids, users, features))
+    for begin in range(0, len(bounds) - 1, _EXAMPLES_AT_A_TIME):
+        part = bounds[begin : begin + _EXAMPLES_AT_A_TIME + 1]
+        some = impressions.take(slice(part[0], part[-1]))
+        yield from encoder.encode(_to_batch(some, part - part[0], shard, item_ids, users, features))
 
 
 def _to_batch(
-    impressions: Impressions, shard: Shard, item_ids: pa.Array, users: pa.Array, features: Mapping[str, pa.Array]
+    impressions: Impressions,
+    bounds: Ints,
+    shard: Shard,
+    item_ids: pa.Array,
+    users: pa.Array,
+    features: Mapping[str, pa.Array],
 ) -> pa.RecordBatch:
-    history, history_offsets = ranges(impressions.start, impressions.stop)
-    targets, target_offsets = ranges(impressions.target, impressions.end)
+    first = impressions.take(bounds[:-1])
+    history, history_offsets = ranges(first.start, first.stop)
+    targets, target_offsets = ranges(first.target, first.end)
     history, targets = shard.history[history], shard.history[targets]
-    items, user = shard.sequences.items, pa.array(impressions.user)
+    items, user = shard.sequences.items, pa.array(first.user)
     columns = {
         schema.USER_ID: one_each(users.take(user)),
-        schema.ITEM: one_each(item_ids.take(pa.array(impressions.item))),
+        schema.ITEM: lists(bounds, item_ids.take(pa.array(impressions.item))),
         schema.HISTORY: lists(history_offsets, item_ids.take(pa.array(items[history]))),
         schema.HISTORY_TIME: lists(history_offsets, pa.array(shard.sequences.times[history])),
-        schema.HISTORY_BUCKET: one_each(history_buckets(impressions.stop - impressions.start)),
+        schema.HISTORY_BUCKET: one_each(history_buckets(first.stop - first.start)),
         schema.TARGETS: lists(target_offsets, item_ids.take(pa.array(items[targets]))),
     }
     for task in shard.positive:
         positive, counts = shard.label(impressions, task)
-        columns[schema.label_feature(task)] = one_each(pa.array(positive.astype(np.float32)))
-        columns[schema.weight_feature(task)] = one_each(pa.array(counts.astype(np.float32)))
+        columns[schema.label_feature(task)] = lists(bounds, pa.array(positive.astype(np.float32)))
+        columns[schema.weight_feature(task)] = lists(bounds, pa.array(counts.astype(np.float32)))
     for name, values in features.items():
         columns[name] = as_bytes(values.take(user))
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))

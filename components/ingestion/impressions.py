@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from components.ingestion.examples import ranges
 from components.ingestion.hashing import SPLITS, mix, split_of
 from components.ingestion.labels import Flags
 from components.ingestion.sampling import Sampler
@@ -168,9 +169,29 @@ def with_samples(
     return everything, Counter(sampled_impressions=len(drawn), sampled_impressions_missing=missing)
 
 
-def shuffled_impressions(impressions: Impressions, sequences: Sequences) -> Impressions:
-    """The impressions in a fixed order that separates those of one user."""
-    event = impressions.event - sequences.offsets[impressions.user]
-    keys = mix(sequences.hashes[impressions.user] + event.astype(np.uint64), _SHUFFLE_SALT)
-    keys = mix(keys + impressions.sample.astype(np.uint64), _SHUFFLE_SALT)
-    return impressions.take(np.argsort(keys, kind="stable"))
+def together(impressions: Impressions, most: int) -> Ints:
+    """Bounds [E + 1] of the runs of impressions that were made in one state of a user's history.
+
+    Until a user does something, every impression has the same history: written once, it is read, looked up and encoded
+    once for all of them.
+
+    Args:
+      impressions: [I], those of a user one after the other.
+      most: impressions in a run.
+    """
+    new = np.ones(len(impressions), dtype=bool)
+    states = np.stack([impressions.user, impressions.start, impressions.stop])
+    new[1:] = (states[:, 1:] != states[:, :-1]).any(axis=0)
+    begin = np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+    cut = new | ((np.arange(len(new)) - begin) % most == 0)
+    return np.append(np.flatnonzero(cut), len(impressions))
+
+
+def shuffled_runs(impressions: Impressions, bounds: Ints, sequences: Sequences) -> tuple[Impressions, Ints]:
+    """The runs in a fixed order that separates those of one user, and their new bounds."""
+    first = impressions.take(bounds[:-1])
+    event = first.event - sequences.offsets[first.user]
+    keys = mix(sequences.hashes[first.user] + event.astype(np.uint64), _SHUFFLE_SALT)
+    order = np.argsort(mix(keys + first.sample.astype(np.uint64), _SHUFFLE_SALT), kind="stable")
+    rows, new_bounds = ranges(bounds[:-1][order], bounds[1:][order])
+    return impressions.take(rows), new_bounds

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from components.ingestion.hashing import SPLITS, hash_strings, split_of
 from components.settings import DataSettings, SplitSettings
-from tests.components.ingestion_helpers import EVERYTHING
+from tests.components.ingestion_helpers import EVERYTHING, examples
 
 CLICK = {"click": {"column": "click"}}
 CHAIN = {**CLICK, "conversion": {"column": "rating", "at_least": 4, "among": "click"}}
@@ -65,3 +65,13 @@ def filler(split: str, count: int = 2) -> list[Row]:
     for user in users_in(split, count + 1)[1:]:
         rows += [(user, "a", 1, True, 5.0), (user, "b", 2, True, 1.0), (user, "c", 3, False, 0.0)]
     return rows
+
+
+def impressions(directory: Path, split: str) -> list[dict[str, Any]]:
+    """The examples of a split with one impression each: those of a run share all but item, labels and weights."""
+    aligned = ("item", "label_", "weight_")
+    return [
+        {name: [value[place]] if name.startswith(aligned) else value for name, value in example.items()}
+        for example in examples(directory, split)
+        for place in range(len(example["item"]))
+    ]

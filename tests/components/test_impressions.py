@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.components.impression_helpers import CLICK, LEAVE_ONE, filler, impressions_of, users_in
+from tests.components.impression_helpers import CLICK, LEAVE_ONE, filler, impressions, impressions_of, users_in
 from tests.components.ingestion_helpers import examples, ingest, of_user
 
 [TRAIN], [VALID], [TEST] = users_in("train"), users_in("valid"), users_in("test")
@@ -25,7 +25,7 @@ def test_a_history_holds_what_was_clicked_strictly_before(tmp_path):
         (TRAIN, "e", 40, False, 5.0),
     ]
     report = ingest(impressions_of(tmp_path, rows[::-1] + OTHERS), tmp_path / "out")
-    found = shown(examples(tmp_path / "out", "train"), TRAIN)
+    found = shown(impressions(tmp_path / "out", "train"), TRAIN)
     assert {item: example["history"] for item, example in found.items()} == {
         "a": [],
         "b": ["a"],
@@ -40,7 +40,24 @@ def test_a_history_holds_what_was_clicked_strictly_before(tmp_path):
         *("user_id", "item", "history", "history_time", "history_bucket", "targets"),
         *("label_click", "weight_click", "label_conversion", "weight_conversion"),
     }
-    assert report.counts["impressions"] == sum(report.examples.values())
+    written = [impressions(tmp_path / "out", split) for split in ("train", "valid", "test")]
+    assert report.counts["impressions"] == sum(map(len, written))
+
+
+def test_impressions_of_one_history_are_one_example(tmp_path):
+    """Of training: until a user clicks, the history is the same; of at most 64 impressions is an example."""
+    rows = [(TRAIN, "a", 1, True, 5.0), (TRAIN, "b", 1, False, 5.0)]
+    rows += [(TRAIN, "c", 2 + time, False, 5.0) for time in range(70)]
+    rows += [(TRAIN, "d", 90, True, 4.0), (TRAIN, "e", 91, False, 5.0)]
+    ingest(impressions_of(tmp_path, rows + OTHERS), tmp_path / "out")
+    found = [example for example in examples(tmp_path / "out", "train") if example["user_id"] == [TRAIN]]
+    by_size = {len(example["item"]): example for example in found}
+    assert sorted(by_size) == [1, 2, 7, 64] and len(found) == 4
+    assert by_size[2]["item"] == ["a", "b"] and by_size[2]["label_click"] == [1, 0] and by_size[2]["history"] == []
+    assert by_size[7]["item"] == ["c"] * 6 + ["d"] and by_size[7]["label_click"] == [0] * 6 + [1]
+    assert by_size[64]["history"] == by_size[7]["history"] == ["a"] and by_size[1]["history"] == ["a", "d"]
+    assert by_size[7]["label_conversion"] == [1] * 7 and by_size[7]["weight_conversion"] == [0] * 6 + [1]
+    assert all(len(example["item"]) == 1 for example in examples(tmp_path / "out", "test"))
 
 
 def test_labels_and_where_they_count(tmp_path):
@@ -52,7 +69,7 @@ def test_labels_and_where_they_count(tmp_path):
         (TRAIN, "e", 5, True, None),  # unknown conversion
     ]
     ingest(impressions_of(tmp_path, rows + OTHERS), tmp_path / "out")
-    found = shown(examples(tmp_path / "out", "train"), TRAIN)
+    found = shown(impressions(tmp_path / "out", "train"), TRAIN)
     names = ("label_click", "weight_click", "label_conversion", "weight_conversion")
     assert {item: tuple(example[name][0] for name in names) for item, example in found.items()} == {
         "a": (1, 1, 1, 1),
@@ -66,7 +83,7 @@ def test_labels_and_where_they_count(tmp_path):
 def test_only_the_last_of_a_long_history_is_kept(tmp_path):
     rows = [(TRAIN, item, time, True, 5.0) for time, item in enumerate("abcdef")]
     ingest(impressions_of(tmp_path, rows + OTHERS), tmp_path / "out", max_history=3)
-    found = shown(examples(tmp_path / "out", "train"), TRAIN)
+    found = shown(impressions(tmp_path / "out", "train"), TRAIN)
     assert found["f"]["history"] == ["c", "d", "e"] and found["c"]["history"] == ["a", "b"]
 
 
@@ -74,7 +91,7 @@ def test_impressions_after_too_short_a_history_are_left_out_and_counted(tmp_path
     rows = [(TRAIN, item, time, item != "b", float(time)) for time, item in enumerate("abcdef")]
     whole = ingest(impressions_of(tmp_path, rows + OTHERS), tmp_path / "all")
     report = ingest(impressions_of(tmp_path, rows + OTHERS, min_history=2), tmp_path / "out")
-    assert sorted(shown(examples(tmp_path / "out", "train"), TRAIN)) == ["d", "e", "f"]
+    assert sorted(shown(impressions(tmp_path / "out", "train"), TRAIN)) == ["d", "e", "f"]
     # Of this user a, b and c; of the two other training users the first two each.
     left_out = whole.counts["impressions"] - report.counts["impressions"]
     assert report.counts["impressions_too_early"] == left_out == 3 + 2 * 2
@@ -86,7 +103,7 @@ def test_the_rows_held_out_of_an_evaluated_user_share_the_history_before_them(tm
     report = ingest(
         impressions_of(tmp_path, rows + OTHERS, split={"history_fraction": 0.7}), tmp_path / "out", max_history=4
     )
-    held_out = [e for e in examples(tmp_path / "out", "valid") if e["user_id"] == [VALID]]
+    held_out = [e for e in impressions(tmp_path / "out", "valid") if e["user_id"] == [VALID]]
     assert [e["item"] for e in held_out] == [["h"], ["i"], ["j"]]
     assert all(e["history"] == ["c", "d", "e", "f"] for e in held_out)
     assert [e["targets"] for e in held_out] == [["h", "i"], [], []]  # j was not clicked
@@ -98,7 +115,7 @@ def test_leave_last_out(tmp_path):
     rows = [(TRAIN, item, time, item not in "be", 5.0 - time) for time, item in enumerate("abcde")]
     rows += [("short", "a", 1, True, 1.0), ("short", "b", 2, False, 1.0)]
     report = ingest(impressions_of(tmp_path, rows + OTHERS, **LEAVE_ONE), tmp_path / "out")
-    splits = {split: shown(examples(tmp_path / "out", split), TRAIN) for split in ("train", "valid", "test")}
+    splits = {split: shown(impressions(tmp_path / "out", split), TRAIN) for split in ("train", "valid", "test")}
     assert {split: sorted(found) for split, found in splits.items()} == {
         "train": ["a", "b", "c"],
         "valid": ["d"],
@@ -133,7 +150,7 @@ def test_profile_features_stand_beside_the_impressions(tmp_path):
     features = {"likes": "categorical", "age": "numeric"}
     settings = impressions_of(tmp_path, rows, users="users.parquet", user_columns={"features": features})
     ingest(settings, tmp_path / "out")
-    found = examples(tmp_path / "out", "train")
+    found = impressions(tmp_path / "out", "train")
     assert [e["user_likes"] for e in found if e["user_id"] == [TRAIN]] == [["x", "y"]] * 2
     assert {tuple(e["user_age"]) for e in found if e["user_id"] != [TRAIN]} == {()}
 
@@ -147,7 +164,7 @@ def test_labels_of_every_type(tmp_path, values):
     at_least = 0.5
     labels = {"click": {"column": "click", "at_least": at_least}}
     ingest(impressions_of(tmp_path, rows + others, labels=labels), tmp_path / "out")
-    found = of_user(examples(tmp_path / "out", "train"), TRAIN)
+    found = of_user(impressions(tmp_path / "out", "train"), TRAIN)
     seen = {e["item"][0]: (e["label_click"][0], e["weight_click"][0]) for e in found}
     assert seen == {"a": (1, 1), "b": (0, 1), "c": (0, 0)}
 
@@ -158,7 +175,7 @@ def test_labels_out_of_a_text_file(tmp_path):
     lines = [",".join(str(value) for value in row) for row in rows]
     (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id,timestamp,click,rating", *lines]) + "\n")
     ingest(settings, tmp_path / "out")
-    found = shown(examples(tmp_path / "out", "train"), TRAIN)
+    found = shown(impressions(tmp_path / "out", "train"), TRAIN)
     assert {item: (e["label_click"][0], e["weight_click"][0]) for item, e in found.items()} == {
         "a": (1, 1),
         "b": (0, 1),

@@ -9,8 +9,8 @@ from components.ingestion.hashing import hash_strings
 from components.ingestion.report import describe_report
 from components.ingestion.sampling import Frequencies, Sampler
 from components.ingestion.sequences import Sequences
-from tests.components.impression_helpers import CHAIN, LEAVE_ONE, impressions_of
-from tests.components.ingestion_helpers import examples, ingest
+from tests.components.impression_helpers import CHAIN, LEAVE_ONE, impressions, impressions_of
+from tests.components.ingestion_helpers import ingest
 
 CLICKED = {"click": {}, "conversion": {"column": "rating", "at_least": 4, "among": "click"}}
 ROWS = [
@@ -21,7 +21,7 @@ ROWS = [
 
 
 def all_examples(out):
-    return {split: examples(out, split) for split in ("train", "valid", "test")}
+    return {split: impressions(out, split) for split in ("train", "valid", "test")}
 
 
 def test_samples_are_labelled_0_and_are_none_of_the_users_own(tmp_path):
@@ -44,7 +44,7 @@ def test_samples_are_labelled_0_and_are_none_of_the_users_own(tmp_path):
 
 def test_the_first_held_out_row_carries_the_targets_and_its_samples_do_not(tmp_path):
     ingest(impressions_of(tmp_path, ROWS, labels=CLICKED, sampled_impressions=2, **LEAVE_ONE), tmp_path / "out")
-    found = examples(tmp_path / "out", "test")
+    found = impressions(tmp_path / "out", "test")
     assert [bool(e["targets"]) for e in found] == [True, False, False] * 40
     assert all(e["targets"] == e["item"] for e in found[::3])
 
@@ -60,7 +60,7 @@ def test_samples_owe_nothing_to_shards_or_to_the_order_of_the_log(tmp_path, monk
     assert len(list((tmp_path / "other" / "Split-train").iterdir())) == 4  # 800 rows and samples
     for split in ("train", "valid", "test"):
         one, other = (
-            sorted(str(sorted(e.items())) for e in examples(tmp_path / name, split)) for name in ("one", "other")
+            sorted(str(sorted(e.items())) for e in impressions(tmp_path / name, split)) for name in ("one", "other")
         )
         assert one == other
     reseeded = first.model_copy(update={"split": first.split.model_copy(update={"seed": 5})})
@@ -93,7 +93,7 @@ def test_samples_stand_beside_impressions_that_were_left_as_well(tmp_path):
     report = ingest(impressions_of(tmp_path, rows, labels=CHAIN, sampled_impressions=1), tmp_path / "out")
     positive, counted = report.label("train", "click")
     # Each user has 5 rows, of which the second was left; beside each of them stands one sample.
-    assert report.examples["train"] == counted and positive * 10 == counted * 4
+    assert len(impressions(tmp_path / "out", "train")) == counted and positive * 10 == counted * 4
 
 
 def test_draws_follow_the_frequencies_of_what_is_not_the_users_own():

@@ -62,7 +62,10 @@ def catalogue(option: str) -> Catalogue:
 
 
 def batch(seed: int = 0) -> dict[str, tf.Tensor]:
-    """Users with a full history, a short one, one item, nothing at all; an item without tags, an unknown one."""
+    """Users with a full history, a short one, one item, nothing at all; an item without tags, an unknown one.
+
+    Two impressions were made of the first and the third, one of the others.
+    """
     random = np.random.default_rng(seed)
     mask = np.array([[1] * n + [0] * (T - n) for n in LENGTHS])
     return {
@@ -71,11 +74,11 @@ def batch(seed: int = 0) -> dict[str, tf.Tensor]:
         "history_gap": tf.constant(random.uniform(0, 9, size=(B, T)) * mask, tf.float32),
         "user_job": tf.constant([[1, 3], [2, 0], [0, 0], [0, 0]], tf.int64),
         "user_age": tf.constant([[0.5], [0.0], [-1.0], [0.0]]),
-        "item": tf.constant([[5], [8], [1], [0]], tf.int64),
-        "label_click": tf.constant([[1.0], [0.0], [1.0], [0.0]]),
-        "weight_click": tf.constant([[1.0], [1.0], [0.0], [1.0]]),
-        "label_conversion": tf.constant([[1.0], [0.0], [0.0], [0.0]]),
-        "weight_conversion": tf.constant([[1.0], [1.0], [0.0], [0.0]]),
+        "item": tf.constant([[5, 3], [8, 0], [1, 4], [0, 0]], tf.int64),
+        "label_click": tf.constant([[1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]),
+        "weight_click": tf.constant([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]),
+        "label_conversion": tf.constant([[1.0, 0.0], [0.0, 0.0], [0.0, 1.0], [0.0, 0.0]]),
+        "weight_conversion": tf.constant([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]),
     }
 
 

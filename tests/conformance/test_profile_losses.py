@@ -44,8 +44,8 @@ def test_the_loss_against_numpy(profiler):
     given = batch()
     logits, expected = profiler.logits(given).numpy(), 0.0
     for place, task in enumerate(profiler.tasks):
-        label, weight = (given[f"{kind}_{task}"].numpy()[:, 0] for kind in ("label", "weight"))
-        chance = 1 / (1 + np.exp(-logits[:, place]))
+        label, weight = (given[f"{kind}_{task}"].numpy() for kind in ("label", "weight"))
+        chance = 1 / (1 + np.exp(-logits[..., place]))
         losses = -label * np.log(chance) - (1 - label) * np.log(1 - chance)
         expected += profiler.settings.task_weights.get(task, 1.0) * losses[weight > 0].mean()
     np.testing.assert_allclose(profiler.compute_loss(given), expected, rtol=1e-5)

@@ -88,11 +88,11 @@ def test_log_odds(name, option):
             "user_age": given["user_age"].numpy()[row, 0],
         }
         score = getattr(restatement, name)(restatement.fields(user, tables, tags), weights)
-        item = given["item"].numpy()[row, 0]
-        known = [tag - 1 for tag in tags[item - 1] if tag] if item else []
         for task in range(len(model.tasks)):
             scores = [score(task, tag) for tag in range(model.num_tags)]
             # One inner product is all that an index of tags needs.
             np.testing.assert_allclose(vectors[:, task] @ users[row, task], scores, rtol=1e-3, atol=1e-4)
-            expected = model.bias.numpy()[task] + (pool([scores[tag] for tag in known]) if known else 0.0)
-            np.testing.assert_allclose(logits[row, task], expected, rtol=1e-3, atol=1e-4)
+            for place, item in enumerate(given["item"].numpy()[row]):
+                known = [tag - 1 for tag in tags[item - 1] if tag] if item else []
+                expected = model.bias.numpy()[task] + (pool([scores[tag] for tag in known]) if known else 0.0)
+                np.testing.assert_allclose(logits[row, place, task], expected, rtol=1e-3, atol=1e-4)

@@ -21,7 +21,7 @@ def test_shapes(profiler):
     tasks, width = len(profiler.tasks), users.shape[2]
     assert users.shape == (B, tasks, width) and users.dtype == tf.float32
     assert tags.shape == (profiler.num_tags, tasks, width) and tags.dtype == tf.float32
-    assert profiler.logits(batch()).shape == (B, tasks) and profiler.bias.shape == (tasks,)
+    assert profiler.logits(batch()).shape == (B, 2, tasks) and profiler.bias.shape == (tasks,)
     together = profiler.tag_vectors(tf.reshape(numbers[:6], [2, 3]))
     _near(tf.reshape(together, [6, tasks, width]), tags[:6])
 
@@ -32,11 +32,12 @@ def test_a_score_is_one_inner_product(profiler):
     tags = profiler.tag_vectors(tf.range(profiler.num_tags)).numpy()
     option = "many" if profiler.num_tags > 9 else "default"
     expected = []
-    for user, item in zip(users, given["item"].numpy()[:, 0], strict=True):
+    for user, item in zip(np.repeat(users, 2, axis=0), given["item"].numpy().ravel(), strict=True):
         numbers = catalogue(option).tags[item - 1] if item else np.zeros(0, int)
         scores = [(user * tags[number - 1]).sum(axis=1) for number in numbers[numbers > 0]]
         pool = np.sum if profiler.settings.tag_pooling == "sum" else np.mean
         expected.append(profiler.bias.numpy() + (pool(scores, axis=0) if scores else 0.0))
+    expected = np.reshape(expected, [B, 2, -1])
     np.testing.assert_allclose(profiler.logits(given), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -102,10 +103,10 @@ def test_an_empty_field_contributes_nothing(profiler):
 def test_items_of_which_no_tag_is_known_have_the_bias(profiler):
     """An unknown item and one without tags; nothing becomes NaN on the way back either."""
     for item in (0, 1):
-        given = {**batch(), "item": tf.fill([B, 1], tf.constant(item, tf.int64))}
+        given = {**batch(), "item": tf.fill([B, 2], tf.constant(item, tf.int64))}
         with tf.GradientTape() as tape:
             loss = profiler.compute_loss(given)
-        np.testing.assert_array_equal(profiler.logits(given), np.tile(profiler.bias, (B, 1)))
+        np.testing.assert_array_equal(profiler.logits(given), np.tile(profiler.bias, (B, 2, 1)))
         for gradient in tape.gradient(loss, profiler.trainable_weights):
             assert gradient is None or np.isfinite(tf.convert_to_tensor(gradient)).all()
 

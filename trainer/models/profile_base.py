@@ -122,35 +122,48 @@ class ProfileModel(tfrs.models.Model):
         raise TypeError(f"{type(self).__name__} has no tag tower: implement tag_vectors().")
 
     def logits(self, features: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
-        """Log-odds that a user does each task with an item; the bias alone for an unknown item or one without tags.
+        """Log-odds that a user does each task with items; the bias alone for an unknown item or one without tags.
 
         Args:
-          features: transformed features with ``item``, int64 [B, 1], 1 + index, 0 for an unknown one.
+          features: transformed features with ``item``, int64 [B, M], 1 + index, 0 for an unknown one.
           training: whether dropout applies.
 
         Returns:
-          float32 [B, Y].
+          float32 [B, M, Y].
         """
-        users = self.user_vectors(features, training)
-        numbers = tf.gather(self.item_tags, features[schema.ITEM][:, 0])
-        return tf.einsum("byd,byd->by", users, self._pooled_tags(numbers)) + self.bias
+        users, items = self.user_vectors(features, training), features[schema.ITEM]
+        each = tf.repeat(users, tf.shape(items)[1], axis=0)
+        logits = self._log_odds(each, tf.reshape(items, [-1]))
+        return tf.reshape(logits, tf.concat([tf.shape(items), [len(self.tasks)]], axis=0))
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Binary cross-entropy: for each task the mean over the labels that count, then the sum over the tasks.
 
+        A row is one state of a user's history, encoded once for the M impressions made in it.
+
         Args:
           inputs: transformed features with ``item`` and, for each task, ``label_<task>`` and ``weight_<task>``, float32
-            [B, 1].
+            [B, M]; of weight 0 are the places behind a row's impressions, too.
           training: whether dropout applies.
 
         Returns:
           scalar, in nats; a task of which no label counts adds 0.
         """
-        labels = tf.concat([inputs[schema.label_feature(task)] for task in self.tasks], axis=1)
-        weights = tf.concat([inputs[schema.weight_feature(task)] for task in self.tasks], axis=1)
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, self.logits(inputs, training))
+        labels, weights = (
+            tf.stack([inputs[feature(task)] for task in self.tasks], axis=2)
+            for feature in (schema.label_feature, schema.weight_feature)
+        )
+        counted = tf.reduce_any(weights > 0, axis=2)
+        users = tf.gather(self.user_vectors(inputs, training), tf.where(counted)[:, 0])
+        logits = self._log_odds(users, tf.boolean_mask(inputs[schema.ITEM], counted))
+        labels, weights = tf.boolean_mask(labels, counted), tf.boolean_mask(weights, counted)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
         means = tf.math.divide_no_nan(tf.reduce_sum(weights * losses, axis=0), tf.reduce_sum(weights, axis=0))
         return tf.reduce_sum(means * [self.settings.task_weights.get(task, 1.0) for task in self.tasks])
+
+    def _log_odds(self, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Of users [R, Y, D] and items [R] to [R, Y]."""
+        return tf.einsum("ryd,ryd->ry", users, self._pooled_tags(tf.gather(self.item_tags, items))) + self.bias
 
     def _pooled_tags(self, numbers: tf.Tensor) -> tf.Tensor:
         """Sum or mean of the vectors of an item's tags: int32 [B, G], 1 + number, 0 is padding, to [B, Y, D]."""
