@@ -74,6 +74,9 @@ class DataSettings(Settings):
         ge=0,
         description="With labels: items drawn for each row of the log as shown and left, for a log without any.",
     )
+    sampled_by: Literal["frequency", "uniform"] = Field(
+        "frequency", description="How they are drawn: by frequency, popularity teaches nothing; uniformly, it does."
+    )
     min_item_count: int = Field(5, ge=1, description="Items with fewer interactions are dropped, in one pass.")
     min_user_count: int = Field(5, ge=2, description="Then users with fewer kept interactions are dropped.")
     min_history: int = Field(

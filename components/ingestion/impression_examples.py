@@ -77,7 +77,9 @@ def prepare(
     splits, counted = cut_impressions(sequences, history, settings)
     report.counts.update(counted)
     if settings.sampled_impressions:
-        sampler = Sampler(frequencies, sequences, settings.split.seed)
+        uniform = settings.sampled_by == "uniform"
+        drawn_from = Frequencies(frequencies.ids, np.ones_like(frequencies.counts)) if uniform else frequencies
+        sampler = Sampler(drawn_from, sequences, settings.split.seed)
         for split, part in splits.items():
             splits[split], drawn = with_samples(part, sampler, settings.sampled_impressions, len(sequences.item_ids))
             report.counts.update(drawn)

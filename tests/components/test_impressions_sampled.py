@@ -122,3 +122,20 @@ def test_draws_follow_the_frequencies_of_what_is_not_the_users_own():
             share = frequency / 50
             assert abs(counts[item] / draws - share) < 4 * np.sqrt(share * (1 - share) / draws)
     assert (drawn[user == 0] != drawn[user == 1]).any()
+
+
+def test_uniform_draws_owe_nothing_to_the_frequencies(tmp_path):
+    """Of the two items that are not the user's own, one has 30 events and the other 1."""
+    rows = [(f"u{user}", item, time, True, 5.0) for user in range(30) for time, item in enumerate("abc")]
+    rows += [(f"v{user}", item, time, True, 5.0 - time * 2) for user in range(200) for time, item in enumerate("de")]
+    rows += [("w", "f", 1, True, 5.0), ("w", "d", 2, True, 1.0)]
+    drawn = {}
+    for way in ("frequency", "uniform"):
+        ingest(
+            impressions_of(tmp_path, rows, labels=CLICKED, sampled_impressions=4, sampled_by=way, min_item_count=1),
+            tmp_path / way,
+        )
+        found = impressions(tmp_path / way, "train")
+        drawn[way] = Counter(e["item"][0] for e in found if e["label_click"] == [0] and e["user_id"][0].startswith("v"))
+    assert drawn["frequency"]["f"] * 10 < drawn["frequency"]["a"]
+    assert 0.8 < drawn["uniform"]["f"] / drawn["uniform"]["a"] < 1.25
