@@ -33,7 +33,7 @@ class InteractionExecutor(BaseBeamExecutor):
 
 
 class InteractionExampleGen(FileBasedExampleGen):
-    """An interaction log as tf.Examples of users' histories and targets (trainer/schema.py).
+    """An interaction log as tf.Examples of users' histories and targets, or of impressions (trainer/schema.py).
 
     Output ``examples``: Examples with the splits train, valid and test; beside them in the artifact's
     folder ingestion_report.json (components/ingestion/report.py reads it).

@@ -2,7 +2,8 @@
 
 One way through: ``tables`` finds and opens files, ``columns`` makes typed arrays and says which rows
 are bad, ``partition`` sends every user's rows to one shard, ``sequences`` filters and sorts a shard,
-``windows`` cuts it, ``examples`` encodes it, ``shards`` writes it, ``report`` counts all of it;
+``windows`` cuts it, ``examples`` encodes it, ``storage`` writes it, ``report`` counts all of it;
+of a log with ``labels``, ``impressions`` cuts and ``impression_examples`` encodes, with draws of ``sampling``;
 ``flow`` is the Beam pipeline around them and ``inputs`` the check before it starts. Everything works
 on whole Arrow or NumPy arrays: there is no loop over rows or users.
 """
