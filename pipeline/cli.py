@@ -262,6 +262,23 @@ def _features(given: tuple[str, ...]) -> dict[str, list[str]]:
 
 
 @cli.command()
+@_CONFIG
+@_SET
+@click.option("--tag", "tags", multiple=True, required=True, help="What the users should like; again for more.")
+@click.option("--k", default=1000, show_default=True, type=click.IntRange(min=1), help="Users a tag and task.")
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), default="audience.parquet")
+@click.option("--model", "version", type=click.Path(path_type=Path, exists=True), help="Version folder; the newest.")
+def audience(
+    config: str, overrides: tuple[str, ...], tags: tuple[str, ...], k: int, output: Path, version: Path | None
+) -> None:
+    """Writes the users who like a tag most, by the pushed model of profiles that CONFIG trained."""
+    from pipeline.audience import audience as write
+
+    loaded = _load(config, overrides)
+    write(loaded, tags, k, output, version, Path(loaded.pipeline.root) / loaded.pipeline.name / "logs" / "audience.log")
+
+
+@cli.command()
 @click.option("--preset", default="comirec_sa", show_default=True, help="A MovieLens-100K configuration.")
 def demo(preset: str) -> None:
     """Runs everything on MovieLens-100K, down to recommendations for a real user: what `make run` does."""

@@ -7,55 +7,25 @@ import apache_beam as beam
 import pyarrow as pa
 import tensorflow as tf
 
-from components.ingestion.batches import Piece, list_pieces
 from components.ingestion.examples import encode_windows
 from components.ingestion.hashing import SPLITS
 from components.ingestion.impression_examples import encode_impressions, prepare
 from components.ingestion.inputs import Tables, check_inputs, find_tables, reads_users, shards_for
-from components.ingestion.interactions import read_interactions
-from components.ingestion.item_counts import count_items, frequent_items, item_frequencies, merge_counts
-from components.ingestion.partition import by_shard, concat_in_order, to_ipc
-from components.ingestion.profiles import feature_types, join_profiles, read_profiles
+from components.ingestion.item_counts import frequent_items, item_frequencies, merge_counts
+from components.ingestion.partition import concat_in_order
+from components.ingestion.profiles import feature_types, join_profiles
 from components.ingestion.refusals import refuse_useless
-from components.ingestion.report import Report, merge_reports, read_report, write_report
-from components.ingestion.sequences import ITEM, Sequences, group_by_user
+from components.ingestion.report import Report, read_report, write_report
+from components.ingestion.sequences import Sequences, group_by_user
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
+from components.ingestion.table_reading import COUNTS, INTERACTIONS, REPORT, ROWS, USERS, merge_json, read_table
 from components.ingestion.windows import cut
 from components.settings import DataSettings
 from trainer.errors import InputError
 
-_REPORT, _COUNTS, _ROWS = "report", "counts", "rows"
-_INTERACTIONS, _USERS = "interactions", "users"
 _Keyed = tuple[int, bytes]
 _Features = dict[str, pa.Array]
 _Encoded = tuple[str, int, int, Iterator[bytes]]  # split, examples, targets, records
-
-
-class _Read(beam.DoFn):
-    """Reads pieces; emits rows by shard, item counts and reports, each as a key and bytes."""
-
-    def __init__(self, settings: DataSettings, shards: int, table: str):
-        self._settings = settings.model_dump_json()
-        self._shards = shards
-        self._table = table
-
-    def process(self, piece: Piece) -> Iterator[beam.pvalue.TaggedOutput | _Keyed]:
-        settings = DataSettings.model_validate_json(self._settings)
-        try:
-            if self._table == _INTERACTIONS:
-                for batch, report in read_interactions(piece, settings.columns, settings.labels):
-                    yield beam.pvalue.TaggedOutput(_REPORT, (0, report.to_json().encode()))
-                    items = batch.column(batch.schema.get_field_index(ITEM))
-                    yield beam.pvalue.TaggedOutput(_COUNTS, (0, count_items(items)))
-                    for shard, rows in by_shard(batch, self._shards):
-                        yield shard, to_ipc(rows)
-            else:
-                for batch, table in read_profiles(piece, settings.user_columns):
-                    yield beam.pvalue.TaggedOutput(_REPORT, (0, Report({_USERS: table}).to_json().encode()))
-                    for shard, rows in by_shard(batch, self._shards):
-                        yield shard, to_ipc(rows)
-        except InputError as error:  # carried out in words: Beam would wrap an exception
-            yield beam.pvalue.TaggedOutput(_REPORT, (0, Report(failures=[str(error)]).to_json().encode()))
 
 
 class _WriteShard(beam.DoFn):
@@ -81,12 +51,12 @@ class _WriteShard(beam.DoFn):
     def _write(
         self, settings: DataSettings, shard: int, tables: dict[str, Iterable[bytes]], counts: bytes, report: Report
     ) -> None:
-        events = list(tables[_INTERACTIONS])
+        events = list(tables[INTERACTIONS])
         if not events:
             return  # users without an interaction
         kept, _ = frequent_items(counts, settings.min_item_count)
         sequences, users = group_by_user(concat_in_order(events), kept, settings.min_user_count)
-        rows = list(tables.get(_USERS, ()))
+        rows = list(tables.get(USERS, ()))
         profiles = concat_in_order(rows) if rows else None
         features, matches = join_profiles(profiles, sequences.users, feature_types(settings.user_columns))
         report.counts.update(
@@ -126,31 +96,16 @@ def _count_report(counts: bytes, least: int) -> _Keyed:
     return 0, report.to_json().encode()
 
 
-def _merge_json(texts: Iterable[bytes]) -> bytes:
-    return merge_reports(Report.from_json(text.decode()) for text in texts).to_json().encode()
-
-
 def _build(
     pipeline: beam.Pipeline, settings: DataSettings, tables: Tables, max_history: int, shards: int, staging: str
 ) -> None:
-    def read(name: str, files: list) -> beam.pvalue.DoOutputsTuple:
-        return (
-            pipeline
-            | f"{name}: files" >> beam.Create(list_pieces(files))
-            | f"{name}: spread" >> beam.Reshuffle()
-            | f"{name}: read"
-            >> beam.ParDo(_Read(settings, shards, name))
-            .with_output_types(tuple[int, bytes])
-            .with_outputs(_REPORT, _COUNTS, main=_ROWS)
-        )
-
-    log = read(_INTERACTIONS, tables.interactions)
-    grouped, reports = {_INTERACTIONS: log[_ROWS]}, [log[_REPORT]]
+    log = read_table(pipeline, INTERACTIONS, tables.interactions, settings, shards)
+    grouped, reports = {INTERACTIONS: log[ROWS]}, [log[REPORT]]
     if reads_users(settings):
-        people = read(_USERS, tables.users)
-        grouped[_USERS] = people[_ROWS]
-        reports.append(people[_REPORT])
-    counts = log[_COUNTS] | "counts" >> beam.Values() | "item counts" >> beam.CombineGlobally(merge_counts)
+        people = read_table(pipeline, USERS, tables.users, settings, shards)
+        grouped[USERS] = people[ROWS]
+        reports.append(people[REPORT])
+    counts = log[COUNTS] | "counts" >> beam.Values() | "item counts" >> beam.CombineGlobally(merge_counts)
     reports.append(
         counts | "items report" >> beam.Map(_count_report, settings.min_item_count).with_output_types(tuple[int, bytes])
     )
@@ -166,7 +121,7 @@ def _build(
         tuple(reports)
         | "reports" >> beam.Flatten()
         | "reports' text" >> beam.Values()
-        | "merged" >> beam.CombineGlobally(_merge_json)
+        | "merged" >> beam.CombineGlobally(merge_json)
         | "kept" >> beam.Map(lambda text: write_report(Report.from_json(text.decode()), staging))
     )
 

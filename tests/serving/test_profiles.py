@@ -66,9 +66,7 @@ def test_profiles_are_those_of_numpy(client):
 
 def test_given_tags(client):
     tags = [["é, last", "no such tag"], ["two\nlines"], []]
-    answers = client.tag_scores(
-        [u.history for u in USERS], tags, [u.times for u in USERS], [u.features for u in USERS]
-    )
+    answers = client.tag_scores([u.history for u in USERS], tags, [u.times for u in USERS], [u.features for u in USERS])
     assert [answer.known for answer in answers] == [[True, False], [True], []]
     for user, asked, answer in zip(USERS, tags, answers, strict=True):
         expected = toy.restated_scores(user.history, *_features(user))
