@@ -9,6 +9,7 @@ from components.ingestion.catalogue import ingest_items
 from components.ingestion.hashing import SPLITS, hash_strings, split_of
 from pipeline import config
 from pipeline.data_sources import movielens_100k
+from tests.components.impression_helpers import impressions
 from tests.components.ingestion_helpers import examples, ingest
 
 
@@ -16,7 +17,7 @@ from tests.components.ingestion_helpers import examples, ingest
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("movielens")
     movielens_100k.fetch(folder)
-    settings = config.load("mvke", [f"data.directory={folder}"]).data
+    settings = config.load("mvke", [f"data.directory={folder}", "data.sampled_by=frequency"]).data
     return folder, settings, ingest(settings, folder / "out")
 
 
@@ -46,7 +47,10 @@ def test_counts_are_those_of_pandas(data):
     assert report.counts["impressions_too_early"] == len(rows) - len(kept)
     assert report.counts["sampled_impressions"] == 4 * len(kept)
     for split, part in kept.groupby("split"):
-        assert report.examples[split] == 5 * len(part)
+        # In training an example holds all impressions of one state of a user's history, up to 64.
+        written = impressions(folder / "out", split)
+        assert len(written) == 5 * len(part) and report.examples[split] <= len(written)
+        assert report.examples[split] == len(written) or split == "train"
         assert report.label(split, "click") == (len(part), 5 * len(part))
         assert report.label(split, "conversion") == (int((part["rating"] >= 4).sum()), len(part))
         assert report.targets[split] == (0 if split == "train" else len(part))
@@ -58,7 +62,7 @@ def test_examples_of_the_test_are_those_of_pandas(data):
     rows = rows[(rows["split"] == "test") & (rows["before"] >= settings.min_history)]
     log = pq.read_table(folder / "interactions.parquet").to_pandas()
     own, counts = log.groupby("user_id")["item_id"].agg(set), log["item_id"].value_counts()
-    found = examples(folder / "out", "test")
+    found = impressions(folder / "out", "test")
     shown = [e for e in found if e["label_click"] == [1]]
     columns = {"user": "user_id", "item": "item", "liked": "label_conversion", "before": "history"}
     table = pd.DataFrame({name: [e[feature] for e in shown] for name, feature in columns.items()})
