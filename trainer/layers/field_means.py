@@ -39,4 +39,5 @@ def weighted_sum(weights: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     """``sum_v w_v x_v``: float [B, V] and [B or 1, V, E] to [B, E]."""
     if values.shape[0] == 1:
         return tf.matmul(weights, values[0])
-    return tf.einsum("bv,bve->be", weights, values)
+    # Not an einsum, which makes a matrix product a row of it.
+    return tf.reduce_sum(weights[..., tf.newaxis] * values, axis=1)

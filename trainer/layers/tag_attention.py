@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from trainer.keras_api import keras, register
 from trainer.layers.field_embeddings import Field
-from trainer.layers.field_means import weighted_sum
 from trainer.layers.masking import masked_softmax
 
 
@@ -72,7 +71,8 @@ class TagAttention(keras.layers.Layer):
                 weights = tf.repeat(tf.cast(field.counts, self.compute_dtype)[:, tf.newaxis], self.heads, axis=1)
             else:
                 weights = self._inside(name, values, field.counts)
-            merged.append(tf.stack([weighted_sum(weights[:, head], values) for head in range(self.heads)], axis=1))
+            shared = values.shape[0] == 1
+            merged.append(tf.einsum("bhv,ve->bhe", weights, values[0]) if shared else tf.matmul(weights, values))
             present.append(tf.reduce_any(field.counts > 0, axis=1))
         vectors = tf.stack(merged, axis=2)
         logits = tf.einsum("bhfe,eh->bhf", self.across(vectors), self.queries)
