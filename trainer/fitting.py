@@ -158,8 +158,9 @@ class _State:
             best=self._best, best_step=self._best_step, stale=self._stale,
         )  # fmt: skip
         self._latest = tf.train.CheckpointManager(latest, os.path.join(directory, "latest"), max_to_keep=1)
+        # Not the model as a whole: its optimiser is one of its attributes, and twice as large as the weights.
         self._best_weights = tf.train.CheckpointManager(
-            tf.train.Checkpoint(model=model), os.path.join(directory, "best"), max_to_keep=1
+            tf.train.Checkpoint(weights=model.weights), os.path.join(directory, "best"), max_to_keep=1
         )
 
     steps = property(lambda self: int(self._steps))

@@ -8,6 +8,7 @@ lists of N loses nothing (lists of N / K would).
 Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -31,10 +32,22 @@ class TopK(NamedTuple):
     interest: tf.Tensor
 
 
+class ComputedVectors(NamedTuple):
+    """Item vectors that are not kept but computed when they are scored, a chunk at a time.
+
+    Attributes:
+      count: N.
+      rows: of the items ``start`` to ``stop - 1``: float32 [stop - start, D].
+    """
+
+    count: int | tf.Tensor
+    rows: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
 def exact_top_k(
     interests: tf.Tensor,
     interest_mask: tf.Tensor,
-    item_vectors: tf.Tensor | tf.Variable,
+    item_vectors: tf.Tensor | tf.Variable | ComputedVectors,
     k: int | tf.Tensor,
     chunk: int = 65_536,
     excluded: tf.Tensor | None = None,
@@ -47,17 +60,17 @@ def exact_top_k(
     Args:
       interests: [B, K, D] float32.
       interest_mask: [B, K] bool; a masked interest never wins. A user without any gets an empty list.
-      item_vectors: [N, D] float32.
+      item_vectors: [N, D] float32, or how to compute them.
       k: number of items, at least 1; may be a scalar tensor, and larger than N.
       chunk: items scored at a time, at most.
       excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding. The
         result is the exact top-k of the other items.
     """
-    vectors = tf.convert_to_tensor(item_vectors)
+    vectors = item_vectors if isinstance(item_vectors, ComputedVectors) else _kept(item_vectors)
     static_k = tf.get_static_value(k)
     k = tf.convert_to_tensor(k, tf.int32)
     num_interests, dimension = tf.shape(interests)[1], tf.shape(interests)[2]
-    batch, num_items = tf.shape(interests)[0], tf.shape(vectors)[0]
+    batch, num_items = tf.shape(interests)[0], vectors.count
     queries = tf.reshape(interests, [batch * num_interests, dimension])
     step = tf.minimum(tf.cast(chunk, tf.int32), tf.maximum(_MAX_SCORES // tf.maximum(batch * num_interests, 1), 1024))
 
@@ -67,7 +80,8 @@ def exact_top_k(
     def search_chunk(
         start: tf.Tensor, indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        by_interest = tf.matmul(queries, vectors[start : start + step], transpose_b=True)
+        rows = vectors.rows(start, tf.minimum(start + step, num_items))
+        by_interest = tf.matmul(queries, rows, transpose_b=True)
         by_interest = tf.reshape(by_interest, [batch, num_interests, -1])
         by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, NO_SCORE)
         best = _drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
@@ -89,6 +103,11 @@ def exact_top_k(
         parallel_iterations=1,
     )
     return finish(indices, scores, interest, static_k)
+
+
+def _kept(item_vectors: tf.Tensor | tf.Variable) -> ComputedVectors:
+    vectors = tf.convert_to_tensor(item_vectors)
+    return ComputedVectors(tf.shape(vectors)[0], lambda start, stop: vectors[start:stop])
 
 
 def merge_interest_lists(

@@ -11,7 +11,11 @@ from trainer.models.base import RetrievalModel
 from trainer.models.profile_base import ProfileModel
 from trainer.models.registry import Model
 from trainer.profile_validation import ProfileValidator
-from trainer.retrieval import exact_top_k
+from trainer.retrieval import ComputedVectors, exact_top_k
+
+MOST_KEPT = 1 << 24
+"""Numbers of all item vectors together (64 MB) up to which they are computed once a validation. Training's memory is
+mostly the item table and the optimiser's two of the same size; beyond this a fourth is not made."""
 
 
 def validator_of(model: Model) -> "Validator | ProfileValidator":
@@ -25,12 +29,13 @@ class Validator:
     Args:
       model: a built model.
       cutoffs: the N to report.
+      most_kept: up to how many numbers item vectors are computed once and kept, not chunk by chunk for each batch.
     """
 
     watched, title = "recall_at_50", "Recall@50"
 
-    def __init__(self, model: RetrievalModel, cutoffs: tuple[int, ...] = (50,)) -> None:
-        self._model, self._cutoffs = model, cutoffs
+    def __init__(self, model: RetrievalModel, cutoffs: tuple[int, ...] = (50,), most_kept: int = MOST_KEPT) -> None:
+        self._model, self._cutoffs, self._most_kept = model, cutoffs, most_kept
         self._step = tf.function(self._batch_metrics, reduce_retracing=True)
 
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
@@ -39,7 +44,8 @@ class Validator:
         Raises:
           ValueError: there are no users.
         """
-        vectors = self._model.item_vectors()
+        keep = self._model.num_items * self._model.settings.dimension <= self._most_kept
+        vectors = self._model.item_vectors() if keep else None
         totals: dict[str, float] = {}
         users = 0
         for batch in batches:
@@ -50,8 +56,12 @@ class Validator:
             raise ValueError("The validation split holds no users.")
         return {name: total / users for name, total in totals.items()}
 
-    def _batch_metrics(self, batch: Batch, vectors: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _batch_metrics(self, batch: Batch, kept: tf.Tensor | None) -> dict[str, tf.Tensor]:
         encoding = self._model.encode_last(batch)
         interests = tf.cast(encoding.interests[:, 0], tf.float32)
+        computed = ComputedVectors(
+            self._model.num_items, lambda start, stop: self._model.candidates(tf.range(start, stop))
+        )
+        vectors = computed if kept is None else kept
         top = exact_top_k(interests, encoding.interest_mask[:, 0], vectors, max(self._cutoffs))
         return ranking_metrics(top.indices, batch[schema.TARGETS], self._cutoffs)

@@ -210,13 +210,10 @@ class RetrievalModel(tfrs.models.Model):
         return self._scaled(tf.cast(self.item_tower(indices), tf.float32))
 
     def item_vectors(self, chunk: int = 65_536) -> tf.Tensor:
-        """All item vectors, float32 [N, D], computed ``chunk`` items at a time; not for use inside a graph."""
-        # Written in place: parts and their concatenation would be there twice at once.
-        vectors = tf.Variable(tf.zeros([self.num_items, self.settings.dimension]), trainable=False)
-        for start in range(0, self.num_items, chunk):
-            stop = min(start + chunk, self.num_items)
-            vectors[start:stop].assign(self.candidates(tf.range(start, stop)))
-        return vectors.read_value()
+        """All item vectors, float32 [N, D], computed ``chunk`` items at a time."""
+        starts = range(0, self.num_items, chunk)
+        parts = [self.candidates(tf.range(start, min(start + chunk, self.num_items))) for start in starts]
+        return tf.cast(tf.concat(parts, axis=0), tf.float32)
 
     def place_new_items(self, catalogue: Catalogue) -> Catalogue:
         """Called after training: makes items known that training never saw, and says which items are served.
