@@ -36,11 +36,11 @@ class ComputedVectors(NamedTuple):
     """Item vectors that are not kept but computed when they are scored, a chunk at a time.
 
     Attributes:
-      count: N.
+      size: N.
       rows: of the items ``start`` to ``stop - 1``: float32 [stop - start, D].
     """
 
-    count: int | tf.Tensor
+    size: int | tf.Tensor
     rows: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -70,7 +70,7 @@ def exact_top_k(
     static_k = tf.get_static_value(k)
     k = tf.convert_to_tensor(k, tf.int32)
     num_interests, dimension = tf.shape(interests)[1], tf.shape(interests)[2]
-    batch, num_items = tf.shape(interests)[0], vectors.count
+    batch, num_items = tf.shape(interests)[0], vectors.size
     queries = tf.reshape(interests, [batch * num_interests, dimension])
     step = tf.minimum(tf.cast(chunk, tf.int32), tf.maximum(_MAX_SCORES // tf.maximum(batch * num_interests, 1), 1024))
 

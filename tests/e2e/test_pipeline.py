@@ -41,14 +41,14 @@ def _command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "pipeline.cli", "run", "shop.yaml", *arguments]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     checkout = Path(__file__).resolve().parents[2]
     return {**os.environ, "PYTHONPATH": str(checkout), "COLUMNS": "120"}
 
 
 def _run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        _command(*arguments), cwd=folder, env=_environment(), capture_output=True, text=True, check=False
+        _command(*arguments), cwd=folder, env=environment(), capture_output=True, text=True, check=False
     )
 
 
@@ -102,7 +102,7 @@ def test_an_anomaly_ends_the_run_before_anything_is_trained(folder):
 
 def test_a_killed_run_is_taken_up_again_and_meanwhile_nobody_else_may_run(folder):
     changed = ("--set", "training.seed=2", "--set", "evaluation.baseline=false")
-    first = subprocess.Popen(_command(*changed), cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True)
+    first = subprocess.Popen(_command(*changed), cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True)
     assert first.stdout is not None
     shown = []
     for line in first.stdout:
@@ -136,8 +136,8 @@ def test_tfx_own_command_line_runs_the_same_pipeline(folder):
     # The test before may have left a better model as the one to compare with.
     config["evaluation"] = {"max_regression": None}
     (folder / "absolute.yaml").write_text(yaml.safe_dump(config))
-    environment = {
-        **_environment(),
+    variables = {
+        **environment(),
         "HOME": str(folder),
         "POLYREC_CONFIG": str(folder / "absolute.yaml"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -147,7 +147,7 @@ def test_tfx_own_command_line_runs_the_same_pipeline(folder):
         ["run", "create", "--engine=local", "--pipeline_name=shop"],
     ):
         done = subprocess.run(
-            ["tfx", *command], cwd=checkout, env=environment, capture_output=True, text=True, check=False
+            ["tfx", *command], cwd=checkout, env=variables, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
     (version,) = (folder / "served" / "other").iterdir()
