@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from pipeline.analyse import analyse
+from pipeline.data_commands import data
+from pipeline.query_command import query
 from trainer.errors import GateRefused, InputError
 
 REFUSED = 4
@@ -100,50 +102,6 @@ def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = 
     return loaded
 
 
-@cli.group()
-def data() -> None:
-    """Gets or makes a data set."""
-
-
-@data.command("movielens-100k")
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-def movielens_100k(directory: Path) -> None:
-    """Fetches MovieLens-100K into DIRECTORY."""
-    from pipeline.data_sources.movielens_100k import fetch
-
-    click.echo(fetch(directory))
-
-
-@data.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--users", default=20_000, show_default=True)
-@click.option("--items", default=5_000, show_default=True)
-@click.option("--interests", default=50, show_default=True, help="Planted interests; each user has a few of them.")
-@click.option("--interactions", default=1_000_000, show_default=True)
-@click.option("--seed", default=1, show_default=True)
-def synthetic(directory: Path, users: int, items: int, interests: int, interactions: int, seed: int) -> None:
-    """Writes a made-up log with planted interests into DIRECTORY."""
-    from pipeline.data_sources.synthetic import write
-
-    write(directory, users, items, interests, interactions, seed)
-    click.echo(f"{interactions:,} interactions of {users:,} users with {items:,} items in {directory}")
-
-
-@data.command("synthetic-profiles")
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--users", default=5_000, show_default=True)
-@click.option("--items", default=2_000, show_default=True)
-@click.option("--tags", default=40, show_default=True, help="Each item has 2 to 4; each user likes some.")
-@click.option("--impressions", default=500_000, show_default=True)
-@click.option("--seed", default=1, show_default=True)
-def synthetic_profiles(directory: Path, users: int, items: int, tags: int, impressions: int, seed: int) -> None:
-    """Writes a made-up impression log, with clicks, conversions and known liked tags, into DIRECTORY."""
-    from pipeline.data_sources.synthetic_profiles import write
-
-    write(directory, users, items, tags, impressions, seed)
-    click.echo(f"{impressions:,} impressions of {users:,} users with {items:,} items of {tags:,} tags in {directory}")
-
-
 @cli.command("compile")
 @_CONFIG
 @_SET
@@ -209,59 +167,6 @@ def serve(directory: str, port: int, host: str, model_name: str | None) -> None:
 
 
 @cli.command()
-@click.option("--history", default="", metavar="A,B,...", help="Item ids, oldest first.")
-@click.option("--user", "features", multiple=True, metavar="NAME=VALUE", help="Profile feature; again for more values.")
-@click.option("--k", default=20, show_default=True, help="Items wanted, or tags a task.")
-@click.option("--exclude", default="", metavar="C,...", help="Item ids not to recommend.")
-@click.option("--exclude-history", is_flag=True, help="Do not recommend what is in the history.")
-@click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
-@click.option("--tags", default="", metavar="X,Y,...", help="Tags to score, of a model of profiles.")
-@click.option("--server", "target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
-@click.option("--model", "model_name", default="polyrec", show_default=True, help="serving.model_name of the run.")
-@click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
-@click.option("--item-column", default="item_id", show_default=True)
-@click.option("--title-column", default="title", show_default=True)
-def query(
-    history: str,
-    features: tuple[str, ...],
-    k: int,
-    exclude: str,
-    exclude_history: bool,
-    diversity: float,
-    tags: str,
-    target: str,
-    model_name: str,
-    items: Path | None,
-    item_column: str,
-    title_column: str,
-) -> None:
-    """Asks a running server what to recommend after a history, or which tags a user likes."""
-    from rich.console import Console
-
-    from pipeline.query import ask
-
-    table = ask(
-        target, model_name, _ids(history), k, _features(features), _ids(exclude), exclude_history, diversity,
-        _ids(tags), (items, item_column, title_column) if items else None,
-    )  # fmt: skip
-    Console(highlight=False).print(table)
-
-
-def _ids(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _features(given: tuple[str, ...]) -> dict[str, list[str]]:
-    features: dict[str, list[str]] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise InputError(f"--user wants NAME=VALUE, such as gender=F. Received: {text!r}.")
-        features.setdefault(name, []).append(value)
-    return features
-
-
-@cli.command()
 @_CONFIG
 @_SET
 @click.option("--tag", "tags", multiple=True, required=True, help="What the users should like; again for more.")
@@ -291,7 +196,8 @@ def demo(preset: str) -> None:
         raise click.ClickException(str(error)) from error
 
 
-cli.add_command(analyse)
+for _command in (analyse, data, query):
+    cli.add_command(_command)
 
 
 if __name__ == "__main__":

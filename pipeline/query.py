@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.table import Table
 
 from pipeline.answer_table import answer_table, profile_table, read_titles, scores_table
-from serving.client import Client, ClientError
+from serving.answers import ClientError
+from serving.client import Client
 from serving.served_names import TAG_PROFILE
 from trainer.errors import InputError
 
