@@ -46,6 +46,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3",
             "hypothesis>=6",
+            "cryptography>=42",
             "ruff>=0.9",
             "mypy>=1.14",
             "types-PyYAML",

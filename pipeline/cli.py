@@ -155,15 +155,25 @@ def doctor() -> None:
 @click.argument("directory", metavar="SERVING_DIR")
 @click.option("--port", default=8500, show_default=True, help="0: any free one.")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; there is no authentication."
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; only mutual TLS tells clients apart."
 )
 @click.option("--model-name", help="Serve only this model; by default all that SERVING_DIR holds.")
-def serve(directory: str, port: int, host: str, model_name: str | None) -> None:
+@click.option("--tls-certificate", metavar="PEM", help="Encrypt connections with this certificate.")
+@click.option("--tls-key", metavar="PEM", help="The certificate's key.")
+@click.option("--tls-client-ca", metavar="PEM", help="Clients have to show a certificate that one of these signed.")
+def serve(directory: str, **options: Any) -> None:
     """Serves the models below SERVING_DIR over gRPC until it is told to stop."""
+    from pydantic import ValidationError
+
     from serving.server import serve as serve_models
     from serving.server_settings import ServerSettings
+    from trainer.settings import first_problem
 
-    serve_models(ServerSettings(directory=directory, port=port, host=host, model_name=model_name))
+    try:
+        settings = ServerSettings(directory=directory, **options)
+    except ValidationError as error:
+        raise InputError(first_problem(error)) from error
+    serve_models(settings)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -23,6 +24,7 @@ def ask(
     diversity: float = 0.0,
     tags: Sequence[str] = (),
     titles_from: tuple[Path, str, str] | None = None,
+    encryption: Mapping[str, Any] | None = None,
 ) -> Table:
     """Recommendations, or the profile of the user, or scores of given tags, as a table.
 
@@ -37,13 +39,14 @@ def ask(
       diversity: of recommendations.
       tags: to be scored, of a model of profiles.
       titles_from: the item table and its columns of ids and titles.
+      encryption: ``tls``, ``ca``, ``certificate`` and ``key`` of the connection.
 
     Raises:
       InputError: the server refused or did not answer, or what is asked is nothing for the kind of model it serves.
     """
     titles = read_titles(*titles_from) if titles_from else {}
     try:
-        with Client(target, model) as client:
+        with Client(target, model, **(encryption or {})) as client:
             of_profiles = TAG_PROFILE in client.signatures()
             features = [_typed(client, TAG_PROFILE if of_profiles else "recommend", user_features)]
             if not of_profiles:

@@ -1,6 +1,7 @@
 """`polyrec query`: the command and its options. Nothing heavy is imported before it is called."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,10 @@ from trainer.errors import InputError
 @click.option("--tags", default="", metavar="X,Y,...", help="Tags to score, of a model of profiles.")
 @click.option("--server", "target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
 @click.option("--model", "model_name", default="polyrec", show_default=True, help="serving.model_name of the run.")
+@click.option("--tls", is_flag=True, help="The server's connections are encrypted.")
+@click.option("--ca", metavar="PEM", help="Authorities to check the server's certificate against.")
+@click.option("--certificate", metavar="PEM", help="The client's own certificate, where the server asks for one.")
+@click.option("--key", metavar="PEM", help="Its key.")
 @click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
 @click.option("--item-column", default="item_id", show_default=True)
 @click.option("--title-column", default="title", show_default=True)
@@ -33,6 +38,7 @@ def query(
     items: Path | None,
     item_column: str,
     title_column: str,
+    **encryption: Any,
 ) -> None:
     """Asks a running server what to recommend after a history, or which tags a user likes."""
     from rich.console import Console
@@ -41,7 +47,7 @@ def query(
 
     table = ask(
         target, model_name, _ids(history), k, _features(features), _ids(exclude), exclude_history, diversity,
-        _ids(tags), (items, item_column, title_column) if items else None,
+        _ids(tags), (items, item_column, title_column) if items else None, encryption,
     )  # fmt: skip
     Console(highlight=False).print(table)
 

@@ -25,6 +25,7 @@ class Client(Connection):
       model: name of the model.
       timeout: seconds for one call.
       max_message_bytes: largest reply that is accepted.
+      tls, ca, certificate, key: of an encrypted connection, see :class:`serving.connection.Connection`.
     """
 
     def recommend(

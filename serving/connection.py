@@ -8,6 +8,7 @@ import numpy as np
 
 from serving import wire
 from serving.answers import ClientError, Input, VersionStatus
+from serving.client_tls import channel_credentials
 from serving.request_tensors import check_profile_names, profile
 
 _STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
@@ -31,6 +32,13 @@ class Connection:
       model: name of the model.
       timeout: seconds for one call.
       max_message_bytes: largest reply that is accepted.
+      tls: encrypt the connection, and check the server's certificate; so does any of the following.
+      ca: file (PEM) of the authorities to check it against; those that gRPC comes with by default.
+      certificate: file (PEM) of the client's own certificate, for a server that asks for one.
+      key: file (PEM) of its key.
+
+    Raises:
+      ValueError: one of the files cannot be read.
     """
 
     def __init__(
@@ -39,11 +47,18 @@ class Connection:
         model: str = "polyrec",
         timeout: float = 10.0,
         max_message_bytes: int = 64 << 20,
+        tls: bool = False,
+        ca: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
     ) -> None:
         self._target, self._model, self._timeout = target, model, timeout
         # A model server is reached directly: a proxy of the environment is meant for the web.
         options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", max_message_bytes)]
-        self._channel = grpc.insecure_channel(target, options)
+        if tls or ca or certificate or key:
+            self._channel = grpc.secure_channel(target, channel_credentials(ca, certificate, key), options)
+        else:
+            self._channel = grpc.insecure_channel(target, options)
         self._predict_rpc = self._method("PredictionService/Predict", wire.PredictResponse)
         self._metadata_rpc = self._method("PredictionService/GetModelMetadata", wire.GetModelMetadataResponse)
         self._status_rpc = self._method("ModelService/GetModelStatus", wire.GetModelStatusResponse)

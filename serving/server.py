@@ -4,6 +4,7 @@ Run it with ``python -m serving.server --directory served`` or embed it as :clas
 """
 
 import gc
+import ipaddress
 import logging
 import os
 import signal
@@ -24,6 +25,7 @@ from serving.prediction_service import PredictionService
 from serving.servable import Servable
 from serving.server_settings import ServerSettings
 from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
+from serving.tls import server_credentials
 from serving.version_folders import find_models
 from serving.versions import ServableManager
 from serving.warmup import warm_up
@@ -70,16 +72,23 @@ class Server:
         """Binds the port, starts to answer and to load; requests get NOT_FOUND until a model is available.
 
         Raises:
-          InputError: the address cannot be bound.
+          InputError: the address cannot be bound, or the certificate cannot be used.
         """
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        address = f"{host}:{self.settings.port}"
+        address, credentials = f"{host}:{self.settings.port}", server_credentials(self.settings)
+        if credentials is None and not _is_loopback(self.settings.host):
+            log.warning("%s can be reached from outside, without encryption: see tls_certificate", address)
         try:
-            self.port = self._grpc.add_insecure_port(address)
+            self.port = (
+                self._grpc.add_insecure_port(address)
+                if credentials is None
+                else self._grpc.add_secure_port(address, credentials)
+            )
         except RuntimeError:
             self.port = 0
         if not self.port:
-            raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine.")
+            or_files = ", or tls_certificate and tls_key are no certificate and its key" if credentials else ""
+            raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine{or_files}.")
         self._grpc.start()
         self.manager.start()
         return self
@@ -158,6 +167,13 @@ class Server:
         self._health.tell(all(self.manager.available(name) is not None for name in self.manager.model_names))
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the requests under way.
 
@@ -193,6 +209,9 @@ def serve(settings: ServerSettings) -> None:
 @click.option("--model-name", help="Serve only this model.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8500, show_default=True, help="0: any free one.")
+@click.option("--tls-certificate", help="File (PEM): encrypt connections.")
+@click.option("--tls-key", help="File (PEM) of the certificate's key.")
+@click.option("--tls-client-ca", help="File (PEM): clients have to show a certificate signed by one of these.")
 @click.option("--poll-seconds", default=1.0, show_default=True, help="Between two looks for new versions.")
 @click.option("--require-manifest/--plain-models", default=True, help="Refuse, or serve, plain SavedModels.")
 @click.option("--keep-last-version", is_flag=True, help="Keep serving when all version folders are gone.")
@@ -211,7 +230,8 @@ def main(log_level: str, **options: Any) -> None:
         serve(ServerSettings(**options))
     except ValidationError as error:
         first = error.errors()[0]
-        raise click.UsageError(f"--{str(first['loc'][0]).replace('_', '-')}: {first['msg']}") from None
+        option = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
+        raise click.UsageError(option + first["msg"]) from None
     except InputError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None

@@ -1,6 +1,6 @@
 """Settings of the server process (serving/server.py)."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from trainer.settings import Settings
 
@@ -10,8 +10,11 @@ class ServerSettings(Settings):
 
     directory: str = Field(description="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
     model_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$", description="Unset: every model found.")
-    host: str = Field("127.0.0.1", description="Address to listen on; there is no authentication.")
+    host: str = Field("127.0.0.1", description="Address to listen on; only mutual TLS tells clients apart.")
     port: int = Field(8500, ge=0, le=65535, description="0: any free one.")
+    tls_certificate: str | None = Field(None, description="File (PEM); unset: connections are not encrypted.")
+    tls_key: str | None = Field(None, description="File (PEM) of the certificate's key.")
+    tls_client_ca: str | None = Field(None, description="Mutual TLS: clients show a certificate signed by these (PEM).")
     poll_seconds: float = Field(1.0, gt=0, description="Between two looks for new versions.")
     require_manifest: bool = Field(True, description="False: plain SavedModels are served, too.")
     keep_last_version: bool = Field(
@@ -22,3 +25,11 @@ class ServerSettings(Settings):
     max_message_bytes: int = Field(16 << 20, ge=1024, le=2**31 - 1, description="Largest request and reply.")
     max_tensor_bytes: int = Field(64 << 20, ge=1024, description="Largest array that one input may become.")
     grace_seconds: float = Field(30.0, ge=0, description="For requests under way, when the server is told to stop.")
+
+    @model_validator(mode="after")
+    def _a_certificate_has_a_key(self) -> "ServerSettings":
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: give both, or neither.")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca asks clients for certificates, which needs tls_certificate and tls_key.")
+        return self
