@@ -118,7 +118,8 @@ def _refuse_empty_samples(statistics: Artifact) -> None:
     if empty:
         raise InputError(
             f"There are no statistics of split {', '.join(empty)}: of its examples none was drawn, so nothing can be "
-            "said of its data. Raise validation.statistics_sample_rate; 1 takes every example."
+            "said of its data. Raise validation.statistics_sample_rate; 1 takes every example. Examples are drawn in "
+            "batches of up to a thousand and more, so a small split is drawn whole or not at all."
         )
 
 
