@@ -18,10 +18,9 @@ import yaml
 
 from benchmarks import baselines
 from benchmarks.retrieval import report
-from benchmarks.retrieval.prepared import CONFIGS, Prepared, prepare
-from pipeline.config import load
+from benchmarks.retrieval.prepared import Prepared, prepare, trainer_config
 
-MODELS = Path(__file__).parent / "models.yaml"
+CONFIGS, MODELS = Path(__file__).parent / "configs", Path(__file__).parent / "models.yaml"
 PROTOCOLS = {"user_hash": [], "leave_last_out": ["data.split.method=leave_last_out"]}
 
 
@@ -54,11 +53,14 @@ def run(
     missing = [model for model in models if not (measured / f"{model}-{seed}.json").exists()]
     if not missing and baseline_file.exists():
         return
-    prepared = prepare(data_set, overrides, root / "prepared")
+    prepared = prepare(CONFIGS / f"{data_set}.yaml", overrides, root / "prepared")
     for model in missing:
         click.echo(f"{data_set}, seed {seed}: {model}", err=True)
         output = measured / f"{model}-{seed}"
-        job = {"data": prepared.as_dict(), "config": _trainer_config(data_set, overrides, models[model])}
+        job = {
+            "data": prepared.as_dict(),
+            "config": trainer_config(CONFIGS / f"{data_set}.yaml", overrides, models[model]),
+        }
         file = output.with_suffix(".job")
         file.write_text(json.dumps(job, indent=1))
         with output.with_suffix(".log").open("w") as log:
@@ -73,19 +75,6 @@ def run(
 def _baselines(prepared: Prepared, file: Path) -> None:
     measured = baselines.measure(Path(prepared.examples))
     file.write_text(json.dumps({label.split(" (")[0]: metrics for label, metrics in measured.items()}, indent=1))
-
-
-def _trainer_config(data_set: str, overrides: list[str], model: dict[str, Any]) -> dict[str, Any]:
-    """What the Trainer component would be given."""
-    own = [f"model.{key}={json.dumps(value)}" for key, value in model.items() if not key.startswith("training.")]
-    own += [f"{key}={json.dumps(value)}" for key, value in model.items() if key.startswith("training.")]
-    config = load(str(CONFIGS / f"{data_set}.yaml"), [*overrides, *own])
-    return {
-        "model": config.model.model_dump(),
-        "training": config.training.model_dump(),
-        "transform": config.transform.model_dump(),
-        "user_features": dict(config.data.user_columns.features),
-    }
 
 
 @click.command(help=__doc__)

@@ -24,28 +24,41 @@ import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is i
 BATCH = 256
 
 
+def train(data: dict[str, str], config: dict[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
+    """Trains and exports as the pipeline does.
+
+    Args:
+      data: :meth:`benchmarks.retrieval.prepared.Prepared.as_dict`.
+      config: what the Trainer component would be given.
+      folder: for the model and its summaries.
+
+    Returns:
+      the folder of the SavedModel, and the report of training.
+    """
+    from trainer.run_fn import REPORT, run_fn
+
+    model, run = os.path.join(folder, "model"), os.path.join(folder, "run")
+    run_fn(
+        SimpleNamespace(
+            train_files=[f"{data['transformed']}/Split-train/*"],
+            eval_files=[f"{data['transformed']}/Split-valid/*"],
+            transform_output=data["transform_graph"],
+            serving_model_dir=model,
+            model_run_dir=run,
+            custom_config={**config, "item_files": [f"{data['items']}/Split-items/*"]},
+        )
+    )
+    return model, json.loads(Path(run, REPORT).read_text())
+
+
 def main(job: dict[str, Any], output: Path) -> None:
     """Does it, and writes both files whole."""
     import tensorflow as tf
 
-    from trainer.run_fn import REPORT, run_fn
-
-    data = job["data"]
     with tempfile.TemporaryDirectory() as folder:
-        model, run = os.path.join(folder, "model"), os.path.join(folder, "run")
-        run_fn(
-            SimpleNamespace(
-                train_files=[f"{data['transformed']}/Split-train/*"],
-                eval_files=[f"{data['transformed']}/Split-valid/*"],
-                transform_output=data["transform_graph"],
-                serving_model_dir=model,
-                model_run_dir=run,
-                custom_config={**job["config"], "item_files": [f"{data['items']}/Split-items/*"]},
-            )
-        )
-        report = json.loads(Path(run, REPORT).read_text())
+        model, report = train(job["data"], job["config"], folder)
         evaluate = tf.saved_model.load(model).signatures["evaluate"]
-    files = sorted(glob.glob(f"{data['examples']}/Split-test/*.gz"))
+    files = sorted(glob.glob(f"{job['data']['examples']}/Split-test/*.gz"))
     values: dict[str, list[np.ndarray]] = {}
     for examples in tf.data.TFRecordDataset(files, "GZIP").batch(BATCH):
         for name, value in evaluate(examples=examples).items():

@@ -1,17 +1,16 @@
 """Data as the pipeline makes it: ingestion, validation and Transform, once a data set and seed."""
 
 import itertools
+import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.config import load, with_absolute_paths
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
-
-CONFIGS = Path(__file__).parent / "configs"
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,11 @@ class Prepared:
         return asdict(self)
 
 
-def prepare(config_name: str, overrides: list[str], root: Path) -> Prepared:
+def prepare(config_file: Path, overrides: list[str], root: Path) -> Prepared:
     """Runs the pipeline as far as Transform; what is unchanged comes from its cache.
 
     Args:
-      config_name: file below ``configs``, without its ending.
+      config_file: the configuration.
       overrides: ``section.key=value`` each.
       root: where the artifacts are kept.
 
@@ -51,7 +50,7 @@ def prepare(config_name: str, overrides: list[str], root: Path) -> Prepared:
     from pipeline.progress import Progress
     from pipeline.quiet import quiet
 
-    config = with_absolute_paths(load(str(CONFIGS / f"{config_name}.yaml"), [*overrides, f"pipeline.root={root}"]))
+    config = with_absolute_paths(load(str(config_file), [*overrides, f"pipeline.root={root}"]))
     os.makedirs(Path(config.pipeline.root) / config.pipeline.name, exist_ok=True)
     pipeline = graph.create_pipeline(config, history=False)
     pipeline = _up_to_the_trainer(pipeline)
@@ -63,6 +62,26 @@ def prepare(config_name: str, overrides: list[str], root: Path) -> Prepared:
         transform_graph=outputs["Transform"]["transform_graph"].uri,
         items=outputs["ItemExampleGen"]["examples"].uri,
     )
+
+
+def trainer_config(config_file: Path, overrides: list[str], model: dict[str, Any]) -> dict[str, Any]:
+    """What the Trainer component would be given.
+
+    Args:
+      config_file: the configuration.
+      overrides: ``section.key=value`` each.
+      model: the model's settings; of another section, with it in front (``training.max_steps``).
+    """
+    own = [f"model.{key}={json.dumps(value)}" for key, value in model.items() if not key.startswith("training.")]
+    own += [f"{key}={json.dumps(value)}" for key, value in model.items() if key.startswith("training.")]
+    config = load(str(config_file), [*overrides, *own])
+    return {
+        "model": config.model.model_dump(),
+        "training": config.training.model_dump(),
+        "transform": config.transform.model_dump(),
+        "user_features": dict(config.data.user_columns.features),
+        "labels": list(config.data.labels),
+    }
 
 
 def _up_to_the_trainer(pipeline: "Pipeline") -> "Pipeline":
