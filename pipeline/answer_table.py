@@ -9,8 +9,10 @@ import pyarrow.parquet
 from rich.markup import escape
 from rich.table import Table
 
-from serving.answers import Recommendations, TagProfile, TagScores
+from serving.answers import Explanation, Recommendations, TagProfile, TagScores
 from trainer.errors import InputError
+
+_HEAVIEST = 3
 
 
 def read_titles(path: Path, item_column: str = "item_id", title_column: str = "title") -> dict[str, str]:
@@ -95,4 +97,27 @@ def scores_table(scores: TagScores, tags: Sequence[str]) -> Table:
     for row, tag in enumerate(tags):
         values = [f"{column[row]:.3f}" if scores.known[row] else "unknown" for column in scores.tasks.values()]
         table.add_row(escape(tag), *values)
+    return table
+
+
+def explanation_table(reasons: Sequence[Explanation], titles: Mapping[str, str]) -> Table:
+    """One row an item: its score with each interest, the best one marked, and what weighs most in that one.
+
+    Args:
+      reasons: of one user.
+      titles: by id; an id without one stands for itself.
+    """
+    table = Table("item", title="Scores by interest", title_justify="left")
+    for number in range(max((len(reason.interest_scores) for reason in reasons), default=0)):
+        table.add_column(str(number), justify="right")
+    table.add_column("weighs most in it")
+    for reason in reasons:
+        scores = [
+            "" if score == float("-inf") else f"[bold]{score:.3f}[/]" if number == reason.interest else f"{score:.3f}"
+            for number, score in enumerate(reason.interest_scores)
+        ]
+        heaviest = sorted(reason.weights, key=lambda pair: -pair[1])[:_HEAVIEST]
+        words = "; ".join(f"{titles.get(item, item)} ({weight:.2f})" for item, weight in heaviest if weight > 0)
+        what = "unknown item" if not reason.known else words if reason.interest is not None else "no known history"
+        table.add_row(escape(titles.get(reason.item_id, reason.item_id)), *scores, escape(what))
     return table

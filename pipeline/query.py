@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from pipeline.answer_table import answer_table, profile_table, read_titles, scores_table
+from pipeline.answer_table import answer_table, explanation_table, profile_table, read_titles, scores_table
 from serving.answers import ClientError
 from serving.client import Client
 from serving.served_names import TAG_PROFILE
@@ -23,6 +23,7 @@ def ask(
     exclude_history: bool = False,
     diversity: float = 0.0,
     tags: Sequence[str] = (),
+    explain: Sequence[str] = (),
     titles_from: tuple[Path, str, str] | None = None,
     encryption: Mapping[str, Any] | None = None,
 ) -> Table:
@@ -38,6 +39,7 @@ def ask(
       exclude_history: whether those of the history are excluded.
       diversity: of recommendations.
       tags: to be scored, of a model of profiles.
+      explain: items to be explained instead of recommended.
       titles_from: the item table and its columns of ids and titles.
       encryption: ``tls``, ``ca``, ``certificate`` and ``key`` of the connection.
 
@@ -52,12 +54,15 @@ def ask(
             if not of_profiles:
                 if tags:
                     raise InputError(f"{model} recommends items and does not know tags: leave --tags out.")
+                if explain:
+                    (reasons,) = client.explain([history], [list(explain)], user_features=features)
+                    return explanation_table(reasons, titles)
                 (answer,) = client.recommend([history], k, exclude, exclude_history, diversity, user_features=features)
                 return answer_table(answer, titles)
-            if exclude or exclude_history or diversity:
+            if exclude or exclude_history or diversity or explain:
                 raise InputError(
-                    f"{model} describes users by tags: --exclude, --exclude-history and --diversity are for models "
-                    "that recommend items."
+                    f"{model} describes users by tags: --exclude, --exclude-history, --diversity and --explain are for "
+                    "models that recommend items."
                 )
             if tags:
                 (scores,) = client.tag_scores([history], [list(tags)], user_features=features)

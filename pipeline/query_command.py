@@ -16,6 +16,7 @@ from trainer.errors import InputError
 @click.option("--exclude-history", is_flag=True, help="Do not recommend what is in the history.")
 @click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
 @click.option("--tags", default="", metavar="X,Y,...", help="Tags to score, of a model of profiles.")
+@click.option("--explain", default="", metavar="I,J,...", help="Items to explain instead of recommending any.")
 @click.option("--server", "target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
 @click.option("--model", "model_name", default="polyrec", show_default=True, help="serving.model_name of the run.")
 @click.option("--tls", is_flag=True, help="The server's connections are encrypted.")
@@ -33,6 +34,7 @@ def query(
     exclude_history: bool,
     diversity: float,
     tags: str,
+    explain: str,
     target: str,
     model_name: str,
     items: Path | None,
@@ -47,7 +49,7 @@ def query(
 
     table = ask(
         target, model_name, _ids(history), k, _features(features), _ids(exclude), exclude_history, diversity,
-        _ids(tags), (items, item_column, title_column) if items else None, encryption,
+        _ids(tags), _ids(explain), (items, item_column, title_column) if items else None, encryption,
     )  # fmt: skip
     Console(highlight=False).print(table)
 

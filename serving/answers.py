@@ -48,6 +48,25 @@ class Recommendations:
 
 
 @dataclass(frozen=True)
+class Explanation:
+    """Why one item would be recommended to one user, or not.
+
+    Attributes:
+      item_id: of the item.
+      known: whether the model knows it.
+      interest: number of the interest that answers best to it; None for an unknown item or a user without interests.
+      interest_scores: inner product with each interest; -inf for an inactive one.
+      weights: (item of the history, its weight in that interest), oldest first.
+    """
+
+    item_id: str
+    known: bool
+    interest: int | None
+    interest_scores: tuple[float, ...]
+    weights: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
 class ScoredTag:
     """One tag of a profile.
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from serving import wire
-from serving.answers import Recommendations, TagProfile, TagScores
+from serving.answers import Explanation, Recommendations, TagProfile, TagScores
 from serving.connection import Connection
-from serving.reply_tensors import profiles, recommendations, tag_scores
+from serving.reply_tensors import explanations, profiles, recommendations, tag_scores
 from serving.request_tensors import exclusions, history_inputs
 
 
@@ -91,6 +91,35 @@ class Client(Connection):
             return []
         outputs = self._predict("user_interests", inputs, user_features, len(histories))
         return [vectors[mask] for vectors, mask in zip(outputs["interests"], outputs["interest_mask"], strict=True)]
+
+    def explain(
+        self,
+        histories: Sequence[Sequence[str]],
+        items: Sequence[Sequence[str]],
+        times: Sequence[Sequence[int]] | None = None,
+        user_features: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[list[Explanation]]:
+        """Why items would be recommended to users, or not: the interests' scores, the weight of each item seen.
+
+        Args:
+          histories: B lists, as in :meth:`recommend`.
+          items: B lists of items to explain.
+          times: as in :meth:`recommend`.
+          user_features: as in :meth:`recommend`.
+
+        Returns:
+          one explanation a user and item.
+
+        Raises:
+          ClientError: the server refused or did not answer.
+          ValueError: the arguments do not fit each other.
+        """
+        if len(items) != len(histories):
+            raise ValueError(f"items has {len(items)} entries for {len(histories)} histories")
+        inputs = {**history_inputs(histories, times), "items": wire.matrix(items, wire.DT_STRING, "")}
+        if not histories:
+            return []
+        return explanations(self._predict("explain", inputs, user_features, len(histories)), items)
 
     def tag_profile(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from serving.answers import Recommendation, Recommendations, ScoredTag, TagProfile, TagScores
+from serving.answers import Explanation, Recommendation, Recommendations, ScoredTag, TagProfile, TagScores
 
 
 def recommendations(outputs: Mapping[str, np.ndarray]) -> list[Recommendations]:
@@ -46,3 +46,23 @@ def tag_scores(outputs: Mapping[str, np.ndarray], counts: Sequence[int]) -> list
         )
         for row, count in enumerate(counts)
     ]
+
+
+def explanations(outputs: Mapping[str, np.ndarray], items: Sequence[Sequence[str]]) -> list[list[Explanation]]:
+    """Of the signature ``explain``, one a user and item asked about."""
+    answers = []
+    for row, asked in enumerate(items):
+        seen = [item.decode() for item in outputs["looked_at"][row] if item]
+        answers.append(
+            [
+                Explanation(
+                    item,
+                    bool(outputs["known"][row, place]),
+                    int(winner) if (winner := outputs["interest"][row, place]) >= 0 else None,
+                    tuple(outputs["interest_scores"][row, place].tolist()),
+                    tuple(zip(seen, outputs["weights"][row, place].tolist(), strict=False)),
+                )
+                for place, item in enumerate(asked)
+            ]
+        )
+    return answers

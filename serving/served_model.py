@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.index import Index
-from serving.served_names import RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
+from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
 from trainer import schema
 from trainer.diversity import diversify, diversity_pool
 from trainer.retrieval import TopK, because, merge_interest_lists
@@ -90,6 +90,9 @@ class ServedModel(tf.Module):
             RECOMMEND: tf.function(self.recommend).get_concrete_function(**user, **request),
             SERVING_DEFAULT: tf.function(self.recommend_examples).get_concrete_function(examples),
             USER_INTERESTS: tf.function(self.user_interests).get_concrete_function(**user),
+            EXPLAIN: tf.function(self.explain).get_concrete_function(
+                **user, items=tf.TensorSpec([None, None], tf.string, name="items")
+            ),
         }
 
     def recommend(
@@ -191,6 +194,57 @@ class ServedModel(tf.Module):
         """The users' vectors: ``interests`` float32 [B, K, D] and ``interest_mask`` bool [B, K]."""
         encoded = self._encode(history, history_time, user_features)
         return {"interests": encoded["interests"], "interest_mask": encoded["interest_mask"]}
+
+    def explain(
+        self, history: tf.Tensor, history_time: tf.Tensor, items: tf.Tensor, **user_features: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Why given items would be recommended to each user, or not.
+
+        Args:
+          history: as of :meth:`recommend`.
+          history_time: as of :meth:`recommend`.
+          items: string [B, M], item ids, padded with "".
+          **user_features: as of :meth:`recommend`.
+
+        Returns:
+          ``known`` bool [B, M]; ``interest_scores`` float32 [B, M, K], inner product with each interest, -inf for an
+          inactive one or an unknown item; ``interest`` int32 [B, M], the one with the largest, -1 where there is
+          none; ``looked_at`` string [B, T], the items of the history that the model saw, "" behind the last;
+          ``weights`` float32 [B, M, T], how much each of them weighs in that interest.
+
+        Raises:
+          tf.errors.InvalidArgumentError: the shapes do not fit each other.
+        """
+        rows = tf.shape(history)
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(rows == tf.shape(history_time)),
+                ["history and history_time should have the same shape. Received:", rows, tf.shape(history_time)],
+            ),
+            tf.debugging.Assert(
+                tf.shape(items)[0] == rows[0],
+                ["items should have as many rows as history. Received:", tf.shape(items)[0], rows[0]],
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            history, history_time, items = map(tf.identity, (history, history_time, items))
+        encoded = self._encode(history, history_time, user_features)
+        numbers = self.index_of.lookup(items)
+        known = numbers >= 0
+        vectors = self.index.vectors(tf.cast(tf.maximum(numbers, 0), tf.int32))
+        scores = tf.einsum("bkd,bmd->bmk", encoded["interests"], vectors)
+        possible = known[..., tf.newaxis] & encoded["interest_mask"][:, tf.newaxis]
+        scores = tf.where(possible, scores, -float("inf"))
+        any_possible = tf.reduce_any(possible, axis=2)
+        winner = tf.argmax(scores, axis=2, output_type=tf.int32)
+        weights = tf.gather(encoded["attribution"], winner, batch_dims=1)
+        return {
+            "known": known,
+            "interest_scores": scores,
+            "interest": tf.where(any_possible, winner, -1),
+            "looked_at": self._ids(encoded["history"] - 1),
+            "weights": tf.where(any_possible[..., tf.newaxis], weights, 0.0),
+        }
 
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]

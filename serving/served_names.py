@@ -3,5 +3,6 @@
 RECOMMEND = "recommend"
 SERVING_DEFAULT = "serving_default"
 USER_INTERESTS = "user_interests"
+EXPLAIN = "explain"
 TAG_PROFILE = "tag_profile"
 TAG_SCORES = "tag_scores"

@@ -7,7 +7,7 @@ from typing import Protocol
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.served_names import RECOMMEND, SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES, USER_INTERESTS
+from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES, USER_INTERESTS
 from trainer import schema
 
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
@@ -78,7 +78,12 @@ def _inputs(batch: int, ids: Sequence[bytes], description: Description) -> dict[
             TAG_SCORES: {**user, "tags": tf.constant(histories)},
             SERVING_DEFAULT: {"examples": examples},
         }
-    return {RECOMMEND: user | request, SERVING_DEFAULT: {"examples": examples}, USER_INTERESTS: user}
+    return {
+        RECOMMEND: user | request,
+        SERVING_DEFAULT: {"examples": examples},
+        USER_INTERESTS: user,
+        EXPLAIN: {**user, "items": tf.constant(histories)},
+    }
 
 
 def _example(history: Sequence[bytes]) -> bytes:

@@ -4,16 +4,20 @@ import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from pipeline.answer_table import answer_table, read_titles
-from serving.answers import Recommendation, Recommendations
+from pipeline.answer_table import answer_table, explanation_table, profile_table, read_titles, scores_table
+from serving.answers import Explanation, Recommendation, Recommendations, ScoredTag, TagProfile, TagScores
 from trainer.errors import InputError
 
 
-def _text(answer, titles):
+def _printed(table):
     console = Console(width=100)
     with console.capture() as capture:
-        console.print(answer_table(answer, titles))
+        console.print(table)
     return capture.get()
+
+
+def _text(answer, titles):
+    return _printed(answer_table(answer, titles))
 
 
 def test_titles_of_both_formats_and_the_table(tmp_path):
@@ -38,3 +42,25 @@ def test_wrong_tables(tmp_path):
     pq.write_table(pa.table({"item_id": ["a"]}), tmp_path / "items.parquet")
     with pytest.raises(InputError, match="no column 'title'. Its columns: item_id"):
         read_titles(tmp_path / "items.parquet")
+
+
+def test_profiles_and_scores_of_tags():
+    tasks = {"click": (ScoredTag("a [b]", 0.5), ScoredTag("c", 0.25)), "conversion": (ScoredTag("c", 0.125),)}
+    text = _printed(profile_table(TagProfile(tasks, False)))
+    for words in ("click", "conversion", "a [b]", "0.500", "0.250", "0.125", " 2 "):
+        assert words in text
+    assert "nobody in particular" in _printed(profile_table(TagProfile({"click": ()}, True)))
+    text = _printed(scores_table(TagScores({"click": [0.75, 0.0]}, [True, False], False), ["c", "none"]))
+    assert "0.750" in text and "unknown" in text and "0.000" not in text
+
+
+def test_explanations():
+    reasons = [
+        Explanation("1", True, 1, (0.25, 0.5), (("2", 0.0), ("3", 0.75), ("x", 0.25))),
+        Explanation("?", False, None, (float("-inf"),) * 2, ()),
+        Explanation("2", True, None, (float("-inf"),) * 2, ()),
+    ]
+    text = _printed(explanation_table(reasons, {"1": "One", "3": "Three"}))
+    for words in ("One", "0.250", "0.500", "Three (0.75); x (0.25)", "unknown item", "no known history"):
+        assert words in text
+    assert "inf" not in text and "(0.00)" not in text

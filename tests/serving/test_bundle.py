@@ -268,7 +268,7 @@ def test_the_warm_up_covers_every_signature_in_both_batch_sizes():
         signatures[request.model_spec.signature_name](**inputs)
         batch = max(value.tensor_shape.dim[0].size for value in request.inputs.values() if value.tensor_shape.dim)
         covered.add((request.model_spec.name, request.model_spec.signature_name, batch))
-    names = ("recommend", "serving_default", "user_interests")
+    names = ("recommend", "serving_default", "user_interests", "explain")
     assert covered == {("polyrec", name, batch) for name in names for batch in (1, 32)}
 
 
@@ -294,6 +294,6 @@ def test_vectors_that_are_not_finite_are_refused_and_nothing_is_left(tmp_path):
     description = {"model": "toy", "interests": 2, "dimension": 8, "max_history": 6}
     (model_dir / "assets.extra").mkdir()
     (model_dir / "assets.extra" / "model.json").write_text(json.dumps(description))
-    with pytest.raises(InputError, match="2 of 300 item vectors are not finite"):
+    with pytest.raises(InputError, match="2 of 300 vectors are not finite"):
         build_bundle(str(model_dir), str(tmp_path / "bundle"), IndexSettings(), ServingSettings())
     assert os.listdir(tmp_path) == ["model"]
