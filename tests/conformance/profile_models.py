@@ -31,7 +31,7 @@ FEW_TAGS, MANY_TAGS = _catalogue(9), _catalogue(30)
 OPTIONS: dict[str, dict] = {
     "default": {},
     "one": {"train_tasks": ["conversion"], "tag_pooling": "mean", "history_fields": ["items"]},
-    "many": {"tag_pooling": "sum", "task_weights": {"click": 0.5}},
+    "many": {"tag_pooling": "sum", "task_weights": {"click": 0.5}, "history_fields": ["items", "tags"]},
 }
 VARIANTS: dict[str, dict[str, dict]] = {
     "utpm": {

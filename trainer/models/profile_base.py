@@ -26,7 +26,8 @@ class ProfileSettings(Settings):
     field_dimension: int = Field(16, ge=1, description="E, width of the embeddings of a user's fields.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of components of the user's field vectors zeroed.")
     history_fields: list[Literal["items", "tags"]] = Field(
-        ["items", "tags"], description="What of the history is a field of the user, beside the profile features."
+        ["tags"],
+        description="What of the history is a field of the user, beside the profile features; items for large logs.",
     )
     tag_pooling: Literal["sum", "mean"] = Field("mean", description="How the scores of an item's tags are joined.")
     train_tasks: list[str] | None = Field(
