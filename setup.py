@@ -34,6 +34,7 @@ setup(
         "pyyaml>=6,<7",
         "matplotlib>=3.8,<4",
         "packaging>=20",
+        "prometheus-client>=0.20",
         "pandas>=1.5,<3",
         "scikit-learn>=1.3,<2",
         "platformdirs>=3,<5",

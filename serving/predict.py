@@ -1,5 +1,7 @@
 """One Predict call on a loaded model, in TensorFlow Serving's words; warm-up makes the same calls."""
 
+from collections.abc import Callable, Mapping
+
 import grpc
 import numpy as np
 
@@ -13,7 +15,10 @@ _METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "class
 
 
 def predict(
-    servable: Servable, request: predict_pb2.PredictRequest, max_tensor_bytes: int
+    servable: Servable,
+    request: predict_pb2.PredictRequest,
+    max_tensor_bytes: int,
+    observe: Callable[[Mapping[str, np.ndarray]], None] | None = None,
 ) -> predict_pb2.PredictResponse:
     """Answers a request with the model.
 
@@ -24,6 +29,7 @@ def predict(
       servable: the model.
       request: its ``model_spec`` has been used to find the model; only the signature's name is read here.
       max_tensor_bytes: largest array that one input may become.
+      observe: is shown all outputs.
 
     Returns:
       the reply; ``model_spec`` holds the request's model name and the signature's, the version is the caller's to fill.
@@ -44,6 +50,8 @@ def predict(
     inputs = _inputs(signature, request, max_tensor_bytes)
     wanted = _wanted_outputs(signature, request)
     outputs = servable.run(name, inputs)
+    if observe is not None:
+        observe(outputs)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name

@@ -1,9 +1,11 @@
 """PredictionService of TensorFlow Serving's protocol: Predict and GetModelMetadata."""
 
+from functools import partial
 from typing import Any
 
 import grpc
 
+from serving.metrics import Metrics
 from serving.predict import predict
 from serving.servable import Servable
 from serving.status import ServingError, answering, invalid_argument
@@ -19,17 +21,21 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     Args:
       manager: where the models come from.
       max_tensor_bytes: largest array that one input may become.
+      metrics: are shown what was answered; None: nothing is counted.
     """
 
-    def __init__(self, manager: ServableManager[Servable], max_tensor_bytes: int) -> None:
-        self._manager, self._max_tensor_bytes = manager, max_tensor_bytes
+    def __init__(
+        self, manager: ServableManager[Servable], max_tensor_bytes: int, metrics: Metrics | None = None
+    ) -> None:
+        self._manager, self._max_tensor_bytes, self._metrics = manager, max_tensor_bytes, metrics
 
     @answering
     def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
         """Runs a signature of a model."""
         name, version = requested_model(request)
         with self._manager.use(name, version) as (number, servable):
-            response = predict(servable, request, self._max_tensor_bytes)
+            observe = None if self._metrics is None else partial(self._metrics.answered, name)
+            response = predict(servable, request, self._max_tensor_bytes, observe)
         response.model_spec.version.value = number
         return response
 

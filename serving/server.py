@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from pydantic import ValidationError
 
 from serving import servable as servables
 from serving.health import Health
+from serving.metrics import CountRequests, Metrics
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
 from serving.servable import Servable
@@ -41,6 +43,7 @@ class Server:
       settings: as given.
       manager: the models.
       port: it listens on; known after :meth:`start`.
+      metrics_port: metrics are told on; None where they are not.
 
     Args:
       directory: as in :class:`ServerSettings`.
@@ -65,6 +68,9 @@ class Server:
             self._tell_health,
         )
         self._health = Health()
+        self.metrics_port: int | None = None
+        self._metrics = None if self.settings.metrics_port is None else Metrics(self.manager)
+        self._stop_metrics: Callable[[], None] = lambda: None
         self._pool = futures.ThreadPoolExecutor(self.settings.threads, thread_name_prefix="request")
         self._grpc = self._make_grpc()
 
@@ -89,6 +95,10 @@ class Server:
         if not self.port:
             or_files = ", or tls_certificate and tls_key are no certificate and its key" if credentials else ""
             raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine{or_files}.")
+        if self._metrics is not None and self.settings.metrics_port is not None:
+            self.metrics_port, self._stop_metrics = self._metrics.listen(
+                self.settings.metrics_host, self.settings.metrics_port
+            )
         self._grpc.start()
         self.manager.start()
         return self
@@ -127,6 +137,7 @@ class Server:
         self._health.leave()
         self._grpc.stop(grace).wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._stop_metrics()
         self.manager.stop(timeout=grace)
 
     def __enter__(self) -> "Server":
@@ -140,6 +151,7 @@ class Server:
         server = grpc.server(
             self._pool,
             maximum_concurrent_rpcs=settings.max_concurrent,
+            interceptors=[] if self._metrics is None else [CountRequests(self._metrics)],
             options=[
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", settings.max_message_bytes),
@@ -147,7 +159,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        service = PredictionService(self.manager, settings.max_tensor_bytes)
+        service = PredictionService(self.manager, settings.max_tensor_bytes, self._metrics)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -193,6 +205,8 @@ def serve(settings: ServerSettings) -> None:
     server.start()
     names = ", ".join(server.manager.model_names)
     click.echo(f"Serving {names} on {settings.host}:{server.port}")
+    if server.metrics_port is not None:
+        click.echo(f"Metrics on http://{settings.metrics_host}:{server.metrics_port}/metrics")
     stopping.wait()
     log.info("stopping: requests under way have %g s", settings.grace_seconds)
     server.stop()
@@ -212,6 +226,8 @@ def serve(settings: ServerSettings) -> None:
 @click.option("--tls-certificate", help="File (PEM): encrypt connections.")
 @click.option("--tls-key", help="File (PEM) of the certificate's key.")
 @click.option("--tls-client-ca", help="File (PEM): clients have to show a certificate signed by one of these.")
+@click.option("--metrics-port", type=int, help="Prometheus metrics over HTTP; 0: any free port.")
+@click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address for metrics to listen on.")
 @click.option("--poll-seconds", default=1.0, show_default=True, help="Between two looks for new versions.")
 @click.option("--require-manifest/--plain-models", default=True, help="Refuse, or serve, plain SavedModels.")
 @click.option("--keep-last-version", is_flag=True, help="Keep serving when all version folders are gone.")

@@ -15,6 +15,8 @@ class ServerSettings(Settings):
     tls_certificate: str | None = Field(None, description="File (PEM); unset: connections are not encrypted.")
     tls_key: str | None = Field(None, description="File (PEM) of the certificate's key.")
     tls_client_ca: str | None = Field(None, description="Mutual TLS: clients show a certificate signed by these (PEM).")
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="Prometheus metrics by HTTP; 0: any free one.")
+    metrics_host: str = Field("127.0.0.1", description="Address for metrics to listen on.")
     poll_seconds: float = Field(1.0, gt=0, description="Between two looks for new versions.")
     require_manifest: bool = Field(True, description="False: plain SavedModels are served, too.")
     keep_last_version: bool = Field(

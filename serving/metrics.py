@@ -1,0 +1,149 @@
+"""What a server counts, for Prometheus."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import grpc
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from serving.version_status import VersionStatus
+from trainer.errors import InputError
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_OTHER = "other"
+
+
+class Watched(Protocol):
+    """The models of a server."""
+
+    @property
+    def model_names(self) -> list[str]:
+        """Their names."""
+
+    def status(self, name: str) -> list[VersionStatus]:
+        """The versions of one."""
+
+    def available(self, name: str) -> int | None:
+        """The version that answers, or None."""
+
+
+class Metrics:
+    """Requests, their latency, what was answered, and the versions; a registry of its own.
+
+    Labels can take few values: a request that names a model that is not served counts as ``other``.
+
+    Args:
+      models: the server's.
+    """
+
+    def __init__(self, models: Watched) -> None:
+        self._models, self.registry = models, CollectorRegistry()
+        of_request = ["model", "method", "code"]
+        self._requests = Counter("polyrec_requests", "Requests answered.", of_request, registry=self.registry)
+        self._latency = Histogram(
+            "polyrec_request_seconds", "Time to answer.", ["model", "method"], buckets=_SECONDS, registry=self.registry
+        )
+        self._users = Counter("polyrec_users", "Users answered.", ["model"], registry=self.registry)
+        self._fallbacks = Counter(
+            "polyrec_fallbacks", "Users of whom nothing was known.", ["model"], registry=self.registry
+        )
+        self._interests = Counter(
+            "polyrec_answer_interests",
+            "Different interests in a user's answer, added up: over polyrec_users less polyrec_fallbacks, their mean.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.registry.register(_Versions(models))
+
+    def listen(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
+        """Answers scrapes over HTTP, below /metrics, in a thread of its own.
+
+        Args:
+          host: address to listen on.
+          port: 0: any free one.
+
+        Returns:
+          the port, and a function that stops listening.
+
+        Raises:
+          InputError: the address cannot be bound.
+        """
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise InputError(f"Cannot listen on {host}:{port} for metrics: {error.strerror or error}.") from error
+
+        def stop() -> None:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+        return int(server.server_port), stop
+
+    @contextmanager
+    def request(self, model: str, method: str, context: Any) -> Iterator[None]:
+        """Counts and times what happens inside; ``context`` has the status code when it ends."""
+        started, model = time.perf_counter(), model if model in self._models.model_names else _OTHER
+        try:
+            yield
+        finally:
+            code = context.code() or grpc.StatusCode.OK
+            self._latency.labels(model, method).observe(time.perf_counter() - started)
+            self._requests.labels(model, method, code.name).inc()
+
+    def answered(self, model: str, outputs: Mapping[str, np.ndarray]) -> None:
+        """Looks at the answer of a signature that has ``fallback`` [B] and, of recommendations, ``interest`` [B, k]."""
+        fallback = outputs.get("fallback")
+        if fallback is None:
+            return
+        self._users.labels(model).inc(len(fallback))
+        self._fallbacks.labels(model).inc(int(np.sum(fallback)))
+        if "interest" in outputs and "valid" in outputs:
+            rows = zip(outputs["interest"][~fallback], outputs["valid"][~fallback], strict=True)
+            self._interests.labels(model).inc(sum(len(np.unique(row[valid])) for row, valid in rows))
+
+
+class CountRequests(grpc.ServerInterceptor):
+    """Counts the calls of TensorFlow Serving's services; health checks are none of a model."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """See the base class."""
+        handler, path = continuation(handler_call_details), handler_call_details.method
+        if handler is None or handler.unary_unary is None or not path.startswith("/tensorflow.serving."):
+            return handler
+        method, answer = path.rpartition("/")[2], handler.unary_unary
+
+        def counted(request: Any, context: Any) -> Any:
+            spec = getattr(request, "model_spec", None)
+            with self._metrics.request(spec.name if spec else "", method, context):
+                return answer(request, context)
+
+        return grpc.unary_unary_rpc_method_handler(counted, handler.request_deserializer, handler.response_serializer)
+
+
+class _Versions(Collector):
+    def __init__(self, models: Watched) -> None:
+        self._models = models
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Asked for when scraped: the state of every version, and which one answers."""
+        states = GaugeMetricFamily(
+            "polyrec_version_state", "1 for the state of a version.", labels=["model", "version", "state"]
+        )
+        serving = GaugeMetricFamily(
+            "polyrec_serving_version", "The version that answers, 0 for none.", labels=["model"]
+        )
+        for name in self._models.model_names:
+            serving.add_metric([name], self._models.available(name) or 0)
+            for version in self._models.status(name):
+                state = "REFUSED" if version.error else version.state.name
+                states.add_metric([name, str(version.number), state], 1)
+        return [states, serving]

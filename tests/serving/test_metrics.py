@@ -1,0 +1,90 @@
+"""Metrics as Prometheus would scrape them from a server that was asked."""
+
+import os
+import re
+import shutil
+import urllib.request
+
+import pytest
+
+from serving.answers import ClientError
+from serving.client import Client
+from serving.server import Server
+from tests.serving.running_server import POLL, wait_for
+from tests.serving.toy_bundle import toy_bundle
+from trainer.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    base = tmp_path_factory.mktemp("metrics")
+    os.makedirs(base / "shop")
+    shutil.copytree(toy_bundle("exact").directory, base / "shop" / "1")
+    with Server(base, "shop", poll_seconds=POLL, metrics_port=0) as running:
+        running.wait_until_available(120)
+        yield running
+
+
+def _scrape(server):
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics_port}/metrics") as reply:
+        text = reply.read().decode()
+    values = {}
+    for line in text.splitlines():
+        if found := re.fullmatch(r"(polyrec_\w+)(?:\{(.*)\})? (\S+)", line):
+            values[found[1], found[2] or ""] = float(found[3])
+    return values
+
+
+def test_requests_answers_and_versions(server):
+    ok, bad = (f'model="shop",method="Predict",code="{code}"' for code in ("OK", "INVALID_ARGUMENT"))
+    before = _scrape(server)
+    with Client(f"127.0.0.1:{server.port}", "shop", timeout=60) as client:
+        answers = client.recommend([["item-3", "item-44", "item-5"], ["item-17"], []], k=20)
+        with pytest.raises(ClientError, match="k should be"):
+            client.recommend([["item-1"]], k=0)  # sent twice: the client looks whether the signature has changed
+        client.user_interests([["item-1"]])
+    with Client(f"127.0.0.1:{server.port}", "no such", timeout=60) as client, pytest.raises(ClientError):
+        client.status()
+    after = _scrape(server)
+
+    def grown(name):
+        return after[name, 'model="shop"'] - before.get((name, 'model="shop"'), 0.0)
+
+    by_labels = {
+        frozenset(labels.split(",")): value
+        for (name, labels), value in after.items()
+        if name == "polyrec_requests_total"
+    }
+    assert by_labels[frozenset(ok.split(","))] == 2 and by_labels[frozenset(bad.split(","))] == 2
+    assert by_labels[frozenset('model="other",method="GetModelStatus",code="NOT_FOUND"'.split(","))] == 1
+    assert grown("polyrec_users_total") == 3
+    assert grown("polyrec_fallbacks_total") == 1
+    different = sum(len({item.interest for item in answer.items}) for answer in answers if not answer.fallback)
+    assert grown("polyrec_answer_interests_total") == different
+    seconds = {labels: value for (name, labels), value in after.items() if name == "polyrec_request_seconds_count"}
+    assert sum(value for labels, value in seconds.items() if 'method="Predict"' in labels) == 4
+    assert after["polyrec_serving_version", 'model="shop"'] == 1
+    (state,) = [labels for name, labels in after if name == "polyrec_version_state"]
+    assert set(state.split(",")) == {'model="shop"', 'version="1"', 'state="AVAILABLE"'}
+
+
+def test_a_refused_version_is_seen(server):
+    folder = f"{server.settings.directory}/shop/2"
+    shutil.copytree(toy_bundle("exact").directory, folder)
+    with open(f"{folder}/saved_model.pb", "ab") as file:
+        file.write(b"broken")
+    refused = {'model="shop"', 'version="2"', 'state="REFUSED"'}
+    wait_for(lambda: any(set(labels.split(",")) == refused for name, labels in _scrape(server) if "state" in name))
+    assert _scrape(server)["polyrec_serving_version", 'model="shop"'] == 1
+
+
+def test_by_default_nothing_listens(tmp_path):
+    os.makedirs(tmp_path / "shop")
+    with Server(tmp_path, "shop", poll_seconds=POLL) as running:
+        assert running.metrics_port is None
+
+
+def test_a_port_in_use_is_told_in_words(server, tmp_path):
+    os.makedirs(tmp_path / "shop")
+    with pytest.raises(InputError, match="for metrics"):
+        Server(tmp_path, "shop", metrics_port=server.metrics_port).start()
