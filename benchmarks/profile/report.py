@@ -12,7 +12,7 @@ from benchmarks.profile.measure import CUTOFFS
 TASKS = ("click", "conversion")
 PAIRS = {
     "mvke": ("mvke_click", "mvke_conversion", "mmoe", "shared_bottom", "utpm"),
-    "utpm": ("utpm_no_cross", "utpm_no_attention", "shared_bottom"),
+    "utpm": ("utpm_mean", "utpm_no_cross", "utpm_no_attention", "shared_bottom"),
 }
 POPULARITY, CEILING = "popularity", "known preferences"
 
