@@ -11,7 +11,7 @@ from benchmarks.profile.measure import CUTOFFS
 
 TASKS = ("click", "conversion")
 PAIRS = {
-    "mvke": ("mvke_click", "mvke_conversion", "mmoe", "shared_bottom", "utpm"),
+    "mvke": ("mvke_click", "mvke_conversion", "mvke_linear_tags", "mmoe", "shared_bottom", "utpm"),
     "utpm": ("utpm_mean", "utpm_no_cross", "utpm_no_attention", "shared_bottom"),
 }
 POPULARITY, CEILING = "popularity", "known preferences"
