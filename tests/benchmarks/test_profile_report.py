@@ -82,4 +82,5 @@ def test_liked_tags_among_the_best():
 
 def test_rows_of_one_task_belong_to_logs_of_several():
     assert {"mvke", "mvke_conversion", "utpm_no_cross"} <= set(rows_of("synthetic", ()))
-    assert rows_of("lastfm", ("mvke", "mvke_click", "mvke_conversion")) == {"mvke": {"name": "mvke"}}
+    assert list(rows_of("lastfm", ("mvke", "mvke_click", "mvke_conversion"))) == ["mvke"]
+    assert rows_of("lastfm", ("utpm_mean",)) == {"utpm_mean": {"name": "utpm", "tag_pooling": "mean"}}
