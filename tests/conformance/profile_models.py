@@ -42,7 +42,8 @@ VARIANTS: dict[str, dict[str, dict]] = {
         "pool": {"pool": True},
         "fm": {"tower": "fm_mlp"},
         "kernels": {"num_kernels": 4, "task_kernels": {"click": [3, 0], "conversion": [0, 1, 2]}},
-        "kernel": {"num_kernels": 1, "train_tasks": ["click"]},
+        # With fewer fields none of the few hidden units is alive for these weights.
+        "kernel": {"num_kernels": 1, "train_tasks": ["click"], "history_fields": ["items", "tags"]},
     },
 }
 """What else a model can be; no other needs to know of it."""

@@ -18,10 +18,11 @@ def fields(user, tables, item_tags):
     tags = [tag for item in user["history"] for tag in item_tags[item - 1] if tag > 0]
     width = tables["user_job"].shape[1]
     found = {
-        "history_items": [tables["history_items"][item] for item in user["history"]],
         "user_age": [user["user_age"] * tables["user_age"][0]] if user["user_age"] else [],
         "user_job": [tables["user_job"][job] for job in user["user_job"]],
     }
+    if "history_items" in tables:
+        found["history_items"] = [tables["history_items"][item] for item in user["history"]]
     if "history_tags" in tables:
         found["history_tags"] = [tables["history_tags"][tag] for tag in tags]
     return {name: np.array(found[name]).reshape(-1, width) for name in sorted(found)}

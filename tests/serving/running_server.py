@@ -23,7 +23,8 @@ def states(server):
 
 
 def reason(server, number):
-    return next(v.error.text for v in server.manager.status(MODEL) if v.number == number and v.error)
+    """Why a version is refused; nothing while it is being tried again."""
+    return next((v.error.text for v in server.manager.status(MODEL) if v.number == number and v.error), "")
 
 
 def refused(server, number):

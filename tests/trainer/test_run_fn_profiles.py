@@ -76,8 +76,8 @@ def test_tastes_are_learned(trained):
     assert report["watched"] == "auc" and report["best"] > 0.99
     names = [name.decode() for name in model.tag_names.numpy()]
     assert sorted(names) == ["new", "old", "sour", "sweet"]
-    for history, liked, other in ((SWEET[:2], "sweet", "sour"), (SOUR[1:], "sour", "sweet")):
-        vectors = _encode(model, history)["vectors"].numpy()[0]
+    for history, job, liked, other in ((SWEET[:2], "baker", "sweet", "sour"), (SOUR[1:], "smith", "sour", "sweet")):
+        vectors = _encode(model, history, job)["vectors"].numpy()[0]
         click, conversion = np.einsum("yd,ynd->yn", vectors, model.tag_vectors.numpy())
         assert click[names.index(liked)] > click[names.index(other)]
         assert conversion[names.index("old")] > conversion[names.index("new")]
