@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.ingestion.inputs import check_inputs, find_tables, reads_users, shards_for
+from components.ingestion.inputs import check_inputs, find_tables, shards_for
 from components.ingestion.labels import positives_and_weights
 from components.ingestion.partition import USER, concat_in_order
 from components.ingestion.profiles import feature_types, join_profiles
-from components.ingestion.report import Report, read_report, write_report
+from components.ingestion.report import read_report
 from components.ingestion.sequences import ITEM, group_by_user
-from components.ingestion.table_reading import INTERACTIONS, REPORT, ROWS, USERS, merge_json, read_table
+from components.ingestion.table_reading import INTERACTIONS, USERS, keep_reports, read_log
 from components.settings import DataSettings
 from serving.describer import Describer
 from serving.raw_users import RawUser
@@ -159,12 +159,7 @@ def write_audience(
     with tempfile.TemporaryDirectory() as scratch:
         found = os.path.join(scratch, "best.parquet")
         with make_pipeline() as pipeline:
-            log = read_table(pipeline, INTERACTIONS, tables.interactions, settings, shards)
-            grouped, reports = {INTERACTIONS: log[ROWS]}, [log[REPORT]]
-            if reads_users(settings):
-                people = read_table(pipeline, USERS, tables.users, settings, shards)
-                grouped[USERS] = people[ROWS]
-                reports.append(people[REPORT])
+            grouped, reports, _ = read_log(pipeline, settings, tables, shards)
             _ = (
                 grouped
                 | "by shard" >> beam.CoGroupByKey()
@@ -172,13 +167,7 @@ def write_audience(
                 | "best" >> beam.CombineGlobally(_Merge(k))
                 | "keep" >> beam.Map(_write, found)
             )
-            _ = (
-                tuple(reports)
-                | "reports" >> beam.Flatten()
-                | "reports' text" >> beam.Values()
-                | "merged" >> beam.CombineGlobally(merge_json)
-                | "report" >> beam.Map(lambda text: write_report(Report.from_json(text.decode()), scratch))
-            )
+            keep_reports(reports, scratch)
         if failures := read_report(scratch).failures:
             raise InputError(" ".join(failures))
         return _publish(found, output)

@@ -41,7 +41,13 @@ INGESTION_CODE = (
 )
 TRANSFORM_CODE = ("trainer/preprocessing.py", "trainer/schema.py")
 TRAINER_CODE = ("trainer", "components/trainer.py")
-INDEX_CODE = ("serving", "trainer/retrieval.py", "components/index_builder.py")
+INDEX_CODE = (
+    "serving",
+    "trainer/retrieval.py",
+    "trainer/diversity.py",
+    "trainer/vocabulary_file.py",
+    "components/index_builder.py",
+)
 VALIDATOR_CODE = ("serving", "components/serving_validator.py")
 
 BASELINE_TRAINER = "TwoTowerTrainer"

@@ -7,7 +7,6 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from serving.settings import IndexSettings, ServingSettings
 from serving.warmup_requests import write_warmup_requests
 from trainer.errors import InputError
 from trainer.settings import Settings
+from trainer.vocabulary_file import vocabulary_file
 
 DESCRIPTION = "assets.extra/model.json"
 
@@ -138,13 +138,11 @@ def _save(
     directory: str,
 ) -> None:
     limits = serving.default_k, max(settings.max_k, serving.default_k)
-    with tempfile.TemporaryDirectory() as scratch:
+    with vocabulary_file(ids) as vocabulary:
         model: ServedModel | ServedProfile
         if description.tasks:
             model = ServedProfile(trained, indexes, description.user_features, *limits)
         else:
-            vocabulary = os.path.join(scratch, "item_ids.txt")
-            Path(vocabulary).write_bytes(b"\n".join(ids) + b"\n")
             model = ServedModel(trained, indexes[0], vocabulary, description.user_features, *limits)
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(model, directory, signatures=model.signatures(), options=options)

@@ -7,9 +7,11 @@ import tensorflow as tf
 
 from serving.index import Index
 from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
+from serving.user_inputs import UserInputs, aligned, as_many_rows
 from trainer import schema
 from trainer.diversity import diversify, diversity_pool
 from trainer.retrieval import TopK, because, merge_interest_lists
+from trainer.vocabulary_file import line_numbers
 
 
 class UserTower(tf.Module):
@@ -59,26 +61,13 @@ class ServedModel(tf.Module):
             trained.item_counts,
             trained.item_category,
         )
-        self.index_of = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(
-                vocabulary_file,
-                tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
-                tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
-            ),
-            default_value=-1,
-        )  # fmt: skip
+        self.index_of = line_numbers(vocabulary_file)
         self.default_k, self.max_k = default_k, max_k
-        self._user_features = dict(user_features)
+        self._inputs = UserInputs(user_features)
 
     def signatures(self) -> dict[str, Callable]:
         """The functions to save, by the name of their signature."""
-        user = {
-            schema.HISTORY: tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
-            schema.HISTORY_TIME: tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
-        }
-        for name, kind in self._user_features.items():
-            dtype = tf.string if kind == "categorical" else tf.float32
-            user[schema.user_feature(name)] = tf.TensorSpec([None, None], dtype, name=schema.user_feature(name))
+        user = self._inputs.specs()
         request = {
             "exclude": tf.TensorSpec([None, None], tf.string, name="exclude"),
             "exclude_history": tf.TensorSpec([], tf.bool, name="exclude_history"),
@@ -164,28 +153,13 @@ class ServedModel(tf.Module):
         Args:
           examples: string [B], serialized tf.Examples with the raw features of trainer/schema.py.
         """
-        spec = {
-            schema.HISTORY: tf.io.VarLenFeature(tf.string),
-            schema.HISTORY_TIME: tf.io.VarLenFeature(tf.int64),
-        }
-        for name, kind in self._user_features.items():
-            dtype = tf.string if kind == "categorical" else tf.float32
-            spec[schema.user_feature(name)] = tf.io.VarLenFeature(dtype)
-        parsed = {
-            name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
-        }
-        history = parsed.pop(schema.HISTORY).to_tensor()
-        # Times may be left out, for one row or for all.
-        history_time = parsed.pop(schema.HISTORY_TIME).to_tensor(shape=tf.stack([-1, tf.shape(history, tf.int64)[1]]))
-        padding = {tf.string: "", tf.float32: float("nan")}
+        user = self._inputs.of_examples(examples)
         return self.recommend(
-            history,
-            history_time,
-            exclude=tf.fill([tf.shape(history)[0], 0], ""),
+            **user,
+            exclude=tf.fill([tf.shape(user[schema.HISTORY])[0], 0], ""),
             exclude_history=tf.constant(False),
             k=tf.constant(self.default_k),
             diversity=tf.constant(0.0),
-            **{name: value.to_tensor(padding[value.dtype]) for name, value in parsed.items()},
         )
 
     def user_interests(
@@ -215,18 +189,7 @@ class ServedModel(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: the shapes do not fit each other.
         """
-        rows = tf.shape(history)
-        checks = [
-            tf.debugging.Assert(
-                tf.reduce_all(rows == tf.shape(history_time)),
-                ["history and history_time should have the same shape. Received:", rows, tf.shape(history_time)],
-            ),
-            tf.debugging.Assert(
-                tf.shape(items)[0] == rows[0],
-                ["items should have as many rows as history. Received:", tf.shape(items)[0], rows[0]],
-            ),
-        ]
-        with tf.control_dependencies(checks):
+        with tf.control_dependencies([aligned(history, history_time), as_many_rows("items", items, history)]):
             history, history_time, items = map(tf.identity, (history, history_time, items))
         encoded = self._encode(history, history_time, user_features)
         numbers = self.index_of.lookup(items)
@@ -249,8 +212,7 @@ class ServedModel(tf.Module):
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        by_name = {name: features[schema.user_feature(name)] for name in self._user_features}
-        return self.tower.encode(history, history_time, by_name)
+        return self.tower.encode(history, history_time, self._inputs.by_name(features))
 
     def _popular(self, excluded: tf.Tensor, k: tf.Tensor) -> TopK:
         """The most frequent items, for all rows; the items are stored in that order."""
@@ -266,19 +228,11 @@ class ServedModel(tf.Module):
     def _checks(
         self, history: tf.Tensor, history_time: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor, diversity: tf.Tensor
     ) -> list[tf.Operation]:
-        rows, times = tf.shape(history), tf.shape(history_time)
         return [
-            tf.debugging.Assert(condition, data)
-            for condition, *data in (
-                ((k >= 1) & (k <= self.max_k), f"k should be between 1 and {self.max_k}. Received:", k),
-                (diversity >= 0.0, "diversity should be 0 or more. Received:", diversity),
-                (
-                    tf.reduce_all(rows == times),
-                    "history and history_time should have the same shape. Received:", rows, times,
-                ),
-                (
-                    tf.shape(exclude)[0] == rows[0],
-                    "exclude should have as many rows as history. Received:", tf.shape(exclude)[0], rows[0],
-                ),
-            )
-        ]  # fmt: skip
+            tf.debugging.Assert(
+                (k >= 1) & (k <= self.max_k), [f"k should be between 1 and {self.max_k}. Received:", k]
+            ),
+            tf.debugging.Assert(diversity >= 0.0, ["diversity should be 0 or more. Received:", diversity]),
+            aligned(history, history_time),
+            as_many_rows("exclude", exclude, history),
+        ]

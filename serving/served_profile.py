@@ -8,7 +8,7 @@ import tensorflow as tf
 from serving.index import Index
 from serving.served_model import UserTower
 from serving.served_names import SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES
-from trainer import schema
+from serving.user_inputs import UserInputs, aligned, as_many_rows
 
 
 class ServedProfile(tf.Module):
@@ -34,17 +34,11 @@ class ServedProfile(tf.Module):
             tf.lookup.KeyValueTensorInitializer(names, tf.range(len(names), dtype=tf.int64)), default_value=-1
         )
         self.default_k, self.max_k = default_k, max_k
-        self._user_features = dict(user_features)
+        self._inputs = UserInputs(user_features)
 
     def signatures(self) -> dict[str, Callable]:
         """The functions to save, by the name of their signature."""
-        user = {
-            schema.HISTORY: tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
-            schema.HISTORY_TIME: tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
-        }
-        for name, kind in self._user_features.items():
-            dtype = tf.string if kind == "categorical" else tf.float32
-            user[schema.user_feature(name)] = tf.TensorSpec([None, None], dtype, name=schema.user_feature(name))
+        user = self._inputs.specs()
         k, tags = tf.TensorSpec([], tf.int32, name="k"), tf.TensorSpec([None, None], tf.string, name="tags")
         examples = tf.TensorSpec([None], tf.string, name="examples")
         return {
@@ -73,7 +67,7 @@ class ServedProfile(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: k is out of range, or the shapes do not fit each other.
         """
-        with tf.control_dependencies([*self._shapes(history, history_time), self._in_range(k)]):
+        with tf.control_dependencies([aligned(history, history_time), self._in_range(k)]):
             history, history_time, k = map(tf.identity, (history, history_time, k))
         encoded = self._encode(history, history_time, user_features)
         vectors, one = encoded["vectors"], tf.ones([tf.shape(history)[0], 1], tf.bool)
@@ -107,11 +101,7 @@ class ServedProfile(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: the shapes do not fit each other.
         """
-        rows = tf.debugging.Assert(
-            tf.shape(tags)[0] == tf.shape(history)[0],
-            ["tags should have as many rows as history. Received:", tf.shape(tags)[0], tf.shape(history)[0]],
-        )
-        with tf.control_dependencies([*self._shapes(history, history_time), rows]):
+        with tf.control_dependencies([aligned(history, history_time), as_many_rows("tags", tags, history)]):
             history, history_time, tags = map(tf.identity, (history, history_time, tags))
         encoded = self._encode(history, history_time, user_features)
         numbers = self.number_of.lookup(tags)
@@ -132,42 +122,14 @@ class ServedProfile(tf.Module):
         Args:
           examples: string [B], serialized tf.Examples with the raw features of trainer/schema.py.
         """
-        spec = {
-            schema.HISTORY: tf.io.VarLenFeature(tf.string),
-            schema.HISTORY_TIME: tf.io.VarLenFeature(tf.int64),
-        }
-        for name, kind in self._user_features.items():
-            spec[schema.user_feature(name)] = tf.io.VarLenFeature(tf.string if kind == "categorical" else tf.float32)
-        parsed = {
-            name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
-        }
-        history = parsed.pop(schema.HISTORY).to_tensor()
-        # Times may be left out, for one row or for all.
-        history_time = parsed.pop(schema.HISTORY_TIME).to_tensor(shape=tf.stack([-1, tf.shape(history, tf.int64)[1]]))
-        padding = {tf.string: "", tf.float32: float("nan")}
-        return self.tag_profile(
-            history,
-            history_time,
-            k=tf.constant(self.default_k),
-            **{name: value.to_tensor(padding[value.dtype]) for name, value in parsed.items()},
-        )
+        return self.tag_profile(**self._inputs.of_examples(examples), k=tf.constant(self.default_k))
 
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        by_name = {name: features[schema.user_feature(name)] for name in self._user_features}
-        return self.tower.encode(history, history_time, by_name)
+        return self.tower.encode(history, history_time, self._inputs.by_name(features))
 
     def _in_range(self, k: tf.Tensor) -> tf.Operation:
         return tf.debugging.Assert(
             (k >= 1) & (k <= self.max_k), [f"k should be between 1 and {self.max_k}. Received:", k]
         )
-
-    def _shapes(self, history: tf.Tensor, history_time: tf.Tensor) -> list[tf.Operation]:
-        rows, times = tf.shape(history), tf.shape(history_time)
-        return [
-            tf.debugging.Assert(
-                tf.reduce_all(rows == times),
-                ["history and history_time should have the same shape. Received:", rows, times],
-            )
-        ]

@@ -2,9 +2,7 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +17,7 @@ from trainer.models.base import RetrievalModel
 from trainer.preprocessing import padded_history
 from trainer.raw_features import RawFeatures
 from trainer.retrieval import exact_top_k
+from trainer.vocabulary_file import line_numbers, vocabulary_file
 
 EVALUATE = "evaluate"
 DESCRIPTION = os.path.join("assets.extra", "model.json")
@@ -40,7 +39,7 @@ class TrainedModel(tf.Module):
       catalogue: the items that are served, those it was trained on first.
       transform: the output of TFX's Transform; its graph becomes part of the model.
       user_features: profile feature -> ``categorical`` or ``numeric``.
-      vocabulary_file: the served items' ids, a line each; becomes an asset.
+      vocabulary: path of the served items' ids, a line each; becomes an asset.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class TrainedModel(tf.Module):
         catalogue: Catalogue,
         transform: tft.TFTransformOutput,
         user_features: Mapping[str, str],
-        vocabulary_file: str,
+        vocabulary: str,
     ) -> None:
         super().__init__()
         self.model, self._raw = model, RawFeatures(transform, user_features)
@@ -59,14 +58,7 @@ class TrainedModel(tf.Module):
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
         self.analysis = {name: tf.Variable(v, trainable=False) for name, v in model.analysis_tensors().items()}
         self.analysis["category_names"] = tf.Variable(list(catalogue.category_names), dtype=tf.string, trainable=False)
-        self._index_of = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(
-                vocabulary_file,
-                tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
-                tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
-            ),
-            default_value=-1,
-        )  # fmt: skip
+        self._index_of = line_numbers(vocabulary)
         trained_on = transform.vocabulary_size_by_name(schema.ITEM_VOCABULARY)
         self._has_new_items = catalogue.size > trained_on
         self.encode = tf.function(self._encode, input_signature=self._raw.signature)
@@ -162,9 +154,7 @@ def save(
       directory: where to; made if missing.
     """
     trained_on, catalogue = catalogue.size, model.place_new_items(catalogue)
-    with tempfile.TemporaryDirectory() as scratch:
-        vocabulary = os.path.join(scratch, "item_ids.txt")
-        Path(vocabulary).write_bytes(b"\n".join(catalogue.ids) + b"\n")
+    with vocabulary_file(catalogue.ids) as vocabulary:
         trained = TrainedModel(model, catalogue, transform, user_features, vocabulary)
         tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
     write_description(

@@ -1,9 +1,6 @@
 """The SavedModel of a model of profiles: the user tower from raw strings, the tags, and ``evaluate``."""
 
-import os
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +12,7 @@ from trainer.export import EVALUATE, write_description
 from trainer.metrics.tags import TAG_CUTOFFS, precision_of_tags
 from trainer.models.profile_base import ProfileModel
 from trainer.raw_features import RawFeatures
+from trainer.vocabulary_file import line_numbers, vocabulary_file
 
 
 class TrainedProfile(tf.Module):
@@ -34,7 +32,7 @@ class TrainedProfile(tf.Module):
       catalogue: the items it was trained on, with their tags.
       transform: the output of TFX's Transform; its graph becomes part of the model.
       user_features: profile feature -> ``categorical`` or ``numeric``.
-      vocabulary_file: the items' ids, a line each; becomes an asset.
+      vocabulary: path of the items' ids, a line each; becomes an asset.
     """
 
     def __init__(
@@ -43,7 +41,7 @@ class TrainedProfile(tf.Module):
         catalogue: Catalogue,
         transform: tft.TFTransformOutput,
         user_features: Mapping[str, str],
-        vocabulary_file: str,
+        vocabulary: str,
     ) -> None:
         super().__init__()
         self.model, self._raw = model, RawFeatures(transform, user_features)
@@ -54,14 +52,7 @@ class TrainedProfile(tf.Module):
         self.task_names = tf.Variable(list(model.tasks), dtype=tf.string, trainable=False)
         self.tag_counts = tf.Variable(_tag_counts(catalogue), trainable=False)
         self._item_tags = tf.Variable(catalogue.tags, trainable=False)
-        self._index_of = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(
-                vocabulary_file,
-                tf.string, tf.lookup.TextFileIndex.WHOLE_LINE,
-                tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER,
-            ),
-            default_value=-1,
-        )  # fmt: skip
+        self._index_of = line_numbers(vocabulary)
         self.encode = tf.function(self._encode, input_signature=self._raw.signature)
         self.evaluate = tf.function(self._evaluate, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
 
@@ -137,9 +128,7 @@ def save(
       user_features: profile feature -> kind.
       directory: where to; made if missing.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        vocabulary = os.path.join(scratch, "item_ids.txt")
-        Path(vocabulary).write_bytes(b"\n".join(catalogue.ids) + b"\n")
+    with vocabulary_file(catalogue.ids) as vocabulary:
         trained = TrainedProfile(model, catalogue, transform, user_features, vocabulary)
         tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
     write_description(

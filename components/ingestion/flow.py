@@ -10,7 +10,7 @@ import tensorflow as tf
 from components.ingestion.examples import encode_windows
 from components.ingestion.hashing import SPLITS
 from components.ingestion.impression_examples import encode_impressions, prepare
-from components.ingestion.inputs import Tables, check_inputs, find_tables, reads_users, shards_for
+from components.ingestion.inputs import Tables, check_inputs, find_tables, shards_for
 from components.ingestion.item_counts import frequent_items, item_frequencies, merge_counts
 from components.ingestion.partition import concat_in_order
 from components.ingestion.profiles import feature_types, join_profiles
@@ -18,7 +18,7 @@ from components.ingestion.refusals import refuse_useless
 from components.ingestion.report import Report, read_report, write_report
 from components.ingestion.sequences import Sequences, group_by_user
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
-from components.ingestion.table_reading import COUNTS, INTERACTIONS, REPORT, ROWS, USERS, merge_json, read_table
+from components.ingestion.table_reading import INTERACTIONS, USERS, keep_reports, read_log
 from components.ingestion.windows import cut
 from components.settings import DataSettings
 from trainer.errors import InputError
@@ -99,13 +99,8 @@ def _count_report(counts: bytes, least: int) -> _Keyed:
 def _build(
     pipeline: beam.Pipeline, settings: DataSettings, tables: Tables, max_history: int, shards: int, staging: str
 ) -> None:
-    log = read_table(pipeline, INTERACTIONS, tables.interactions, settings, shards)
-    grouped, reports = {INTERACTIONS: log[ROWS]}, [log[REPORT]]
-    if reads_users(settings):
-        people = read_table(pipeline, USERS, tables.users, settings, shards)
-        grouped[USERS] = people[ROWS]
-        reports.append(people[REPORT])
-    counts = log[COUNTS] | "counts" >> beam.Values() | "item counts" >> beam.CombineGlobally(merge_counts)
+    grouped, reports, counted = read_log(pipeline, settings, tables, shards)
+    counts = counted | "counts" >> beam.Values() | "item counts" >> beam.CombineGlobally(merge_counts)
     reports.append(
         counts | "items report" >> beam.Map(_count_report, settings.min_item_count).with_output_types(tuple[int, bytes])
     )
@@ -117,13 +112,7 @@ def _build(
             _WriteShard(settings, max_history, shards, staging), beam.pvalue.AsSingleton(counts)
         ).with_output_types(tuple[int, bytes])
     )
-    _ = (
-        tuple(reports)
-        | "reports" >> beam.Flatten()
-        | "reports' text" >> beam.Values()
-        | "merged" >> beam.CombineGlobally(merge_json)
-        | "kept" >> beam.Map(lambda text: write_report(Report.from_json(text.decode()), staging))
-    )
+    keep_reports(reports, staging)
 
 
 def ingest_interactions(

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Iterator
 import apache_beam as beam
 
 from components.ingestion.batches import Piece, list_pieces
+from components.ingestion.inputs import Tables, reads_users
 from components.ingestion.interactions import read_interactions
 from components.ingestion.item_counts import count_items
 from components.ingestion.partition import by_shard, to_ipc
 from components.ingestion.profiles import read_profiles
-from components.ingestion.report import Report, merge_reports
+from components.ingestion.report import Report, merge_reports, write_report
 from components.ingestion.sequences import ITEM
 from components.settings import DataSettings
 from trainer.errors import InputError
@@ -42,6 +43,34 @@ def read_table(
         >> beam.ParDo(ReadTable(settings, shards, name))
         .with_output_types(tuple[int, bytes])
         .with_outputs(REPORT, COUNTS, main=ROWS)
+    )
+
+
+def read_log(
+    pipeline: beam.Pipeline, settings: DataSettings, tables: Tables, shards: int
+) -> tuple[dict[str, beam.PCollection], list[beam.PCollection], beam.PCollection]:
+    """Reads the log and, where its settings use one, the users' table.
+
+    Returns:
+      table -> rows by shard; the reports of both; and the counts of items.
+    """
+    log = read_table(pipeline, INTERACTIONS, tables.interactions, settings, shards)
+    rows, reports = {INTERACTIONS: log[ROWS]}, [log[REPORT]]
+    if reads_users(settings):
+        people = read_table(pipeline, USERS, tables.users, settings, shards)
+        rows[USERS] = people[ROWS]
+        reports.append(people[REPORT])
+    return rows, reports, log[COUNTS]
+
+
+def keep_reports(reports: list[beam.PCollection], directory: str) -> None:
+    """Merges what was reported and writes it to ``directory``."""
+    _ = (
+        tuple(reports)
+        | "reports" >> beam.Flatten()
+        | "reports' text" >> beam.Values()
+        | "merged" >> beam.CombineGlobally(merge_json)
+        | "kept" >> beam.Map(lambda text: write_report(Report.from_json(text.decode()), directory))
     )
 
 

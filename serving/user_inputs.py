@@ -1,0 +1,62 @@
+"""What a served model is told of users, whatever it answers."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from trainer import schema
+
+_PADDING = {tf.string: "", tf.float32: float("nan")}
+
+
+class UserInputs:
+    """The inputs that every signature shares.
+
+    Args:
+      user_features: profile feature -> ``categorical`` or ``numeric``.
+    """
+
+    def __init__(self, user_features: Mapping[str, str]) -> None:
+        self._names = tuple(user_features)
+        self._types = {
+            schema.HISTORY: tf.string,
+            schema.HISTORY_TIME: tf.int64,
+            **{
+                schema.user_feature(name): tf.string if kind == "categorical" else tf.float32
+                for name, kind in user_features.items()
+            },
+        }
+
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """Input of a signature -> its type, [B, any]."""
+        return {name: tf.TensorSpec([None, None], dtype, name=name) for name, dtype in self._types.items()}
+
+    def of_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The inputs out of serialized tf.Examples (string [B]) with the raw features of trainer/schema.py, padded."""
+        spec = {name: tf.io.VarLenFeature(dtype) for name, dtype in self._types.items()}
+        parsed = {
+            name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
+        }
+        history = parsed.pop(schema.HISTORY).to_tensor()
+        # Times may be left out, for one row or for all.
+        times = parsed.pop(schema.HISTORY_TIME).to_tensor(shape=tf.stack([-1, tf.shape(history, tf.int64)[1]]))
+        features = {name: value.to_tensor(_PADDING[value.dtype]) for name, value in parsed.items()}
+        return {schema.HISTORY: history, schema.HISTORY_TIME: times, **features}
+
+    def by_name(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Inputs ``user_<name>`` by the names of the profile features, as the trained ``encode`` takes them."""
+        return {name: features[schema.user_feature(name)] for name in self._names}
+
+
+def aligned(history: tf.Tensor, history_time: tf.Tensor) -> tf.Operation:
+    """Fails when a call's history and times differ in shape."""
+    rows, times = tf.shape(history), tf.shape(history_time)
+    return tf.debugging.Assert(
+        tf.reduce_all(rows == times), ["history and history_time should have the same shape. Received:", rows, times]
+    )
+
+
+def as_many_rows(name: str, values: tf.Tensor, history: tf.Tensor) -> tf.Operation:
+    """Fails when a call's input ``name`` has another number of users than its history."""
+    rows, users = tf.shape(values)[0], tf.shape(history)[0]
+    return tf.debugging.Assert(rows == users, [f"{name} should have as many rows as history. Received:", rows, users])
