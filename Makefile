@@ -1,6 +1,6 @@
 # make run    set-up, then the main job on MovieLens-100K: from nothing to recommendations
 # make test   set-up, then lint, types and tests
-# make lock   requirements.in -> requirements.lock
+# make lock   requirements.in -> requirements.lock, and the part of it that the server's image needs
 .PHONY: run test check unit set-up lock clean
 PYTHON ?=
 BIN = .venv/bin
@@ -24,6 +24,9 @@ set-up:
 lock: set-up
 	. ./lock-dates.sh && .venv/.uv/bin/uv pip compile requirements.in --python-version 3.10 $$LOCK_DATES \
 	    --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	. ./lock-dates.sh && .venv/.uv/bin/uv pip compile serving/deploy/requirements.in --constraint requirements.lock \
+	    --python-version 3.10 $$LOCK_DATES --generate-hashes --no-emit-index-url --no-header \
+	    --output-file serving/deploy/requirements.lock
 	.venv/.uv/bin/uv pip compile requirements-uv.in --python-version 3.10 --universal \
 	    --generate-hashes --no-emit-index-url --no-header --output-file requirements-uv.lock
 

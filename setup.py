@@ -48,6 +48,7 @@ setup(
             "pytest-xdist>=3",
             "hypothesis>=6",
             "cryptography>=42",
+            "kubernetes>=26",
             "ruff>=0.9",
             "mypy>=1.14",
             "types-PyYAML",
