@@ -17,6 +17,9 @@ _MAX_SCORES = 1 << 25
 _LARGEST_INDEX = tf.int32.max
 NO_SCORE = float("-inf")
 
+Keep = Callable[[tf.Tensor], tf.Tensor]
+"""Which items a user may get: int32 [B, M], rows of items (0 .. N - 1), to bool [B, M]."""
+
 
 class TopK(NamedTuple):
     """The best items of each user, best first; equal scores in ascending order of the index.
@@ -51,6 +54,7 @@ def exact_top_k(
     k: int | tf.Tensor,
     chunk: int = 65_536,
     excluded: tf.Tensor | None = None,
+    keep: Keep | None = None,
 ) -> TopK:
     """Scores the whole catalogue, a chunk at a time, and returns the k best items of each user.
 
@@ -65,6 +69,7 @@ def exact_top_k(
       chunk: items scored at a time, at most.
       excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding. The
         result is the exact top-k of the other items.
+      keep: which items each user may get; None for all.
     """
     vectors = item_vectors if isinstance(item_vectors, ComputedVectors) else _kept(item_vectors)
     static_k = tf.get_static_value(k)
@@ -85,6 +90,9 @@ def exact_top_k(
         by_interest = tf.reshape(by_interest, [batch, num_interests, -1])
         by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, NO_SCORE)
         best = _drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
+        if keep is not None:
+            items = tf.broadcast_to(tf.range(start, start + tf.shape(best)[1]), tf.shape(best))
+            best = tf.where(keep(items), best, NO_SCORE)
         chunk_scores, position = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
         positions = tf.repeat(position[:, tf.newaxis, :], num_interests, axis=1)
         winner = tf.argmax(tf.gather(by_interest, positions, batch_dims=2), axis=1, output_type=tf.int32)
@@ -116,6 +124,7 @@ def merge_interest_lists(
     interest_mask: tf.Tensor,
     k: int | tf.Tensor,
     excluded: tf.Tensor | None = None,
+    keep: Keep | None = None,
 ) -> TopK:
     """Merges the K lists of each user into the k best different items, each with its best score.
 
@@ -130,11 +139,15 @@ def merge_interest_lists(
       interest_mask: [B, K] bool; lists of masked interests are ignored.
       k: number of items, at least 1; may be a scalar tensor, and larger than K n.
       excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding.
+      keep: which items each user may get; None for all.
     """
     static_k = tf.get_static_value(k)
     k = tf.convert_to_tensor(k, tf.int32)
     batch, width = tf.shape(indices)[0], tf.shape(indices)[2]
     usable = (indices >= 0) & ~tf.math.is_nan(scores) & interest_mask[:, :, tf.newaxis]
+    if keep is not None:
+        rows = tf.reshape(tf.maximum(indices, 0), [batch, -1])
+        usable &= tf.reshape(keep(rows), tf.shape(indices))
     keys = tf.where(usable, _item_key(indices) + _ascending_bits(scores), tf.constant(-1, tf.int64))
     keys = tf.reshape(keys, [batch, -1])
     flat_scores = tf.reshape(scores, [batch, -1])

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 import tensorflow as tf
 
-from trainer.retrieval import TopK
+from trainer.retrieval import Keep, TopK
 
 
 class Index(tf.Module, ABC):
@@ -20,6 +20,7 @@ class Index(tf.Module, ABC):
         interest_mask: tf.Tensor,
         k: int | tf.Tensor,
         excluded: tf.Tensor | None = None,
+        keep: Keep | None = None,
     ) -> TopK:
         """Returns the k best items of each user.
 
@@ -29,6 +30,8 @@ class Index(tf.Module, ABC):
           k: number of items, at least 1; may be a scalar tensor, and larger than the catalogue.
           excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding.
             They do not shorten the list: what they leave free is filled with the next best.
+          keep: which items each user may get, a function of the graph from rows of items, int32 [B, M], to
+            bool [B, M]. The list holds the best of those, and is full where there are enough of them.
 
         Returns:
           indices, scores and winning interests, [B, k]; places that stay empty have the index -1.

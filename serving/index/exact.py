@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.index.base import Index
-from trainer.retrieval import TopK, exact_top_k
+from trainer.retrieval import Keep, TopK, exact_top_k
 
 
 class ExactIndex(Index):
@@ -27,9 +27,10 @@ class ExactIndex(Index):
         interest_mask: tf.Tensor,
         k: int | tf.Tensor,
         excluded: tf.Tensor | None = None,
+        keep: Keep | None = None,
     ) -> TopK:
         """See :meth:`serving.index.base.Index.search`."""
-        return exact_top_k(interests, interest_mask, self.item_vectors, k, self.chunk, excluded)
+        return exact_top_k(interests, interest_mask, self.item_vectors, k, self.chunk, excluded, keep)
 
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """See :meth:`serving.index.base.Index.vectors`."""

@@ -6,17 +6,16 @@ A program that loads a model saved with this index has to import this module fir
 Reference: Guo et al., Accelerating Large-Scale Inference with Anisotropic Vector Quantization, ICML 2020.
 """
 
-import math
 import uuid
-from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
 from serving.index.base import Index
+from serving.index.sizes import scann_sizes
 from serving.settings import IndexSettings
 from trainer.errors import InputError
-from trainer.retrieval import NO_SCORE, TopK, merge_interest_lists
+from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish, merge_interest_lists
 
 try:
     from scann.scann_ops.py import scann_ops
@@ -26,47 +25,17 @@ except (ImportError, tf.errors.OpError) as error:
         "Install the pinned versions of requirements.lock, or set index.kind=exact."
     ) from error
 
-SMALL_CATALOGUE = 5_000
-"""Below so many items every vector is scored: leaves would save nothing and cost recall."""
-
 SAVE_OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
 """How a model with this index has to be saved."""
 
 _ANISOTROPIC_THRESHOLD = 0.2
-_SEARCHED_FRACTION = 0.05
-_LEAST_LEAVES_SEARCHED = 20
 POINTS_PER_NEIGHBOUR = 5
-_REORDER = 600
 
+KEEP_FACTOR = 3
+"""With a filter, an interest fetches so many times k more."""
 
-@dataclass(frozen=True)
-class ScannSizes:
-    """The numbers behind an index.
-
-    Attributes:
-      num_leaves: parts of the catalogue; 0 for a small one, of which every vector is scored.
-      leaves_to_search: parts searched for one interest, at least.
-      reorder: candidates scored exactly, at least.
-    """
-
-    num_leaves: int
-    leaves_to_search: int
-    reorder: int
-
-
-def scann_sizes(num_items: int, settings: IndexSettings) -> ScannSizes:
-    """Completes the settings from the size of the catalogue.
-
-    Unset, the number of leaves is the root of the number of items, 5 % of them and at least 20 are
-    searched, and 600 candidates are scored again. Numbers that are set are kept, as far as the
-    catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too.
-    """
-    reorder = min(settings.reorder or _REORDER, num_items)
-    if num_items < SMALL_CATALOGUE and settings.num_leaves is None:
-        return ScannSizes(0, 0, reorder)
-    num_leaves = min(settings.num_leaves or round(math.sqrt(num_items)), num_items)
-    searched = settings.leaves_to_search or max(math.ceil(_SEARCHED_FRACTION * num_leaves), _LEAST_LEAVES_SEARCHED)
-    return ScannSizes(num_leaves, min(searched, num_leaves), reorder)
+MOST_MORE = 1_000
+"""An interest fetches at most so many items more than k; a list that wants more is searched exactly."""
 
 
 class ScannIndex(Index):
@@ -96,6 +65,7 @@ class ScannIndex(Index):
             builder = builder.score_brute_force()
         self._state = builder.build().serialize_to_module()
         self._shared_name = f"scann-{uuid.uuid4()}"
+        self._exact_chunk = settings.exact_chunk
 
     def search(
         self,
@@ -103,33 +73,64 @@ class ScannIndex(Index):
         interest_mask: tf.Tensor,
         k: int | tf.Tensor,
         excluded: tf.Tensor | None = None,
+        keep: Keep | None = None,
     ) -> TopK:
         """See :meth:`serving.index.base.Index.search`.
 
-        Each interest fetches k items and as many more as the user with most exclusions excludes, so that
-        excluding loses nothing. A long list searches more leaves than the settings say: enough to hold
-        five times its length.
+        Each interest fetches more than k items where some of them cannot be returned, within limits. A user whose
+        list may lack an item for that reason, see :func:`nothing_is_cut_off`, is searched exactly. A long list
+        searches more leaves than the settings say: enough to hold five times its length.
         """
         k = tf.convert_to_tensor(k, tf.int32)
-        fetch = k
+        interests, interest_mask = tf.convert_to_tensor(interests), tf.convert_to_tensor(interest_mask)
+        fetch = self._fetch(k, excluded, keep)
+        indices, scores = self._lists(interests, fetch)
+        if self.is_exact():
+            approximate = best = merge_interest_lists(indices, scores, interest_mask, k, excluded, keep)
+        else:
+            num_interests = tf.shape(interests)[1]
+            best = merge_interest_lists(indices, scores, interest_mask, k * num_interests, excluded, keep)
+            approximate = self._scored_by_all_interests(best, interests, interest_mask, k)
+        complete = nothing_is_cut_off(best.scores[:, :k], scores, interest_mask, fetch, self.num_items)
+        complete |= self.is_exact() & (fetch == self.num_items)
+
+        def searched_exactly() -> TopK:
+            users = tf.where(~complete)[:, 0]
+            replaced = exact_top_k(
+                tf.gather(interests, users),
+                tf.gather(interest_mask, users),
+                self._state.dataset,
+                k,
+                self._exact_chunk,
+                None if excluded is None else tf.gather(excluded, users),
+                None if keep is None else _of_some_users(keep, users, tf.shape(interests)[0]),
+            )
+            return TopK(
+                *map(
+                    lambda old, new: tf.tensor_scatter_nd_update(old, users[:, tf.newaxis], new), approximate, replaced
+                )
+            )
+
+        found = tf.cond(tf.reduce_all(complete), lambda: approximate, searched_exactly)
+        return finish(found.indices, found.scores, found.interest, tf.get_static_value(k))
+
+    def _fetch(self, k: tf.Tensor, excluded: tf.Tensor | None, keep: Keep | None) -> tf.Tensor:
+        """How many items each interest fetches for a list of k."""
+        more = 0 if keep is None else KEEP_FACTOR * k
         if excluded is not None:
-            most = tf.reduce_max(tf.reduce_sum(tf.cast(excluded >= 0, tf.int32), axis=1))
-            fetch += tf.maximum(most, 0)
-        fetch = tf.minimum(fetch, self.num_items)
-        batch, num_interests = tf.shape(interests)[0], tf.shape(interests)[1]
-        searcher = scann_ops.ScannSearcher(self._handle())
-        indices, scores = searcher.search_batched(
+            more += tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(excluded >= 0, tf.int32), axis=1)), 0)
+        return tf.minimum(k + tf.minimum(more, MOST_MORE), self.num_items)
+
+    def _lists(self, interests: tf.Tensor, fetch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The items nearest to each interest, [B, K, n] int32 and their scores, n at most ``fetch``."""
+        indices, scores = scann_ops.ScannSearcher(self._handle()).search_batched(
             tf.reshape(interests, [-1, self.dimension]),
             final_num_neighbors=fetch,
             pre_reorder_num_neighbors=tf.maximum(self.sizes.reorder, tf.minimum(2 * fetch, self.num_items)),
             leaves_to_search=self._leaves(fetch),
         )
-        shape = [batch, num_interests, tf.shape(indices)[1]]
-        lists = tf.reshape(indices, shape), tf.reshape(scores, shape)
-        if self.is_exact():
-            return merge_interest_lists(*lists, interest_mask, k, excluded)
-        candidates = merge_interest_lists(*lists, interest_mask, k * num_interests, excluded)
-        return self._scored_by_all_interests(candidates, interests, interest_mask, k)
+        shape = [tf.shape(interests)[0], tf.shape(interests)[1], tf.shape(indices)[1]]
+        return tf.reshape(indices, shape), tf.reshape(scores, shape)
 
     def _scored_by_all_interests(
         self, candidates: TopK, interests: tf.Tensor, interest_mask: tf.Tensor, k: tf.Tensor
@@ -180,3 +181,38 @@ class ScannIndex(Index):
         items_in_a_leaf = self.num_items / self.sizes.num_leaves
         enough = tf.cast(tf.math.ceil(POINTS_PER_NEIGHBOUR * tf.cast(fetch, tf.float32) / items_in_a_leaf), tf.int32)
         return tf.minimum(tf.maximum(enough, self.sizes.leaves_to_search), self.sizes.num_leaves)
+
+
+def nothing_is_cut_off(
+    best: tf.Tensor, scores: tf.Tensor, interest_mask: tf.Tensor, fetch: tf.Tensor, num_items: int
+) -> tf.Tensor:
+    """Whether longer lists could not have changed a user's best k items, bool [B].
+
+    What a list leaves out scores no higher than its last item, so nothing is missing from a full list whose last
+    score is no lower than the last one of every list fetched. A list that ended before ``fetch`` leaves nothing
+    out, but for what is not in the searched leaves.
+
+    Args:
+      best: [B, k], scores of the merged list after exclusions and filter; -inf where a place is empty.
+      scores: [B, K, n], the lists fetched, best first; NaN is padding.
+      interest_mask: [B, K] bool.
+      fetch: items asked for.
+      num_items: N.
+    """
+    width = tf.shape(scores)[2]
+    ended = (width < fetch) | (fetch >= num_items)
+    last = tf.reduce_max(scores[:, :, width - 1 :], axis=2)
+    left_out = tf.where(ended | tf.math.is_nan(last) | ~interest_mask, NO_SCORE, last)
+    least = tf.reduce_min(best, axis=1)
+    nothing_to_find = ~tf.reduce_any(interest_mask, axis=1)
+    return nothing_to_find | ((least > NO_SCORE) & (least >= tf.reduce_max(left_out, axis=1)))
+
+
+def _of_some_users(keep: Keep, users: tf.Tensor, batch: tf.Tensor) -> Keep:
+    """``keep`` for the rows ``users`` of a batch only: it is written for whole batches."""
+
+    def kept(items: tf.Tensor) -> tf.Tensor:
+        shape = tf.cast(tf.stack([batch, tf.shape(items)[1]]), users.dtype)
+        return tf.gather(keep(tf.scatter_nd(users[:, tf.newaxis], items, shape)), users)
+
+    return kept

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from serving.index import ExactIndex, build_index
 from serving.index.recall import ann_recall, list_recall
-from serving.index.scann import SAVE_OPTIONS, SMALL_CATALOGUE, ScannIndex, scann_sizes
+from serving.index.scann import MOST_MORE, SAVE_OPTIONS, ScannIndex, nothing_is_cut_off
+from serving.index.sizes import SMALL_CATALOGUE, scann_sizes
 from serving.settings import IndexSettings
 
 DIMENSION = 16
@@ -116,6 +117,93 @@ def test_rows_of_a_list_too_short_are_marked(catalogue, users):
     assert np.isneginf(result.scores.numpy()).all()
 
 
+def allowed_items(rng, share):
+    """Of six users, each may get another part of the catalogue."""
+    return rng.random((6, 6000)) < share
+
+
+def kept(allowed):
+    return lambda items: tf.gather(tf.constant(allowed), items, batch_dims=1)
+
+
+def assert_finds(result, catalogue, users, k, forbidden):
+    """The list that NumPy finds, nothing forbidden in it, and true scores."""
+    interests, mask = users
+    wanted = expected(catalogue, users, k, forbidden)
+    found = result.indices.numpy()
+    for user, out in enumerate(forbidden):
+        left = len(catalogue) - len(np.unique(out))
+        assert (found[user] >= 0).sum() == min(k, left)
+        assert not np.isin(found[user], out).any()
+        wanted[user, left:] = -1
+        scores = (interests[user][mask[user]] @ catalogue[found[user][found[user] >= 0]].T).max(axis=0)
+        np.testing.assert_allclose(result.scores[user][: len(scores)], scores, rtol=1e-4)
+    return list_recall(found, wanted)
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+@pytest.mark.parametrize("share", [0.0005, 0.01, 0.3, 0.95])
+def test_the_best_of_the_items_that_a_user_may_get(kind, share, scann, catalogue, users):
+    index = scann if kind == "scann" else ExactIndex(catalogue, chunk=1000)
+    some = users[0][:6], users[1][:6]
+    rng = np.random.default_rng(4)
+    allowed, excluded = allowed_items(rng, share), rng.integers(0, 6000, size=(6, 30))
+    result = index.search(*some, 20, tf.constant(excluded), kept(allowed))
+    forbidden = [np.union1d(np.flatnonzero(~row), out) for row, out in zip(allowed, excluded, strict=True)]
+    # What is left by a narrow filter is searched exactly.
+    assert assert_finds(result, catalogue, some, 20, forbidden) >= (1.0 if kind == "exact" or share <= 0.01 else 0.98)
+
+
+def test_only_the_users_whose_list_wants_it_are_searched_exactly(catalogue, users):
+    interests, mask = users
+    allowed = np.ones((40, 6000), bool)
+    allowed[30:] = False
+    allowed[30:, :9] = True
+    index = ScannIndex(catalogue, IndexSettings(num_leaves=150, leaves_to_search=1, reorder=20))
+    result = index.search(interests, mask, 5, keep=kept(allowed)).indices.numpy()
+    wanted = expected(catalogue, users, 5, [np.flatnonzero(~row) for row in allowed])
+    np.testing.assert_array_equal(result[30:], wanted[30:])
+    # The others keep the answer of their one searched leaf, with what it misses.
+    alone = index.search(interests[:30], mask[:30], 5, keep=kept(allowed[:30])).indices
+    np.testing.assert_array_equal(result[:30], alone)
+    assert list_recall(result[:30], wanted[:30]) < 1.0
+
+
+@pytest.mark.parametrize("nearest", [True, False])
+def test_ten_thousand_exclusions_neither_fetch_as_much_nor_lose_an_item(nearest, catalogue, users, monkeypatch):
+    """The nearest items of each user are excluded, or arbitrary ones, some of them named thrice."""
+    some = users[0][:6], users[1][:6]
+    index = ScannIndex(catalogue, IndexSettings(num_leaves=80, max_k=100))
+    rng = np.random.default_rng(5)
+    out = expected(catalogue, some, 3400, [[]] * 6) if nearest else rng.integers(0, 6000, size=(6, 3400))
+    excluded = tf.constant(np.concatenate([out, out, out[:, :3300]], axis=1))
+    fetched = []
+    plain = index._lists
+    monkeypatch.setattr(index, "_lists", lambda interests, fetch: fetched.append(int(fetch)) or plain(interests, fetch))
+    result = index.search(*some, 20, excluded)
+    assert fetched == [20 + MOST_MORE]
+    assert assert_finds(result, catalogue, some, 20, out) >= (1.0 if nearest else 0.98)
+
+
+def test_what_cannot_be_full_is_all_that_there_is(scann, catalogue, users):
+    some = users[0][:3], users[1][:3]
+    out = np.tile(np.arange(5990), (3, 1))
+    assert assert_finds(scann.search(*some, 50, tf.constant(out)), catalogue, some, 50, out) == 1.0
+
+
+def test_lists_are_long_enough_when_nothing_better_can_be_left_out():
+    scores = tf.constant([[[5.0, 4.0, 3.0], [9.0, 8.0, np.nan]]] * 5)
+    mask = tf.constant([[True, True]] * 3 + [[False, True], [False, False]])
+    best = tf.constant([[9.0, 3.0], [9.0, 2.5], [9.0, -np.inf], [9.0, 2.5], [-np.inf, -np.inf]])
+    # The second list ended early, so only the first can hide something, below 3: enough for the first user, not for
+    # the second; the third lacks an item; the fourth does not look at that list; the fifth looks for nothing.
+    result = nothing_is_cut_off(best, scores, mask, tf.constant(3), 100)
+    assert result.numpy().tolist() == [True, False, False, True, True]
+    for fetch, items in ((4, 100), (3, 3)):
+        whole = nothing_is_cut_off(best, scores, mask, tf.constant(fetch), items)
+        assert whole.numpy().tolist() == [True, True, False, True, True]
+
+
 class Searcher(tf.Module):
     def __init__(self, index):
         super().__init__()
@@ -127,10 +215,14 @@ class Searcher(tf.Module):
             tf.TensorSpec([None, None], tf.bool),
             tf.TensorSpec([], tf.int32),
             tf.TensorSpec([None, None], tf.int64),
+            tf.TensorSpec([None, None], tf.bool),
         ]
     )
-    def search(self, interests, interest_mask, k, excluded):
-        return self.index.search(interests, interest_mask, k, excluded)._asdict()
+    def search(self, interests, interest_mask, k, excluded, allowed):
+        def keep(items):
+            return tf.gather(allowed, items, batch_dims=1)
+
+        return self.index.search(interests, interest_mask, k, excluded, keep)._asdict()
 
 
 @pytest.mark.parametrize("kind", ["exact", "scann"])
@@ -138,11 +230,12 @@ def test_a_saved_index_answers_as_before(kind, catalogue, users, scann, tmp_path
     index = scann if kind == "scann" else ExactIndex(catalogue, chunk=1000)
     tf.saved_model.save(Searcher(index), str(tmp_path), options=SAVE_OPTIONS)
     loaded = tf.saved_model.load(str(tmp_path))
-    excluded = np.arange(40)[:, np.newaxis]
-    for k in (3, 40):
-        before, after = index.search(*users, k, tf.constant(excluded)), loaded.search(*users, k, excluded)
+    excluded = tf.range(40, dtype=tf.int64)[:, tf.newaxis]
+    for k, share in ((3, 1.0), (40, 0.5), (40, 0.005)):
+        allowed = np.random.default_rng(6).random((40, 6000)) < share
+        before, after = index.search(*users, k, excluded, kept(allowed)), loaded.search(*users, k, excluded, allowed)
         np.testing.assert_array_equal(after["indices"], before.indices)
-        np.testing.assert_array_equal(after["scores"], before.scores)
+        np.testing.assert_allclose(after["scores"], before.scores, rtol=1e-5)
 
 
 def test_sizes_follow_from_the_catalogue_unless_they_are_set():

@@ -59,6 +59,26 @@ def test_exact_top_k_of_what_is_not_excluded(width):
     assert_same(result, expected_top_k(users, mask, vectors, 8, excluded))
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_exact_top_k_of_what_a_user_may_get(share, chunk):
+    rng = np.random.default_rng(SEED)
+    users, mask, vectors = make_users(rng)
+    allowed = rng.random((5, 60)) < share
+    excluded = rng.integers(-1, 60, size=(5, 6))
+    forbidden = [[*np.flatnonzero(~row), *out] for row, out in zip(allowed, excluded, strict=True)]
+    expected = expected_top_k(users, mask, vectors, 8, forbidden)
+    keep = kept(allowed)
+    assert_same(retrieval.exact_top_k(users, mask, vectors, 8, chunk, tf.constant(excluded), keep), expected)
+    lists = interest_lists(users, vectors, 60)
+    assert_same(retrieval.merge_interest_lists(*lists, mask, 8, tf.constant(excluded), keep), expected)
+
+
+def kept(allowed):
+    """A filter by a table, users by items."""
+    return lambda items: tf.gather(tf.constant(allowed), items, batch_dims=1)
+
+
 def test_exact_top_k_in_a_graph_with_k_as_a_tensor_and_a_variable_as_the_catalogue():
     users, mask, vectors = make_users(np.random.default_rng(SEED))
     catalogue = tf.Variable(vectors)

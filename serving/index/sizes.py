@@ -1,0 +1,43 @@
+"""The sizes of a ScaNN index, from the settings and the size of the catalogue."""
+
+import math
+from dataclasses import dataclass
+
+from serving.settings import IndexSettings
+
+SMALL_CATALOGUE = 5_000
+"""Below so many items every vector is scored: leaves would save nothing and cost recall."""
+
+_SEARCHED_FRACTION = 0.05
+_LEAST_LEAVES_SEARCHED = 20
+_REORDER = 600
+
+
+@dataclass(frozen=True)
+class ScannSizes:
+    """The numbers behind an index.
+
+    Attributes:
+      num_leaves: parts of the catalogue; 0 for a small one, of which every vector is scored.
+      leaves_to_search: parts searched for one interest, at least.
+      reorder: candidates scored exactly, at least.
+    """
+
+    num_leaves: int
+    leaves_to_search: int
+    reorder: int
+
+
+def scann_sizes(num_items: int, settings: IndexSettings) -> ScannSizes:
+    """Completes the settings from the size of the catalogue.
+
+    Unset, the number of leaves is the root of the number of items, 5 % of them and at least 20 are
+    searched, and 600 candidates are scored again. Numbers that are set are kept, as far as the
+    catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too.
+    """
+    reorder = min(settings.reorder or _REORDER, num_items)
+    if num_items < SMALL_CATALOGUE and settings.num_leaves is None:
+        return ScannSizes(0, 0, reorder)
+    num_leaves = min(settings.num_leaves or round(math.sqrt(num_items)), num_items)
+    searched = settings.leaves_to_search or max(math.ceil(_SEARCHED_FRACTION * num_leaves), _LEAST_LEAVES_SEARCHED)
+    return ScannSizes(num_leaves, min(searched, num_leaves), reorder)
