@@ -1,11 +1,12 @@
 """grpc.health.v1: whether the server can answer, and a stop that open watches do not hold up."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
-"""What a health check may name; all of them serve when every model can answer."""
+"""What a health check may name beside a model; all of them serve when every model can answer."""
 
 
 class Health(health.HealthServicer):
@@ -14,13 +15,21 @@ class Health(health.HealthServicer):
     def __init__(self) -> None:
         super().__init__()
         self._watches: set[Any] = set()
-        self.tell(False)
+        self._models: set[str] = set()
+        self.tell({})
 
-    def tell(self, serving: bool) -> None:
-        """Sets the state of all services; without effect after :meth:`leave`."""
+    def tell(self, serving: Mapping[str, bool]) -> None:
+        """Sets the state of all services; without effect after :meth:`leave`.
+
+        Args:
+          serving: model name -> whether it can answer; one that is no longer named cannot.
+        """
         states = health_pb2.HealthCheckResponse
-        for service in SERVICES:
-            self.set(service, states.SERVING if serving else states.NOT_SERVING)
+        told = {**dict.fromkeys(self._models, False), **serving}
+        told |= dict.fromkeys(SERVICES, bool(serving) and all(serving.values()))
+        self._models |= serving.keys()
+        for service, healthy in told.items():
+            self.set(service, states.SERVING if healthy else states.NOT_SERVING)
 
     def leave(self) -> None:
         """Reports NOT_SERVING for good, and ends the watches when they have been told."""

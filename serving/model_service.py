@@ -1,24 +1,27 @@
-"""ModelService of TensorFlow Serving's protocol: GetModelStatus."""
+"""ModelService of TensorFlow Serving's protocol: GetModelStatus and HandleReloadConfigRequest."""
 
 from typing import Any
 
 import grpc
 
+from serving.model_config import ModelConfig
+from serving.models_config import model_configs
 from serving.servable import Servable
 from serving.status import ServingError, answering, invalid_argument, not_found
-from serving.tensorflow_runtime import get_model_status_pb2, model_service_pb2_grpc
-from serving.versions import ServableManager
+from serving.tensorflow_runtime import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
+from serving.versions import ServableManager, UnavailableLabels
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """Reports on the models of a manager.
+    """Reports on the models of a manager, and replaces them.
 
     Args:
       manager: where the models come from.
+      labels: which a new configuration may give to versions that are not available.
     """
 
-    def __init__(self, manager: ServableManager[Servable]) -> None:
-        self._manager = manager
+    def __init__(self, manager: ServableManager[Servable], labels: UnavailableLabels) -> None:
+        self._manager, self._labels = manager, labels
 
     @answering
     def GetModelStatus(
@@ -29,13 +32,14 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             raise invalid_argument("Missing ModelSpec")
         spec = request.model_spec
         choice = spec.WhichOneof("version_choice")
+        wanted = spec.version.value if choice == "version" else None
         if choice == "version_label":
-            raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
+            wanted = self._manager.labelled(spec.name, spec.version_label)
         statuses = self._manager.status(spec.name)
-        if choice == "version":
-            statuses = [status for status in statuses if status.number == spec.version.value]
+        if wanted is not None:
+            statuses = [status for status in statuses if status.number == wanted]
             if not statuses:
-                raise not_found(f"Could not find version {spec.version.value} of model {spec.name}")
+                raise not_found(f"Could not find version {wanted} of model {spec.name}")
         elif not statuses:
             raise not_found(f"Could not find any versions of model {spec.name}")
         response = get_model_status_pb2.GetModelStatusResponse()
@@ -47,10 +51,30 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return response
 
     @answering
-    def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
-        """Not offered."""
-        raise ServingError(
-            grpc.StatusCode.UNIMPLEMENTED,
-            "HandleReloadConfigRequest is not offered: new versions are found by looking at the model's folder; "
-            "restart the server to serve other models.",
-        )
+    def HandleReloadConfigRequest(
+        self, request: model_management_pb2.ReloadConfigRequest, context: Any
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Replaces what is served until the next one, a change of ``models.config`` or the end of the server."""
+        if request.config.WhichOneof("config") != "model_config_list":
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest."
+                " Only ModelConfigList is currently supported"
+            )
+        configs, before = model_configs(request.config.model_config_list), self._manager.model_names
+        self._manager.reload(configs, self._labels)
+        missing = [name for name in configs if name not in before and self._manager.available(name) is None]
+        if missing:
+            raise ServingError(
+                grpc.StatusCode.UNKNOWN,
+                f"{len(missing)} model(s) did not become available: "
+                f"{{{', '.join(self._why_missing(name, configs[name]) for name in missing)}}}",
+            )
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.error_code = 0
+        return response
+
+    def _why_missing(self, name: str, config: ModelConfig) -> str:
+        refused = [
+            f"version: {number} due to error: {error.text}" for number, _, error in self._manager.status(name) if error
+        ]
+        return f"{{name: {name} {', '.join(refused) or f'has no version that can be loaded in {config.base_path}'}}}"

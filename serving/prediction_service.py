@@ -32,8 +32,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     @answering
     def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
         """Runs a signature of a model."""
-        name, version = requested_model(request)
-        with self._manager.use(name, version) as (number, servable):
+        name, choice = requested_model(request)
+        with self._manager.use(name, choice) as (number, servable):
             observe = None if self._metrics is None else partial(self._metrics.answered, name)
             response = predict(servable, request, self._max_tensor_bytes, observe)
         response.model_spec.version.value = number
@@ -51,10 +51,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         for field in request.metadata_field:
             if field != _SIGNATURE_DEF:
                 raise invalid_argument(f"Metadata field {field} is not supported")
-        name, version = requested_model(request)
+        name, choice = requested_model(request)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         signatures = get_model_metadata_pb2.SignatureDefMap()
-        with self._manager.use(name, version) as (number, servable):
+        with self._manager.use(name, choice) as (number, servable):
             for key, signature in servable.signatures.items():
                 signatures.signature_def[key].CopyFrom(signature)
         response.model_spec.name = name
@@ -78,11 +78,14 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         raise _not_offered("MultiInference")
 
 
-def requested_model(request: Any) -> tuple[str, int | None]:
-    """The model's name and version (None: the newest) that a request's ``model_spec`` asks for.
+def requested_model(request: Any) -> tuple[str, int | str | None]:
+    """The model that a request's ``model_spec`` asks for, as :meth:`serving.lending.Lender.use` takes it.
+
+    Returns:
+      its name, and a version, or a label, or None: the server chooses the version.
 
     Raises:
-      ServingError: INVALID_ARGUMENT, there is no spec, no name, or a label, of which this server has none.
+      ServingError: INVALID_ARGUMENT, there is no spec or no name.
     """
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
@@ -91,7 +94,7 @@ def requested_model(request: Any) -> tuple[str, int | None]:
         raise invalid_argument("ModelSpec has no name specified.")
     choice = spec.WhichOneof("version_choice")
     if choice == "version_label":
-        raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
+        return spec.name, spec.version_label
     return spec.name, spec.version.value if choice == "version" else None
 
 

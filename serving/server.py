@@ -19,17 +19,20 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from pydantic import ValidationError
 
+from serving import logs
 from serving import servable as servables
 from serving.health import Health
+from serving.logs import event
 from serving.metrics import CountRequests, Metrics
 from serving.model_service import ModelService
+from serving.model_source import ModelSource
 from serving.prediction_service import PredictionService
 from serving.servable import Servable
 from serving.server_settings import ServerSettings
 from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
 from serving.tls import server_credentials
-from serving.version_folders import find_models
-from serving.versions import ServableManager
+from serving.version_folders import version_number
+from serving.versions import ServableManager, UnavailableLabels
 from serving.warmup import warm_up
 from trainer.errors import InputError
 
@@ -52,16 +55,22 @@ class Server:
       **settings: the other fields of :class:`ServerSettings`.
 
     Raises:
-      InputError: there is no such directory, or no model in it.
+      InputError: there is no such directory or models.config, or no model in it.
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], model_name: str | None = None, port: int = 0, **settings: Any
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        model_name: str | None = None,
+        port: int = 0,
+        **settings: Any,
     ) -> None:
-        self.settings = ServerSettings(directory=os.fspath(directory), model_name=model_name, port=port, **settings)
+        folder = None if directory is None else os.fspath(directory)
+        self.settings = ServerSettings(directory=folder, model_name=model_name, port=port, **settings)
         self.port = port
+        self._source = ModelSource(self.settings)
         self.manager: ServableManager[Servable] = ServableManager(
-            find_models(Path(self.settings.directory), model_name),
+            self._source.models,
             self._load,
             self.settings.poll_seconds,
             self.settings.keep_last_version,
@@ -101,6 +110,7 @@ class Server:
             )
         self._grpc.start()
         self.manager.start()
+        self._source.watch(self.manager.reload)
         return self
 
     def wait_until_available(self, timeout: float = 60.0) -> None:
@@ -134,6 +144,7 @@ class Server:
             UNAVAILABLE; the model of one that still runs is not unloaded.
         """
         grace = self.settings.grace_seconds if grace is None else grace
+        self._source.stop()
         self._health.leave()
         self._grpc.stop(grace).wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -159,9 +170,11 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
+        unused = settings.allow_version_labels_for_unavailable_models
+        labels = UnavailableLabels.UNUSED if unused else UnavailableLabels.NONE
         service = PredictionService(self.manager, settings.max_tensor_bytes, self._metrics)
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager), server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager, labels), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         return server
 
@@ -172,11 +185,14 @@ class Server:
         except BaseException:
             servable.close()
             raise
-        log.info("model %s: %s loaded, %d warm-up requests run", name, folder, number)
+        log.info(
+            "model %s: %s loaded, %d warm-up requests run", name, folder, number,
+            extra=event("version_loaded", model=name, version=version_number(folder.name), warm_up_requests=number),
+        )  # fmt: skip
         return servable
 
     def _tell_health(self) -> None:
-        self._health.tell(all(self.manager.available(name) is not None for name in self.manager.model_names))
+        self._health.tell({name: self.manager.available(name) is not None for name in self.manager.model_names})
 
 
 def _is_loopback(host: str) -> bool:
@@ -189,11 +205,12 @@ def _is_loopback(host: str) -> bool:
 def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the requests under way.
 
-    Prints one line with the address when it listens.
+    Logs to standard error, and prints one line with the address when it listens.
 
     Raises:
       InputError: the directory holds no model, or the address cannot be bound.
     """
+    logs.set_up(settings.log_level, settings.log_format)
     server = Server(**settings.model_dump())
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -205,12 +222,13 @@ def serve(settings: ServerSettings) -> None:
     server.start()
     names = ", ".join(server.manager.model_names)
     click.echo(f"Serving {names} on {settings.host}:{server.port}")
+    log.info("serving %s on %s:%d", names, settings.host, server.port, extra=event("listening", port=server.port))
     if server.metrics_port is not None:
         click.echo(f"Metrics on http://{settings.metrics_host}:{server.metrics_port}/metrics")
     stopping.wait()
-    log.info("stopping: requests under way have %g s", settings.grace_seconds)
+    log.info("stopping: requests under way have %g s", settings.grace_seconds, extra=event("draining"))
     server.stop()
-    log.info("stopped")
+    log.info("stopped", extra=event("stopped"))
     if server.manager.requests_under_way:
         # A graph cannot be interrupted, and the interpreter would wait for its thread.
         log.warning("%d requests did not finish in time and were cut off", server.manager.requests_under_way)
@@ -219,7 +237,10 @@ def serve(settings: ServerSettings) -> None:
 
 
 @click.command(help="Serves pushed models over gRPC, compatible with TensorFlow Serving's protocol.")
-@click.option("--directory", required=True, help="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
+@click.option("--directory", help="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
+@click.option("--model-config-file", help="Instead: models.config, with base paths, version policies and labels.")
+@click.option("--model-config-poll-seconds", default=1.0, show_default=True, help="0: models.config is read once.")
+@click.option("--allow-version-labels-for-unavailable-models", is_flag=True, help="In ReloadConfig, for unused labels.")
 @click.option("--model-name", help="Serve only this model.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8500, show_default=True, help="0: any free one.")
@@ -236,12 +257,10 @@ def serve(settings: ServerSettings) -> None:
 @click.option("--max-message-bytes", default=16 << 20, show_default=True, help="Largest request and reply.")
 @click.option("--max-tensor-bytes", default=64 << 20, show_default=True, help="Largest array one input may become.")
 @click.option("--grace-seconds", default=30.0, show_default=True, help="For requests under way when told to stop.")
-@click.option(
-    "--log-level", default="INFO", show_default=True, type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"])
-)
-def main(log_level: str, **options: Any) -> None:
+@click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
+@click.option("--log-format", default="text", show_default=True, help="text, or json: one object a line.")
+def main(**options: Any) -> None:
     """The command line of ``python -m serving.server``; exits with 2 on bad settings."""
-    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         serve(ServerSettings(**options))
     except ValidationError as error:

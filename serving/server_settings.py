@@ -1,14 +1,24 @@
 """Settings of the server process (serving/server.py)."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
+from serving.logs import LogFormat
 from trainer.settings import Settings
 
 
 class ServerSettings(Settings):
     """What is served, where, and within which limits."""
 
-    directory: str = Field(description="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
+    directory: str | None = Field(None, description="DIRECTORY/MODEL/VERSION, or the folder of one model's versions.")
+    model_config_file: str | None = Field(None, description="Instead: a models.config, with base paths of its own.")
+    model_config_poll_seconds: float = Field(
+        1.0, ge=0, description="Between two looks at models.config; 0: read at the start only."
+    )
+    allow_version_labels_for_unavailable_models: bool = Field(
+        False, description="ReloadConfig may give a label that is not in use to a version that is not loaded."
+    )
     model_name: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]+$", description="Unset: every model found.")
     host: str = Field("127.0.0.1", description="Address to listen on; only mutual TLS tells clients apart.")
     port: int = Field(8500, ge=0, le=65535, description="0: any free one.")
@@ -27,6 +37,14 @@ class ServerSettings(Settings):
     max_message_bytes: int = Field(16 << 20, ge=1024, le=2**31 - 1, description="Largest request and reply.")
     max_tensor_bytes: int = Field(64 << 20, ge=1024, description="Largest array that one input may become.")
     grace_seconds: float = Field(30.0, ge=0, description="For requests under way, when the server is told to stop.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+    log_format: LogFormat = Field("text", description="text, or json: one object a line.")
+
+    @model_validator(mode="after")
+    def _one_place_says_what_is_served(self) -> "ServerSettings":
+        if (self.directory is None) == (self.model_config_file is None):
+            raise ValueError("Give a directory of models or a model_config_file: one of the two.")
+        return self
 
     @model_validator(mode="after")
     def _a_certificate_has_a_key(self) -> "ServerSettings":

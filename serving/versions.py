@@ -1,63 +1,69 @@
-"""Which version of which model answers: version folders are watched, loaded, swapped and unloaded.
+"""Which versions of which model answer: version folders are watched, loaded, swapped and unloaded.
 
-A model is a folder with numeric version folders; the newest one that can be loaded is served. A new version is loaded
-and warmed up while the old one answers, then takes over in one step; the old one is unloaded when its last request is
-done. A version that cannot be loaded is refused until its folder changes, and whatever was served stays.
+A model is a folder with numeric version folders. Those that its configuration wants are served: by default the newest
+one that can be loaded. A new version is loaded and warmed up while the old one answers, then takes over in one step;
+the old one is unloaded when its last request is done. A version that cannot be loaded is refused until its folder
+changes, and whatever was served stays. A label moves to its version when that is available, and not before.
 
 As in TensorFlow Serving: a version whose folder is removed is replaced by the newest one left; if none is left it is
 unloaded, unless ``keep_last`` is set; if the model's whole folder cannot be read, nothing changes. Unlike there, the
-newest folder being bad does not keep an older good one from being loaded at start.
+newest folder being bad does not keep an older good one from being loaded at start, a version with a label is served
+whether the policy names it or not, and the label ``stable`` says which version is meant by a request that names none.
 """
 
-import contextlib
+import enum
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Generic
 
 import grpc
 
-from serving.status import ServingError, not_found
+from serving.lending import Lender
+from serving.logs import event
+from serving.model_config import ModelConfig
+from serving.status import ServingError
 from serving.version_folders import find_versions, snapshot
-from serving.version_status import Model, State, T, Version, VersionStatus
+from serving.version_status import Model, State, T, Version, as_refusal
 
 log = logging.getLogger(__name__)
 
 
-class ServableManager(Generic[T]):
-    """Keeps the newest good version of each model loaded.
+class UnavailableLabels(enum.Enum):
+    """Which labels a new configuration may give to versions that are not available."""
+
+    NONE = enum.auto()
+    UNUSED = enum.auto()
+    ANY = enum.auto()
+
+
+class ServableManager(Lender[T]):
+    """Keeps the wanted versions of each model loaded.
 
     Args:
-      base_paths: model name -> the folder of its version folders; it may appear later.
+      configs: model name -> what is to be served of it.
       load: makes a model ready to answer, warm-up included, from its name and version folder. ServingError and
         ValueError (such as BundleError) refuse the version with their text.
       poll_seconds: between two looks at the folders.
       keep_last: keep serving the last version when all version folders are gone.
-      on_change: called, on the watching thread, after what is available may have changed.
+      on_change: called, on the thread that caused it, after what is available may have changed.
     """
 
     def __init__(
         self,
-        base_paths: Mapping[str, Path],
+        configs: Mapping[str, ModelConfig],
         load: Callable[[str, Path], T],
         poll_seconds: float = 1.0,
         keep_last: bool = False,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        self._models: dict[str, Model[T]] = {name: Model(path) for name, path in base_paths.items()}
+        super().__init__(configs)
         self._load, self._on_change = load, on_change
         self._poll_seconds, self._keep_last = poll_seconds, keep_last
-        self._changed = threading.Condition()
-        self._wake = threading.Event()
+        self._polling = threading.RLock()
         self._stopping = False
         self._thread = threading.Thread(target=self._watch, name="version-watch", daemon=True)
-
-    @property
-    def model_names(self) -> list[str]:
-        """Names of the models that are watched."""
-        return list(self._models)
 
     def start(self) -> None:
         """Starts to watch; the first load happens on the watching thread."""
@@ -75,72 +81,39 @@ class ServableManager(Generic[T]):
             self._thread.join(timeout)
         with self._changed:
             for model in self._models.values():
-                for version in model.versions.values():
-                    if version.state == State.AVAILABLE:
-                        version.state = State.UNLOADING
+                model.retire(set())
         self._unload_drained()
 
-    @contextlib.contextmanager
-    def use(self, name: str, number: int | None = None) -> Iterator[tuple[int, T]]:
-        """Lends a model for one request; it is not unloaded before it is given back.
+    def reload(self, configs: Mapping[str, ModelConfig], labels: UnavailableLabels = UnavailableLabels.ANY) -> None:
+        """Replaces what is served, in one step, and looks at all folders once: new models are loaded on return.
 
         Args:
-          name: of the model.
-          number: a version, or None for the newest that is available.
-
-        Yields:
-          the version's number and the model.
+          configs: as in the constructor; a model that is left out is unloaded.
+          labels: which may be given to versions that are not available (they stay where they are until then).
 
         Raises:
-          ServingError: NOT_FOUND, nothing of that name and version is available.
+          ServingError: FAILED_PRECONDITION, a label may not be given; nothing has changed.
         """
-        version = self._borrow(name, number)
-        try:
-            assert version.servable is not None
-            yield version.number, version.servable
-        finally:
+        with self._polling:
             with self._changed:
-                version.requests -= 1
-                drained = version.state == State.UNLOADING and not version.requests
-            if drained:
-                self._wake.set()
-
-    def status(self, name: str) -> list[VersionStatus]:
-        """Every version that was looked at since the start, newest first; empty for an unknown model."""
-        with self._changed:
-            model = self._models.get(name)
-            versions = sorted(model.versions.values(), key=lambda version: -version.number) if model else []
-            return [VersionStatus(version.number, version.state, version.error) for version in versions]
-
-    def available(self, name: str) -> int | None:
-        """The number of the version that answers, or None."""
-        with self._changed:
-            version = self._models[name].available()
-            return version.number if version else None
-
-    @property
-    def requests_under_way(self) -> int:
-        """Requests that have borrowed a model."""
-        with self._changed:
-            return sum(version.requests for model in self._models.values() for version in model.versions.values())
-
-    def wait_until_available(self, timeout: float) -> bool:
-        """Waits until every model can answer.
-
-        Args:
-          timeout: seconds.
-
-        Returns:
-          whether they can.
-        """
-        with self._changed:
-            return self._changed.wait_for(lambda: all(m.available() for m in self._models.values()), timeout)
+                self._check_labels(configs, labels)
+                for name in [*dict.fromkeys([*self._models, *configs])]:
+                    model = self._models.setdefault(name, Model(None))
+                    model.config = configs.get(name)
+                    self._move_labels(name, model)
+                    if model.config is None:
+                        model.retire(set())
+            log.info("models: %s", ", ".join(configs) or "none", extra=event("models_reloaded", models=list(configs)))
+            self.poll()
+            self._on_change()
 
     def poll(self) -> None:
         """Looks at all folders once and does what follows from it. The watching thread calls it again and again."""
-        for name, model in self._models.items():
-            self._poll_model(name, model)
-        self._unload_drained()
+        with self._polling:
+            for name, model in list(self._models.items()):
+                if model.config is not None:
+                    self._poll_model(name, model, model.config)
+            self._unload_drained()
 
     def _watch(self) -> None:
         while not self._stopping:
@@ -151,68 +124,86 @@ class ServableManager(Generic[T]):
                 log.exception("unexpected error while looking for new versions; trying again")
             self._wake.wait(self._poll_seconds)
 
-    def _borrow(self, name: str, number: int | None) -> Version[T]:
-        with self._changed:
-            model = self._models.get(name)
-            version = None
-            if model is not None:
-                version = model.available() if number is None else model.versions.get(number)
-            if version is None or version.state != State.AVAILABLE:
-                asked = f"Latest({name})" if number is None else f"Specific({name}, {number})"
-                raise not_found(f"Servable not found for request: {asked}")
-            version.requests += 1
-            return version
+    def _check_labels(self, configs: Mapping[str, ModelConfig], allowed: UnavailableLabels) -> None:
+        for name, config in configs.items():
+            model = self._models.get(name, Model[T](None))
+            for label, number in config.labels.items():
+                unused = model.number_of(label) in (None, number)
+                waits = allowed is UnavailableLabels.ANY or (allowed is UnavailableLabels.UNUSED and unused)
+                if not model.has(number) and not waits:
+                    raise ServingError(
+                        grpc.StatusCode.FAILED_PRECONDITION,
+                        f"Request to assign label to version {number} of model {name}, which is not currently "
+                        "available for inference",
+                    )
 
-    def _poll_model(self, name: str, model: Model[T]) -> None:
+    def _poll_model(self, name: str, model: Model[T], config: ModelConfig) -> None:
         try:
-            folders = find_versions(model.base_path)
+            folders = find_versions(config.base_path)
         except OSError as error:
-            self._say_once(model, f"model {name}: {model.base_path} cannot be read: {error.strerror}")
+            self._say_once(name, model, f"{config.base_path} cannot be read: {error.strerror}")
             return
-        current = model.available()
-        self._say_once(model, "" if folders else f"model {name}: no numeric version folder in {model.base_path}")
-        for number in sorted(folders, reverse=True):
-            if current is not None and number == current.number:
-                return
-            if self._stopping or self._try(name, model, number, folders[number]):
-                return
-        if current is not None and not folders and not self._keep_last:
-            with self._changed:
-                current.state = State.UNLOADING
+        self._say_once(name, model, "" if folders else f"no numeric version folder in {config.base_path}")
+        wanted = self._load_wanted(name, model, config, folders)
+        if self._stopping:
+            return
+        with self._changed:
+            moved = self._move_labels(name, model)
+            # Where all that is there is bad, or nothing is there and that is to be survived, what is served stays.
+            stays = not wanted and (self._keep_last or config.policy.candidates(folders))
+            retired = [] if stays else model.retire(wanted | model.waiting_labels())
+        if moved or retired:
             self._on_change()
 
-    def _try(self, name: str, model: Model[T], number: int, folder: Path) -> bool:
-        """Loads a version unless it was refused as it stands; true if it answers now."""
-        before, now = model.versions.get(number), snapshot(folder)
+    def _load_wanted(self, name: str, model: Model[T], config: ModelConfig, folders: Mapping[int, Path]) -> set[int]:
+        """Loads what is missing of the wanted versions; returns those of them that are available."""
+        wanted = {number for number in config.labelled(folders) if self._serve(name, model, number, folders[number])}
+        left = config.policy.at_most
+        for number in config.policy.candidates(folders):
+            if left == 0 or self._stopping:
+                break
+            if number in wanted or self._serve(name, model, number, folders[number]):
+                wanted.add(number)
+                left = None if left is None else left - 1
+        return wanted
+
+    def _serve(self, name: str, model: Model[T], number: int, folder: Path) -> bool:
+        """Loads a version unless it is there, or was refused as it stands; true if it is available now."""
+        with self._changed:
+            before = model.versions.get(number)
+            if before is not None and before.servable is not None:
+                before.state = State.AVAILABLE
+                return True
+        now = snapshot(folder)
         if before is not None and (before.state == State.UNLOADING or (before.error and before.seen == now)):
             return False
+        about = {"model": name, "version": number}
         version = Version[T](number, State.LOADING, seen=now)
         with self._changed:
             model.versions[number] = version
         try:
             servable = self._load(name, folder)
         except Exception as error:
-            refusal = _as_refusal(error)
+            refusal = as_refusal(error)
             with self._changed:
                 version.state, version.error = State.END, refusal
             if before is None or before.error is None or before.error.text != refusal.text:
-                log.warning("model %s version %d: refused: %s", name, number, refusal.text)
+                log.warning(
+                    "model %s version %d: refused: %s", name, number, refusal.text,
+                    extra=event("version_refused", **about, reason=refusal.text),
+                )  # fmt: skip
             return False
         with self._changed:
-            replaced = model.available()
             version.servable, version.state = servable, State.AVAILABLE
-            if replaced is not None:
-                replaced.state = State.UNLOADING
+            self._move_labels(name, model)
             self._changed.notify_all()
-        log.info(
-            "model %s version %d: available%s", name, number, f", instead of {replaced.number}" if replaced else ""
-        )
+        log.info("model %s version %d: available", name, number, extra=event("version_available", **about))
         self._on_change()
         return True
 
     def _unload_drained(self) -> None:
         unloaded = False
-        for name, model in self._models.items():
+        for name, model in list(self._models.items()):
             for version in list(model.versions.values()):
                 with self._changed:
                     if version.state != State.UNLOADING or version.requests:
@@ -222,22 +213,25 @@ class ServableManager(Generic[T]):
                     servable.close()
                 with self._changed:
                     version.state = State.END
-                log.info("model %s version %d: unloaded", name, version.number)
+                log.info(
+                    "model %s version %d: unloaded", name, version.number,
+                    extra=event("version_unloaded", model=name, version=version.number),
+                )  # fmt: skip
                 unloaded = True
         if unloaded:
             # The Python side of a graph is full of cycles; left to themselves they would go long after the model.
             gc.collect()
 
-    def _say_once(self, model: Model[T], trouble: str) -> None:
+    def _move_labels(self, name: str, model: Model[T]) -> bool:
+        moved = model.move_labels()
+        for label, number in moved.items():
+            log.info(
+                "model %s: label %s is on version %d", name, label, number,
+                extra=event("label_moved", model=name, version=number, label=label),
+            )  # fmt: skip
+        return bool(moved)
+
+    def _say_once(self, name: str, model: Model[T], trouble: str) -> None:
         if trouble and trouble != model.trouble:
-            log.warning("%s", trouble)
+            log.warning("model %s: %s", name, trouble, extra=event("folder_unusable", model=name))
         model.trouble = trouble
-
-
-def _as_refusal(error: Exception) -> ServingError:
-    if isinstance(error, ServingError):
-        return error
-    if isinstance(error, ValueError):
-        return ServingError(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-    log.error("unexpected error while loading", exc_info=error)
-    return ServingError(grpc.StatusCode.INTERNAL, f"Internal error while loading: {error!r}")

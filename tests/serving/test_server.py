@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from google.protobuf import any_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import classification_pb2, inference_pb2, model_management_pb2, regression_pb2
+from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
 from serving.health import SERVICES
 from serving.server import Server
@@ -249,12 +249,11 @@ def test_status_refuses(models, spec, code, text):
     assert error_of(models.GetModelStatus, message) == (code, text)
 
 
-def test_what_is_not_offered_says_so(prediction, models):
+def test_what_is_not_offered_says_so(prediction):
     for call, message in (
         (prediction.Classify, classification_pb2.ClassificationRequest()),
         (prediction.Regress, regression_pb2.RegressionRequest()),
         (prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
-        (models.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
     ):
         code, text = error_of(call, message)
         assert code == "UNIMPLEMENTED"
@@ -273,7 +272,7 @@ def test_an_unexpected_error_is_logged_and_told_without_its_inside(server, model
 
 def test_health(channel):
     stub = health_pb2_grpc.HealthStub(channel)
-    for service in SERVICES:
+    for service in (*SERVICES, MODEL):
         reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
         assert reply.status == health_pb2.HealthCheckResponse.SERVING
     code, _ = error_of(stub.Check, health_pb2.HealthCheckRequest(service="other"))
