@@ -158,12 +158,13 @@ def doctor() -> None:
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; only mutual TLS tells clients apart."
 )
 @click.option("--model-name", help="Serve only this model; by default all that SERVING_DIR holds.")
+@click.option("--rest-port", type=int, help="TensorFlow Serving's REST on this port of loopback; 0: any free one.")
 @click.option("--metrics-port", type=int, help="Prometheus metrics on this port of loopback; 0: any free one.")
 @click.option("--tls-certificate", metavar="PEM", help="Encrypt connections with this certificate.")
 @click.option("--tls-key", metavar="PEM", help="The certificate's key.")
 @click.option("--tls-client-ca", metavar="PEM", help="Clients have to show a certificate that one of these signed.")
 def serve(directory: str, **options: Any) -> None:
-    """Serves the models below SERVING_DIR over gRPC until it is told to stop."""
+    """Serves the models below SERVING_DIR over gRPC, and REST if asked to, until it is told to stop."""
     from pydantic import ValidationError
 
     from serving.server import serve as serve_models

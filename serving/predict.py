@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import grpc
 import numpy as np
 
+from serving.limits import Limits
 from serving.servable import Servable
 from serving.status import ServingError, invalid_argument
 from serving.tensorflow_runtime import meta_graph_pb2, predict_pb2
@@ -17,7 +18,7 @@ _METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "class
 def predict(
     servable: Servable,
     request: predict_pb2.PredictRequest,
-    max_tensor_bytes: int,
+    limits: Limits,
     observe: Callable[[Mapping[str, np.ndarray]], None] | None = None,
 ) -> predict_pb2.PredictResponse:
     """Answers a request with the model.
@@ -28,7 +29,7 @@ def predict(
     Args:
       servable: the model.
       request: its ``model_spec`` has been used to find the model; only the signature's name is read here.
-      max_tensor_bytes: largest array that one input may become.
+      limits: of the inputs.
       observe: is shown all outputs.
 
     Returns:
@@ -47,7 +48,7 @@ def predict(
             "Expected prediction signature method_name to be one of "
             f"{{{', '.join(_METHODS)}}}. Was: {signature.method_name}",
         )
-    inputs = _inputs(signature, request, max_tensor_bytes)
+    inputs = _inputs(signature, request, limits)
     wanted = _wanted_outputs(signature, request)
     outputs = servable.run(name, inputs)
     if observe is not None:
@@ -61,7 +62,7 @@ def predict(
 
 
 def _inputs(
-    signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest, max_bytes: int
+    signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest, limits: Limits
 ) -> dict[str, np.ndarray]:
     sent, expected = set(request.inputs), set(signature.inputs)
     if len(sent) > len(expected) or (len(sent) < len(expected) and not signature.defaults):
@@ -82,7 +83,7 @@ def _inputs(
                 f"provided. Inputs expected to be in the request {_names(sent)}, or default input alias set: "
                 f"{_names(set(signature.defaults))}"
             )
-        arrays[alias] = to_array(alias, proto, info, max_bytes)
+        arrays[alias] = to_array(alias, proto, info, limits)
     if sent - expected:
         raise invalid_argument(
             f"Inputs contains invalid name. Used request inputs: {_names(sent & expected)}, request input: "

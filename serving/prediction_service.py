@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 
+from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.predict import predict
 from serving.servable import Servable
@@ -20,14 +21,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     Args:
       manager: where the models come from.
-      max_tensor_bytes: largest array that one input may become.
+      limits: of the inputs of a request.
       metrics: are shown what was answered; None: nothing is counted.
     """
 
-    def __init__(
-        self, manager: ServableManager[Servable], max_tensor_bytes: int, metrics: Metrics | None = None
-    ) -> None:
-        self._manager, self._max_tensor_bytes, self._metrics = manager, max_tensor_bytes, metrics
+    def __init__(self, manager: ServableManager[Servable], limits: Limits, metrics: Metrics | None = None) -> None:
+        self._manager, self._limits, self._metrics = manager, limits, metrics
 
     @answering
     def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
@@ -35,7 +34,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         name, choice = requested_model(request)
         with self._manager.use(name, choice) as (number, servable):
             observe = None if self._metrics is None else partial(self._metrics.answered, name)
-            response = predict(servable, request, self._max_tensor_bytes, observe)
+            response = predict(servable, request, self._limits, observe)
         response.model_spec.version.value = number
         return response
 

@@ -27,6 +27,8 @@ from serving.metrics import CountRequests, Metrics
 from serving.model_service import ModelService
 from serving.model_source import ModelSource
 from serving.prediction_service import PredictionService
+from serving.rest.api import RestApi
+from serving.rest.http_server import RestPort
 from serving.servable import Servable
 from serving.server_settings import ServerSettings
 from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
@@ -47,6 +49,7 @@ class Server:
       manager: the models.
       port: it listens on; known after :meth:`start`.
       metrics_port: metrics are told on; None where they are not.
+      rest_port: REST is answered on; None where it is not.
 
     Args:
       directory: as in :class:`ServerSettings`.
@@ -81,7 +84,13 @@ class Server:
         self._metrics = None if self.settings.metrics_port is None else Metrics(self.manager)
         self._stop_metrics: Callable[[], None] = lambda: None
         self._pool = futures.ThreadPoolExecutor(self.settings.threads, thread_name_prefix="request")
+        self._prediction = PredictionService(self.manager, self.settings.limits, self._metrics)
+        unused = self.settings.allow_version_labels_for_unavailable_models
+        labels = UnavailableLabels.UNUSED if unused else UnavailableLabels.NONE
+        self._models = ModelService(self.manager, labels)
         self._grpc = self._make_grpc()
+        self.rest_port: int | None = None
+        self._rest = self._make_rest()
 
     def start(self) -> "Server":
         """Binds the port, starts to answer and to load; requests get NOT_FOUND until a model is available.
@@ -108,6 +117,8 @@ class Server:
             self.metrics_port, self._stop_metrics = self._metrics.listen(
                 self.settings.metrics_host, self.settings.metrics_port
             )
+        if self._rest is not None:
+            self.rest_port = self._rest.listen()
         self._grpc.start()
         self.manager.start()
         self._source.watch(self.manager.reload)
@@ -146,7 +157,12 @@ class Server:
         grace = self.settings.grace_seconds if grace is None else grace
         self._source.stop()
         self._health.leave()
-        self._grpc.stop(grace).wait()
+        if self._rest is not None:
+            self._rest.close()
+        stopped = self._grpc.stop(grace)
+        if self._rest is not None:
+            self._rest.stop(grace)
+        stopped.wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._stop_metrics()
         self.manager.stop(timeout=grace)
@@ -170,18 +186,21 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        unused = settings.allow_version_labels_for_unavailable_models
-        labels = UnavailableLabels.UNUSED if unused else UnavailableLabels.NONE
-        service = PredictionService(self.manager, settings.max_tensor_bytes, self._metrics)
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.manager, labels), server)
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self._prediction, server)
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         return server
+
+    def _make_rest(self) -> RestPort | None:
+        if self.settings.rest_port is None:
+            return None
+        api = RestApi(self.manager, self._prediction, self._models, self.settings.limits, self._metrics)
+        return RestPort(api, self._pool, self.settings)
 
     def _load(self, name: str, folder: Path) -> Servable:
         servable = servables.load(folder, self.settings.require_manifest)
         try:
-            number = warm_up(servable, folder, self.settings.max_tensor_bytes)
+            number = warm_up(servable, folder, self.settings.limits)
         except BaseException:
             servable.close()
             raise
@@ -223,6 +242,9 @@ def serve(settings: ServerSettings) -> None:
     names = ", ".join(server.manager.model_names)
     click.echo(f"Serving {names} on {settings.host}:{server.port}")
     log.info("serving %s on %s:%d", names, settings.host, server.port, extra=event("listening", port=server.port))
+    if server.rest_port is not None:
+        scheme = "http" if settings.tls_certificate is None else "https"
+        click.echo(f"REST on {scheme}://{settings.rest_host}:{server.rest_port}/v1/models")
     if server.metrics_port is not None:
         click.echo(f"Metrics on http://{settings.metrics_host}:{server.metrics_port}/metrics")
     stopping.wait()
@@ -249,6 +271,9 @@ def serve(settings: ServerSettings) -> None:
 @click.option("--tls-client-ca", help="File (PEM): clients have to show a certificate signed by one of these.")
 @click.option("--metrics-port", type=int, help="Prometheus metrics over HTTP; 0: any free port.")
 @click.option("--metrics-host", default="127.0.0.1", show_default=True, help="Address for metrics to listen on.")
+@click.option("--rest-port", type=int, help="TensorFlow Serving's REST interface over HTTP; 0: any free port.")
+@click.option("--rest-host", default="127.0.0.1", show_default=True, help="Address for REST to listen on.")
+@click.option("--rest-timeout-seconds", default=30.0, show_default=True, help="Longest time for a REST answer.")
 @click.option("--poll-seconds", default=1.0, show_default=True, help="Between two looks for new versions.")
 @click.option("--require-manifest/--plain-models", default=True, help="Refuse, or serve, plain SavedModels.")
 @click.option("--keep-last-version", is_flag=True, help="Keep serving when all version folders are gone.")
@@ -256,6 +281,8 @@ def serve(settings: ServerSettings) -> None:
 @click.option("--max-concurrent", default=512, show_default=True, help="Requests waiting or being answered.")
 @click.option("--max-message-bytes", default=16 << 20, show_default=True, help="Largest request and reply.")
 @click.option("--max-tensor-bytes", default=64 << 20, show_default=True, help="Largest array one input may become.")
+@click.option("--max-batch", default=1024, show_default=True, help="Rows (users) of a request.")
+@click.option("--max-list-length", default=10_000, show_default=True, help="Items of a history, or excluded ones.")
 @click.option("--grace-seconds", default=30.0, show_default=True, help="For requests under way when told to stop.")
 @click.option("--log-level", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR.")
 @click.option("--log-format", default="text", show_default=True, help="text, or json: one object a line.")

@@ -62,6 +62,19 @@ def from_tensorflow(code: int, message: str) -> ServingError:
     return ServingError(_BY_NUMBER.get(code, grpc.StatusCode.UNKNOWN), lines[0] if lines else "TensorFlow error")
 
 
+def as_told(error: Exception, method: str) -> ServingError:
+    """What the client is told of an error: an unexpected one is logged and is INTERNAL.
+
+    Args:
+      error: that ended a call; to be called while it is handled.
+      method: that was called.
+    """
+    if isinstance(error, ServingError):
+        return error
+    log.exception("unexpected error in %s", method)
+    return ServingError(grpc.StatusCode.INTERNAL, f"Internal error in {method}; the server's log has the cause.")
+
+
 def answering(method: _Method) -> _Method:
     """Wraps a servicer's method: errors become a status, and an unexpected one is logged and told as INTERNAL."""
 
@@ -69,14 +82,8 @@ def answering(method: _Method) -> _Method:
     def wrapped(self: Any, request: Any, context: Any) -> Any:
         try:
             return method(self, request, context)
-        except ServingError as error:
-            code, text = error.code, error.text
-        except Exception:
-            log.exception("unexpected error in %s", method.__name__)
-            code, text = (
-                grpc.StatusCode.INTERNAL,
-                f"Internal error in {method.__name__}; the server's log has the cause.",
-            )
-        context.abort(code, text)
+        except Exception as error:
+            failure = as_told(error, method.__name__)
+        context.abort(failure.code, failure.text)
 
     return wrapped  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import grpc
 import numpy as np
 
+from serving.limits import Limits
 from serving.status import ServingError, invalid_argument
 from serving.tensorflow_runtime import meta_graph_pb2, tensor_pb2, tf, types_pb2
 
@@ -43,7 +44,7 @@ _FIELDS: dict[int, tuple[str, Callable[[np.ndarray], list]]] = {
 _VALUES_PER_ELEMENT = {types_pb2.DT_COMPLEX64: 2, types_pb2.DT_COMPLEX128: 2}
 
 
-def to_array(alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.TensorInfo, max_bytes: int) -> np.ndarray:
+def to_array(alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.TensorInfo, limits: Limits) -> np.ndarray:
     """Reads one input of a request.
 
     Both encodings are read: ``tensor_content``, and the typed fields, where the last value stands for all that
@@ -53,7 +54,7 @@ def to_array(alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.Ten
       alias: the input's name, for the errors.
       proto: as received.
       info: what the signature expects.
-      max_bytes: the largest array that is made of it.
+      limits: of its shape, and of the array that is made of it.
 
     Returns:
       an array of the signature's dtype; strings are ``bytes`` objects.
@@ -69,7 +70,8 @@ def to_array(alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.Ten
         raise _unreadable(alias, f"values of type {dtype_name(proto.dtype)} cannot be received")
     shape = _shape(alias, proto)
     _check_against_signature(alias, shape, info.tensor_shape)
-    _check_values(alias, proto, shape, max_bytes)
+    limits.check_shape(alias, shape)
+    _check_values(alias, proto, shape, limits.tensor_bytes)
     try:
         if proto.dtype == types_pb2.DT_STRING and proto.tensor_content:
             return np.asarray(tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy(), object)

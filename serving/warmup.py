@@ -5,6 +5,7 @@ from pathlib import Path
 
 import grpc
 
+from serving.limits import Limits
 from serving.predict import predict
 from serving.servable import Servable
 from serving.status import ServingError, from_tensorflow
@@ -17,13 +18,13 @@ WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
 MOST_RECORDS = 1000
 
 
-def warm_up(servable: Servable, version_dir: Path, max_tensor_bytes: int) -> int:
+def warm_up(servable: Servable, version_dir: Path, limits: Limits) -> int:
     """Runs the recorded requests once each, so that lazy building and first-call costs fall on nobody.
 
     Args:
       servable: the loaded model.
       version_dir: its folder; one without records is fine.
-      max_tensor_bytes: as in :func:`serving.predict.predict`.
+      limits: as in :func:`serving.predict.predict`.
 
     Returns:
       how many requests were run. Records of methods that this server does not have are left out.
@@ -44,7 +45,7 @@ def warm_up(servable: Servable, version_dir: Path, max_tensor_bytes: int) -> int
             except ValueError:
                 raise _refused(f"Failed to parse warmup record {number}", path) from None
             if entry.WhichOneof("log_type") == "predict_log":
-                predict(servable, entry.predict_log.request, max_tensor_bytes)
+                predict(servable, entry.predict_log.request, limits)
                 run += 1
     except ServingError as error:
         raise ServingError(error.code, f"warm-up record {number}: {error.text}") from error

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from serving.limits import Limits
 from serving.predict import predict
 from serving.servable import Servable
 from serving.status import ServingError
@@ -10,7 +11,7 @@ from serving.tensorflow_runtime import tensor_pb2, tf
 from serving.tensors import to_array, to_proto
 from tests.serving.versions_on_disk import request, template
 
-LIMIT = 1 << 20
+LIMIT = Limits(tensor_bytes=1 << 20, batch=2**63, list_length=2**63)
 BFLOAT16 = tf.bfloat16.as_numpy_dtype
 VALUES = {
     "float32": np.float32([[1.5, -2.0, np.inf]]),

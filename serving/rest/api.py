@@ -1,0 +1,178 @@
+"""Which URL asks what, answered by the services that answer gRPC.
+
+Source: tensorflow_serving/model_servers/http_rest_api_util.cc and http_rest_api_handler.cc.
+"""
+
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import grpc
+
+from serving.limits import Limits
+from serving.metrics import Metrics
+from serving.model_service import ModelService
+from serving.predict import DEFAULT_SIGNATURE
+from serving.prediction_service import PredictionService, requested_model
+from serving.rest import json_replies, json_requests
+from serving.rest.context import Aborted, RestContext
+from serving.servable import Servable
+from serving.status import as_told, invalid_argument
+from serving.tensorflow_runtime import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
+from serving.versions import ServableManager
+
+_OF_A_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_OF_A_VERSION}:(?P<what>classify|regress|predict)", re.I)
+_GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_OF_A_VERSION}(?:/(?P<what>metadata))?", re.I)
+_LARGEST_VERSION = 2**63 - 1
+
+HTTP_CODES = {
+    grpc.StatusCode.OK: 200,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNKNOWN: 500,
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+    grpc.StatusCode.INTERNAL: 500,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DATA_LOSS: 500,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+}
+"""As http_server.cc of TensorFlow Serving maps them."""
+
+
+class Request(NamedTuple):
+    """An HTTP request.
+
+    Attributes:
+      method: GET, POST ...
+      path: of the URL, still percent-encoded.
+      body: as received.
+    """
+
+    method: str
+    path: str
+    body: bytes
+
+
+class Reply(NamedTuple):
+    """Its answer.
+
+    Attributes:
+      code: HTTP's.
+      body: JSON.
+    """
+
+    code: int
+    body: str
+
+
+class RestApi:
+    """Turns HTTP requests into calls of the services.
+
+    Args:
+      manager: where the models come from.
+      prediction: answers predict and metadata.
+      models: answers status.
+      limits: of the inputs of a request.
+      metrics: count the calls; None: they are not counted.
+    """
+
+    def __init__(
+        self,
+        manager: ServableManager[Servable],
+        prediction: PredictionService,
+        models: ModelService,
+        limits: Limits,
+        metrics: Metrics | None,
+    ) -> None:
+        self._manager, self._prediction, self._models = manager, prediction, models
+        self._limits, self._metrics = limits, metrics
+
+    def answer(self, request: Request, context: RestContext) -> Reply:
+        """Answers a request; never raises.
+
+        Args:
+          request: what was asked.
+          context: of the call; nothing is done when nobody waits for it any more.
+        """
+        try:
+            if not context.is_active():
+                context.abort(grpc.StatusCode.CANCELLED, "Nobody waits for the answer any more.")
+            body = self._route(request, context)
+        except Aborted:
+            return Reply(HTTP_CODES[context.code()], json_replies.failure(context.details()))
+        finally:
+            context.cancel()
+        return Reply(HTTP_CODES[grpc.StatusCode.OK], body)
+
+    def _route(self, request: Request, context: RestContext) -> str:
+        pattern = {"POST": _POST, "GET": _GET}.get(request.method)
+        found = pattern and pattern.fullmatch(request.path)
+        if not found:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Malformed request: {request.method} {request.path[:200]}")
+        name, what = unquote(found["name"] or ""), (found["what"] or "status").lower()
+        spec = model_pb2.ModelSpec(name=name)
+        if found["version"]:
+            if len(found["version"]) > 19 or int(found["version"]) > _LARGEST_VERSION:
+                context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT, f"Failed to convert version: {found['version'][:40]} to numeric."
+                )
+            spec.version.value = int(found["version"])
+        elif found["label"]:
+            spec.version_label = unquote(found["label"])
+        method, call = self._methods()[what]
+        with nullcontext() if self._metrics is None else self._metrics.request(name, method, context):
+            try:
+                return call(spec, request.body, context)
+            except Aborted:
+                raise
+            except Exception as error:
+                failure = as_told(error, method)
+            context.abort(failure.code, failure.text)
+
+    def _methods(self) -> dict[str, tuple[str, Callable[[model_pb2.ModelSpec, bytes, RestContext], str]]]:
+        return {
+            "predict": ("Predict", self._predict),
+            "classify": ("Classify", lambda spec, body, context: self._prediction.Classify(None, context)),
+            "regress": ("Regress", lambda spec, body, context: self._prediction.Regress(None, context)),
+            "status": ("GetModelStatus", self._status),
+            "metadata": ("GetModelMetadata", self._metadata),
+        }
+
+    def _predict(self, spec: model_pb2.ModelSpec, body: bytes, context: RestContext) -> str:
+        request = predict_pb2.PredictRequest(model_spec=spec)
+        document = json_requests.parse(body)
+        name = request.model_spec.signature_name = json_requests.signature_name(document)
+        with self._manager.use(*requested_model(request)) as (_, servable):
+            signature = servable.signatures.get(name or DEFAULT_SIGNATURE)
+        if signature is None:
+            raise invalid_argument(f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def')
+        request_format, inputs = json_requests.tensors(document, signature.inputs, self._limits)
+        del document
+        for alias, tensor in inputs.items():
+            request.inputs[alias].CopyFrom(tensor)
+        return json_replies.prediction(self._prediction.Predict(request, context), request_format)
+
+    def _status(self, spec: model_pb2.ModelSpec, body: bytes, context: RestContext) -> str:
+        del body
+        if not spec.name:
+            raise invalid_argument("Missing model name in request.")
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
+        return json_replies.status(self._models.GetModelStatus(request, context))
+
+    def _metadata(self, spec: model_pb2.ModelSpec, body: bytes, context: RestContext) -> str:
+        del body
+        if not spec.name:
+            raise invalid_argument("Missing model name in request.")
+        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
+        return json_replies.metadata(self._prediction.GetModelMetadata(request, context))
