@@ -31,6 +31,12 @@ class Health(health.HealthServicer):
         for service, healthy in told.items():
             self.set(service, states.SERVING if healthy else states.NOT_SERVING)
 
+    @property
+    def serving(self) -> bool:
+        """Whether every model can answer, and the server has not been told to stop."""
+        answer = self.Check(health_pb2.HealthCheckRequest(), None)
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
     def leave(self) -> None:
         """Reports NOT_SERVING for good, and ends the watches when they have been told."""
         self.enter_graceful_shutdown()

@@ -1,18 +1,17 @@
 """What a server counts, for Prometheus."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import grpc
 import numpy as np
-from prometheus_client import CollectorRegistry, Counter, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from serving.version_status import VersionStatus
-from trainer.errors import InputError
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _OTHER = "other"
@@ -59,31 +58,6 @@ class Metrics:
             registry=self.registry,
         )
         self.registry.register(_Versions(models))
-
-    def listen(self, host: str, port: int) -> tuple[int, Callable[[], None]]:
-        """Answers scrapes over HTTP, below /metrics, in a thread of its own.
-
-        Args:
-          host: address to listen on.
-          port: 0: any free one.
-
-        Returns:
-          the port, and a function that stops listening.
-
-        Raises:
-          InputError: the address cannot be bound.
-        """
-        try:
-            server, thread = start_http_server(port, host, self.registry)
-        except OSError as error:
-            raise InputError(f"Cannot listen on {host}:{port} for metrics: {error.strerror or error}.") from error
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return int(server.server_port), stop
 
     @contextmanager
     def request(self, model: str, method: str, context: Any) -> Iterator[None]:

@@ -19,7 +19,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from pydantic import ValidationError
 
-from serving import logs
+from serving import logs, metrics_port
 from serving import servable as servables
 from serving.health import Health
 from serving.logs import event
@@ -114,8 +114,11 @@ class Server:
             or_files = ", or tls_certificate and tls_key are no certificate and its key" if credentials else ""
             raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine{or_files}.")
         if self._metrics is not None and self.settings.metrics_port is not None:
-            self.metrics_port, self._stop_metrics = self._metrics.listen(
-                self.settings.metrics_host, self.settings.metrics_port
+            self.metrics_port, self._stop_metrics = metrics_port.listen(
+                self._metrics.registry,
+                self.settings.metrics_host,
+                self.settings.metrics_port,
+                lambda: self._health.serving,
             )
         if self._rest is not None:
             self.rest_port = self._rest.listen()

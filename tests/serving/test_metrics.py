@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import urllib.error
 import urllib.request
 
 import pytest
@@ -33,6 +34,24 @@ def _scrape(server):
         if found := re.fullmatch(r"(polyrec_\w+)(?:\{(.*)\})? (\S+)", line):
             values[found[1], found[2] or ""] = float(found[3])
     return values
+
+
+def _status(url):
+    try:
+        with urllib.request.urlopen(url) as reply:
+            return reply.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_ready_while_every_model_answers(tmp_path):
+    (tmp_path / "shop").mkdir()
+    with Server(tmp_path, "shop", poll_seconds=POLL, metrics_port=0) as running:
+        ready = f"http://127.0.0.1:{running.metrics_port}/ready"
+        assert _status(ready) == 503
+        shutil.copytree(toy_bundle("exact").directory, tmp_path / "coming")
+        os.rename(tmp_path / "coming", tmp_path / "shop" / "1")
+        wait_for(lambda: _status(ready) == 200)
 
 
 def test_requests_answers_and_versions(server):
