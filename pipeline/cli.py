@@ -170,7 +170,7 @@ def serve(directory: str | None, **options: Any) -> None:
     """Serves the models below SERVING_DIR over gRPC, and REST if asked to, until it is told to stop."""
     from pydantic import ValidationError
 
-    from serving.server import serve as serve_models
+    from serving.server_command import serve as serve_models
     from serving.server_settings import ServerSettings
     from trainer.settings import first_problem
 

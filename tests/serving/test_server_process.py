@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.server import main
+from serving.server_command import main
 from serving.tensorflow_runtime import (
     get_model_status_pb2,
     model_service_pb2_grpc,
