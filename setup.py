@@ -35,6 +35,7 @@ setup(
         "matplotlib>=3.8,<4",
         "packaging>=20",
         "prometheus-client>=0.20",
+        "python-json-logger>=3,<4",
         "tornado>=6.4.2,<7",
         "pandas>=1.5,<3",
         "scikit-learn>=1.3,<2",

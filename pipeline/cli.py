@@ -11,6 +11,7 @@ import click
 from pipeline.analyse import analyse
 from pipeline.data_commands import data
 from pipeline.query_command import query
+from pipeline.rollout_command import rollout
 from trainer.errors import GateRefused, InputError
 
 REFUSED = 4
@@ -152,7 +153,8 @@ def doctor() -> None:
 
 
 @cli.command()
-@click.argument("directory", metavar="SERVING_DIR")
+@click.argument("directory", metavar="[SERVING_DIR]", required=False)
+@click.option("--model-config-file", metavar="FILE", help="Instead of SERVING_DIR: a models.config.")
 @click.option("--port", default=8500, show_default=True, help="0: any free one.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; only mutual TLS tells clients apart."
@@ -163,11 +165,12 @@ def doctor() -> None:
 @click.option("--tls-certificate", metavar="PEM", help="Encrypt connections with this certificate.")
 @click.option("--tls-key", metavar="PEM", help="The certificate's key.")
 @click.option("--tls-client-ca", metavar="PEM", help="Clients have to show a certificate that one of these signed.")
-def serve(directory: str, **options: Any) -> None:
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def serve(directory: str | None, **options: Any) -> None:
     """Serves the models below SERVING_DIR over gRPC, and REST if asked to, until it is told to stop."""
     from pydantic import ValidationError
 
-    from serving.server import serve as serve_models
+    from serving.server_command import serve as serve_models
     from serving.server_settings import ServerSettings
     from trainer.settings import first_problem
 
@@ -208,7 +211,7 @@ def demo(preset: str) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for _command in (analyse, data, query):
+for _command in (analyse, data, query, rollout):
     cli.add_command(_command)
 
 

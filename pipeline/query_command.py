@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from pipeline.connection_options import connection_options
 from trainer.errors import InputError
 
 
@@ -17,12 +18,7 @@ from trainer.errors import InputError
 @click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
 @click.option("--tags", default="", metavar="X,Y,...", help="Tags to score, of a model of profiles.")
 @click.option("--explain", default="", metavar="I,J,...", help="Items to explain instead of recommending any.")
-@click.option("--server", "target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
-@click.option("--model", "model_name", default="polyrec", show_default=True, help="serving.model_name of the run.")
-@click.option("--tls", is_flag=True, help="The server's connections are encrypted.")
-@click.option("--ca", metavar="PEM", help="Authorities to check the server's certificate against.")
-@click.option("--certificate", metavar="PEM", help="The client's own certificate, where the server asks for one.")
-@click.option("--key", metavar="PEM", help="Its key.")
+@connection_options
 @click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
 @click.option("--item-column", default="item_id", show_default=True)
 @click.option("--title-column", default="title", show_default=True)

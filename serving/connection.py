@@ -64,13 +64,17 @@ class Connection:
         self._status_rpc = self._method("ModelService/GetModelStatus", wire.GetModelStatusResponse)
         self._signatures: dict[str, dict[str, Input]] | None = None
 
-    def status(self) -> list[VersionStatus]:
+    def status(self, label: str | None = None) -> list[VersionStatus]:
         """The versions of the model that the server knows, newest first.
 
+        Args:
+          label: only the version that it stands for.
+
         Raises:
-          ClientError: the server does not know the model or did not answer.
+          ClientError: the server does not know the model or the label, or did not answer.
         """
-        reply = self._call(self._status_rpc, wire.GetModelStatusRequest(model_spec={"name": self._model}))
+        spec = {"name": self._model} if label is None else {"name": self._model, "version_label": label}
+        reply = self._call(self._status_rpc, wire.GetModelStatusRequest(model_spec=spec))
         return [
             VersionStatus(entry.version, _STATES.get(entry.state, "UNKNOWN"), entry.status.error_message)
             for entry in reply.model_version_status

@@ -15,19 +15,27 @@ class Health(health.HealthServicer):
     def __init__(self) -> None:
         super().__init__()
         self._watches: set[Any] = set()
-        self._models: set[str] = set()
+        self._known: set[str] = set()
+        self._answered: set[str] = set()
+        self._ready = False
         self.tell({})
 
     def tell(self, serving: Mapping[str, bool]) -> None:
         """Sets the state of all services; without effect after :meth:`leave`.
 
+        The server as a whole serves when every model can answer. Once it does, a model that is added later counts from
+        its first answer on: a bad one must not take those away that answer.
+
         Args:
           serving: model name -> whether it can answer; one that is no longer named cannot.
         """
+        self._known |= serving.keys()
+        self._answered |= {name for name, healthy in serving.items() if healthy}
+        counted = [healthy for name, healthy in serving.items() if not self._ready or name in self._answered]
+        whole = bool(counted) and all(counted)
+        self._ready = self._ready or whole
         states = health_pb2.HealthCheckResponse
-        told = {**dict.fromkeys(self._models, False), **serving}
-        told |= dict.fromkeys(SERVICES, bool(serving) and all(serving.values()))
-        self._models |= serving.keys()
+        told = {**dict.fromkeys(self._known, False), **serving, **dict.fromkeys(SERVICES, whole)}
         for service, healthy in told.items():
             self.set(service, states.SERVING if healthy else states.NOT_SERVING)
 

@@ -29,7 +29,7 @@ def set_up(level: str, form: LogFormat) -> None:
         )
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def event(name: str, **fields: Any) -> dict[str, Any]:

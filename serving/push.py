@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from serving import manifest
+from serving.rollout_labels import make_canary
 from serving.version_folders import find_versions
 from trainer.errors import InputError
 
@@ -20,7 +21,8 @@ def push_bundle(bundle_dir: str, base_dir: str) -> Path:
     """Copies a bundle to a new version folder, greater than all there are.
 
     The copy is made under a hidden name that no server looks at, verified against its manifest, and renamed. The
-    version is the time in seconds, or one more than the newest if a clock was set back.
+    version is the time in seconds, or one more than the newest if a clock was set back. Of a model with labels
+    (``polyrec rollout``) it becomes the canary.
 
     Args:
       bundle_dir: the bundle.
@@ -49,11 +51,13 @@ def push_bundle(bundle_dir: str, base_dir: str) -> Path:
         shutil.copytree(bundle_dir, temporary, dirs_exist_ok=True)
         manifest.verify(temporary)
         os.chmod(temporary, 0o755)
-        return _rename(temporary, base)
+        version = _rename(temporary, base)
     except (OSError, shutil.Error) as error:
         raise _in_words(error, base) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    make_canary(base, int(version.name))
+    return version
 
 
 def unchanged_version(bundle_dir: str, base_dir: str) -> Path | None:

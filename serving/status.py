@@ -3,16 +3,20 @@
 import functools
 import logging
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import grpc
+
+from serving.logs import event
 
 log = logging.getLogger(__name__)
 
 _LONGEST_TEXT = 1024
 """Status texts travel in a header of at most 8 KB, percent-encoded; a longer one would hide the error itself."""
 
+_REQUEST_ID, _ID, _LONGEST_NAME = "x-request-id", re.compile(r"[A-Za-z0-9_.-]{1,64}"), 64
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 _PREAMBLE = re.compile(r"Graph execution error:|\d+ root error\(s\) found")
 _ROOT_ERROR = re.compile(r"^\(0\) [A-Z_]+: ")
@@ -62,28 +66,42 @@ def from_tensorflow(code: int, message: str) -> ServingError:
     return ServingError(_BY_NUMBER.get(code, grpc.StatusCode.UNKNOWN), lines[0] if lines else "TensorFlow error")
 
 
-def as_told(error: Exception, method: str) -> ServingError:
-    """What the client is told of an error: an unexpected one is logged and is INTERNAL.
+def as_told(error: Exception, method: str, model: str, context: Any) -> ServingError:
+    """What the client is told of an error: an unexpected one is INTERNAL, without its inside.
+
+    What ends as INTERNAL is logged under the request's id: ``x-request-id`` of the caller, or one that is made up. The
+    caller finds it in the trailing metadata.
 
     Args:
       error: that ended a call; to be called while it is handled.
       method: that was called.
+      model: that was asked for.
+      context: of the call.
     """
-    if isinstance(error, ServingError):
-        return error
-    log.exception("unexpected error in %s", method)
+    failure = error if isinstance(error, ServingError) else None
+    if failure is not None and failure.code is not grpc.StatusCode.INTERNAL:
+        return failure
+    sent = dict(context.invocation_metadata()).get(_REQUEST_ID, "")
+    request_id = sent if _ID.fullmatch(sent) else uuid.uuid4().hex
+    context.set_trailing_metadata(((_REQUEST_ID, request_id),))
+    extra = event("request_failed", request_id=request_id, method=method, model=model[:_LONGEST_NAME])
+    if failure is not None:
+        log.error("request %s: %s failed: %s", request_id, method, failure.text, extra=extra)
+        return failure
+    log.exception("request %s: unexpected error in %s", request_id, method, extra=extra)
     return ServingError(grpc.StatusCode.INTERNAL, f"Internal error in {method}; the server's log has the cause.")
 
 
 def answering(method: _Method) -> _Method:
-    """Wraps a servicer's method: errors become a status, and an unexpected one is logged and told as INTERNAL."""
+    """Wraps a servicer's method: errors become a status, see :func:`as_told`."""
 
     @functools.wraps(method)
     def wrapped(self: Any, request: Any, context: Any) -> Any:
         try:
             return method(self, request, context)
         except Exception as error:
-            failure = as_told(error, method.__name__)
+            spec = getattr(request, "model_spec", None)
+            failure = as_told(error, method.__name__, spec.name if spec else "", context)
         context.abort(failure.code, failure.text)
 
     return wrapped  # type: ignore[return-value]

@@ -97,7 +97,7 @@ class ServableManager(Lender[T]):
         with self._polling:
             with self._changed:
                 self._check_labels(configs, labels)
-                for name in [*dict.fromkeys([*self._models, *configs])]:
+                for name in dict.fromkeys([*self._models, *configs]):
                     model = self._models.setdefault(name, Model(None))
                     model.config = configs.get(name)
                     self._move_labels(name, model)

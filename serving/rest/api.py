@@ -137,7 +137,7 @@ class RestApi:
             except Aborted:
                 raise
             except Exception as error:
-                failure = as_told(error, method)
+                failure = as_told(error, method, name, context)
             context.abort(failure.code, failure.text)
 
     def _methods(self) -> dict[str, tuple[str, Callable[[model_pb2.ModelSpec, bytes, RestContext], str]]]:

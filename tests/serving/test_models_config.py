@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from serving import models_config
 from serving.model_config import ModelConfig, VersionPolicy
-from serving.server import Server, main
+from serving.server import Server
+from serving.server_command import main
 from tests.serving.running_server import POLL, reason, refused, states, wait_for
 from tests.serving.stock_client import ALL, labels, model, models, specific
 from tests.serving.versions_on_disk import MODEL, put_version

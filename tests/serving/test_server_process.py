@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from serving.server import main
+from serving.server_command import main
 from serving.tensorflow_runtime import (
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -33,9 +33,11 @@ def test_sigterm_lets_requests_under_way_finish(tmp_path):
         line = process.stdout.readline()
         port = re.fullmatch(r"Serving shop on 127\.0\.0\.1:(\d+)\n", line).group(1)
         with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
-            watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-            while next(watch).status != HEALTH.SERVING:
-                pass
+            health = health_pb2_grpc.HealthStub(channel)
+            watches = [health.Watch(health_pb2.HealthCheckRequest(service=service)) for service in ("", MODEL)]
+            for watch in watches:
+                while next(watch).status != HEALTH.SERVING:
+                    pass
             prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             assert (
                 prediction.Predict(request("recommend", recommend_inputs()), timeout=60).model_spec.version.value == 1
@@ -47,7 +49,8 @@ def test_sigterm_lets_requests_under_way_finish(tmp_path):
             status = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": MODEL})
             model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(status, timeout=60)
             process.send_signal(signal.SIGTERM)
-            assert next(watch).status == HEALTH.NOT_SERVING
+            assert [next(watch).status for watch in watches] == [HEALTH.NOT_SERVING] * 2
+            assert not under_way.done()
             assert under_way.result().outputs["turns"].int_val[0] > 0
             _, errors = process.communicate()
             assert process.returncode == 0
