@@ -24,7 +24,11 @@ def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: 
     category)``, ties to the earlier candidate. Items without a category (-1) form one category of
     their own. The candidates are a pool of the best items (see ``diversity_pool``): an item outside it
     is never chosen. Returned in the order of choice, with their plain scores; with weight 0 that is
-    the head of the pool, and no step is run.
+    the head of the pool.
+
+    No step waits for another: within a category the candidates are chosen best first, so the one of rank r has
+    ``score - weight * r`` when its turn comes, whatever is chosen elsewhere, and as this falls with the rank, the
+    greedy choice is one sort by it.
 
     Args:
       candidates: the pool, [B, P], best first.
@@ -41,30 +45,11 @@ def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: 
     batch, pool = tf.shape(indices)[0], tf.shape(indices)[1]
     steps = tf.minimum(k, pool)
 
-    def plain() -> tf.Tensor:
-        return tf.repeat(tf.range(steps)[tf.newaxis], batch, axis=0)
-
     def greedy() -> tf.Tensor:
-        category = tf.gather(item_category, tf.maximum(indices, 0))
-        # An empty place ranks below every item and above what is chosen already (argmax never returns
-        # a value that is not above float32.min, but position 0).
-        present = tf.maximum(scores, tf.float32.min / 2)
+        rank = _rank_in_category(tf.gather(item_category, tf.maximum(indices, 0)))
+        return tf.math.top_k(scores - weight * tf.cast(rank, tf.float32), steps).indices
 
-        def choose(
-            step: tf.Tensor, left: tf.Tensor, penalty: tf.Tensor, chosen: tf.TensorArray
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
-            gain = tf.where(left, present - penalty, NO_SCORE)
-            position = tf.argmax(gain, axis=1, output_type=tf.int32)
-            taken = tf.one_hot(position, pool, on_value=True, off_value=False)
-            same = category == tf.gather(category, position[:, tf.newaxis], batch_dims=1)
-            penalty += weight * tf.cast(same, tf.float32)
-            return step + 1, left & ~taken, penalty, chosen.write(step, position)
-
-        state = (0, tf.ones_like(indices, tf.bool), tf.zeros_like(scores), tf.TensorArray(tf.int32, steps))
-        *_, chosen = tf.while_loop(lambda step, *_: step < steps, choose, state)
-        return tf.reshape(tf.transpose(chosen.stack()), [batch, steps])
-
-    order = tf.cond(weight > 0.0, greedy, plain)
+    order = tf.cond(weight > 0.0, greedy, lambda: tf.repeat(tf.range(steps)[tf.newaxis], batch, axis=0))
     missing = [[0, 0], [0, k - steps]]
     return finish(
         tf.pad(tf.gather(indices, order, batch_dims=1), missing),
@@ -72,3 +57,12 @@ def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: 
         tf.pad(tf.gather(interest, order, batch_dims=1), missing),
         static_k,
     )
+
+
+def _rank_in_category(category: tf.Tensor) -> tf.Tensor:
+    """How many earlier candidates share a candidate's category: int32 [B, P] to int32 [B, P]."""
+    pool = tf.shape(category)[1]
+    first = tf.cast(category, tf.int64) * tf.cast(pool, tf.int64)
+    key = first + tf.range(tf.cast(pool, tf.int64))
+    ordered = tf.sort(key, axis=1)
+    return tf.searchsorted(ordered, key) - tf.searchsorted(ordered, first)

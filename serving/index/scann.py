@@ -29,6 +29,9 @@ SAVE_OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
 """How a model with this index has to be saved."""
 
 _ANISOTROPIC_THRESHOLD = 0.2
+_CENTRE_THRESHOLD = 2.5
+_SAMPLE, _SAMPLE_A_LEAF, _ITERATIONS = 100_000, 125, 8
+_RESCORED = 2
 POINTS_PER_NEIGHBOUR = 5
 
 KEEP_FACTOR = 3
@@ -57,7 +60,14 @@ class ScannIndex(Index):
         if self.sizes.num_leaves:
             builder = (
                 # With random centres two builds of one catalogue differ, in recall too; k-means++ repeats itself.
-                builder.tree(self.sizes.num_leaves, self.sizes.leaves_to_search, random_init=False)
+                builder.tree(
+                    self.sizes.num_leaves,
+                    self.sizes.leaves_to_search,
+                    training_sample_size=max(_SAMPLE, _SAMPLE_A_LEAF * self.sizes.num_leaves),
+                    training_iterations=_ITERATIONS,
+                    random_init=False,
+                    avq=_CENTRE_THRESHOLD,
+                )
                 .score_ah(settings.dimensions_per_block, _ANISOTROPIC_THRESHOLD)
                 .reorder(self.sizes.reorder)
             )
@@ -84,12 +94,11 @@ class ScannIndex(Index):
         k = tf.convert_to_tensor(k, tf.int32)
         interests, interest_mask = tf.convert_to_tensor(interests), tf.convert_to_tensor(interest_mask)
         fetch = self._fetch(k, excluded, keep)
-        indices, scores = self._lists(interests, fetch)
-        if self.is_exact():
+        indices, scores = self._lists(interests, interest_mask, fetch)
+        if self.is_exact() or interests.shape[1] == 1:
             approximate = best = merge_interest_lists(indices, scores, interest_mask, k, excluded, keep)
         else:
-            num_interests = tf.shape(interests)[1]
-            best = merge_interest_lists(indices, scores, interest_mask, k * num_interests, excluded, keep)
+            best = merge_interest_lists(indices, scores, interest_mask, _RESCORED * k, excluded, keep)
             approximate = self._scored_by_all_interests(best, interests, interest_mask, k)
         complete = nothing_is_cut_off(best.scores[:, :k], scores, interest_mask, fetch, self.num_items)
         complete |= self.is_exact() & (fetch == self.num_items)
@@ -121,16 +130,22 @@ class ScannIndex(Index):
             more += tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(excluded >= 0, tf.int32), axis=1)), 0)
         return tf.minimum(k + tf.minimum(more, MOST_MORE), self.num_items)
 
-    def _lists(self, interests: tf.Tensor, fetch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The items nearest to each interest, [B, K, n] int32 and their scores, n at most ``fetch``."""
+    def _lists(self, interests: tf.Tensor, interest_mask: tf.Tensor, fetch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The items nearest to each interest, [B, K, n] int32 and their scores, n at most ``fetch``.
+
+        Masked interests are not searched: their lists are arbitrary.
+        """
+        mask = tf.reshape(interest_mask, [-1])
+        searched = mask | (tf.range(tf.size(mask)) == 0)  # The op wants one query at least.
+        queries = tf.boolean_mask(tf.reshape(interests, [-1, self.dimension]), searched)
         indices, scores = scann_ops.ScannSearcher(self._handle()).search_batched(
-            tf.reshape(interests, [-1, self.dimension]),
+            queries,
             final_num_neighbors=fetch,
             pre_reorder_num_neighbors=tf.maximum(self.sizes.reorder, tf.minimum(2 * fetch, self.num_items)),
             leaves_to_search=self._leaves(fetch),
         )
-        shape = [tf.shape(interests)[0], tf.shape(interests)[1], tf.shape(indices)[1]]
-        return tf.reshape(indices, shape), tf.reshape(scores, shape)
+        row = tf.reshape(tf.cumsum(tf.cast(searched, tf.int32)) - 1, tf.shape(interest_mask))
+        return tf.gather(indices, row), tf.gather(scores, row)
 
     def _scored_by_all_interests(
         self, candidates: TopK, interests: tf.Tensor, interest_mask: tf.Tensor, k: tf.Tensor

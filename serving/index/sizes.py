@@ -9,8 +9,9 @@ SMALL_CATALOGUE = 5_000
 """Below so many items every vector is scored: leaves would save nothing and cost recall."""
 
 _SEARCHED_FRACTION = 0.05
-_LEAST_LEAVES_SEARCHED = 20
-_REORDER = 600
+_LEAST_LEAVES_SEARCHED = 40
+_REORDER = 300
+_LEAVES_FACTOR = 2
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ class ScannSizes:
 def scann_sizes(num_items: int, settings: IndexSettings) -> ScannSizes:
     """Completes the settings from the size of the catalogue.
 
-    Unset, the number of leaves is the root of the number of items, 5 % of them and at least 20 are
-    searched, and 600 candidates are scored again. Numbers that are set are kept, as far as the
+    Unset, the number of leaves is twice the root of the number of items, 5 % of them and at least 40 are
+    searched, and 300 candidates are scored again. Numbers that are set are kept, as far as the
     catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too.
     """
     reorder = min(settings.reorder or _REORDER, num_items)
     if num_items < SMALL_CATALOGUE and settings.num_leaves is None:
         return ScannSizes(0, 0, reorder)
-    num_leaves = min(settings.num_leaves or round(math.sqrt(num_items)), num_items)
+    num_leaves = min(settings.num_leaves or round(_LEAVES_FACTOR * math.sqrt(num_items)), num_items)
     searched = settings.leaves_to_search or max(math.ceil(_SEARCHED_FRACTION * num_leaves), _LEAST_LEAVES_SEARCHED)
     return ScannSizes(num_leaves, min(searched, num_leaves), reorder)

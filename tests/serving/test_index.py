@@ -179,7 +179,7 @@ def test_ten_thousand_exclusions_neither_fetch_as_much_nor_lose_an_item(nearest,
     excluded = tf.constant(np.concatenate([out, out, out[:, :3300]], axis=1))
     fetched = []
     plain = index._lists
-    monkeypatch.setattr(index, "_lists", lambda interests, fetch: fetched.append(int(fetch)) or plain(interests, fetch))
+    monkeypatch.setattr(index, "_lists", lambda *given: fetched.append(int(given[2])) or plain(*given))
     result = index.search(*some, 20, excluded)
     assert fetched == [20 + MOST_MORE]
     assert assert_finds(result, catalogue, some, 20, out) >= (1.0 if nearest else 0.98)
@@ -243,10 +243,10 @@ def test_sizes_follow_from_the_catalogue_unless_they_are_set():
         found = scann_sizes(items, IndexSettings(**settings))
         return found.num_leaves, found.leaves_to_search, found.reorder
 
-    assert sizes(SMALL_CATALOGUE - 1) == (0, 0, 600)
+    assert sizes(SMALL_CATALOGUE - 1) == (0, 0, 300)
     assert sizes(100) == (0, 0, 100)
-    assert sizes(10_000) == (100, 20, 600)
-    assert sizes(1_000_000) == (1000, 50, 600)
+    assert sizes(10_000) == (200, 40, 300)
+    assert sizes(1_000_000) == (2000, 100, 300)
     assert sizes(100, num_leaves=500, leaves_to_search=300, reorder=900) == (100, 100, 100)
 
 

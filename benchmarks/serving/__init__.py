@@ -1,0 +1,1 @@
+"""What a served model costs: python -m benchmarks.serving."""

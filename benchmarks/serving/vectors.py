@@ -1,0 +1,120 @@
+"""Items and users to measure an index with: made-up clusters, and a model trained on a made-up log."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+
+import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+from trainer.catalogue import Catalogue
+from trainer.fitting import fit
+from trainer.models.comirec import ComiRecSA, ComiRecSASettings
+from trainer.settings import TrainingSettings
+
+DIMENSION, INTERESTS = 64, 4
+ITEMS_IN_A_CLUSTER = 200
+_T, _CLUSTERS_OF_A_USER = 50, 4
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """A catalogue and users.
+
+    Attributes:
+      items: float32 [N, D].
+      interests: float32 [U, K, D].
+    """
+
+    items: np.ndarray
+    interests: np.ndarray
+
+    @classmethod
+    def load(cls, file: Path) -> "Vectors":
+        """Reads what :meth:`save` wrote."""
+        with np.load(file) as arrays:
+            return cls(arrays["items"], arrays["interests"])
+
+    def save(self, file: Path) -> None:
+        """Writes the file whole or not at all."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(".part.npz")
+        np.savez(temporary, items=self.items, interests=self.interests)
+        temporary.rename(file)
+
+
+def clustered(items: int, users: int) -> Vectors:
+    """Clusters of 200 items with noise half as large as a cluster's distance, and lengths that vary.
+
+    An item's length is multiplied by a log-normal factor (sigma 0.25): the largest of a million is ten times the
+    smallest. A user's interests are of the clusters, with the same noise.
+    """
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(max(items // ITEMS_IN_A_CLUSTER, 10), DIMENSION)).astype(np.float32)
+
+    def around(count: int) -> np.ndarray:
+        noise = random.normal(size=(count, DIMENSION)).astype(np.float32)
+        return centres[random.integers(0, len(centres), count)] + 0.5 * noise
+
+    lengths = np.exp(0.25 * random.normal(size=(items, 1))).astype(np.float32)
+    return Vectors(around(items) * lengths, around(users * INTERESTS).reshape(users, INTERESTS, DIMENSION))
+
+
+def trained(items: int, users: int, targets_an_item: int = 10) -> Vectors:
+    """The item vectors of ComiRec-SA after training on a made-up log, and the interests of users it did not see.
+
+    A user of the log has four clusters of items; of each cluster the items are the rarer the higher their number, as
+    in a real log (log-uniform). The settings are the model's own, but for the mixture read-out, the cheapest to train.
+    """
+    catalogue = Catalogue(
+        [b""] * items, np.linspace(2 * targets_an_item, 1, items).astype(np.int64), np.zeros((items, 0), np.int32), []
+    )
+    settings = TrainingSettings(batch_size=128, evaluate_every=10**6, seed=1)
+    steps = max(targets_an_item * items // (settings.batch_size * _T), 500)
+    settings = settings.model_copy(update={"max_steps": steps})
+    model_settings = ComiRecSASettings(name="comirec_sa", dimension=DIMENSION, read_out="mixture")
+    model = ComiRecSA(model_settings, catalogue, _T, {}, settings.num_negatives, settings.seed)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(model, _windows(items, settings.batch_size), _histories(items, 64), settings, folder)
+    batches = _histories(items, users).unbatch().batch(64)
+    interests = [model.encode_last(batch).interests[:, 0].numpy() for batch in batches]
+    return Vectors(model.item_vectors().numpy(), np.concatenate(interests))
+
+
+def _log(items: int, users: int, seed: int) -> Iterator[np.ndarray]:
+    """Endless batches of clicks, int64 [users, T + 1], 1 + item."""
+    random = np.random.default_rng(seed)
+    clusters = max(items // ITEMS_IN_A_CLUSTER, 10)
+    while True:
+        own = random.integers(0, clusters, size=(users, _CLUSTERS_OF_A_USER))
+        cluster = np.take_along_axis(own, random.integers(0, _CLUSTERS_OF_A_USER, size=(users, _T + 1)), axis=1)
+        members = items // clusters
+        rank = np.exp(random.uniform(0, np.log(members + 1), size=cluster.shape)).astype(np.int64) - 1
+        # Numbered by rank first: the lower the number, the more frequent, as the sampler of negatives expects.
+        yield np.minimum(rank, members - 1) * clusters + cluster + 1
+
+
+def _features(history: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {
+        "history": history,
+        "history_mask": tf.ones_like(history),
+        "history_gap": tf.zeros_like(history, tf.float32),
+        "targets": targets,
+    }
+
+
+def _windows(items: int, batch: int) -> tf.data.Dataset:
+    clicks = tf.data.Dataset.from_generator(
+        lambda: _log(items, batch, seed=1), output_signature=tf.TensorSpec([batch, _T + 1], tf.int64)
+    )
+    return clicks.map(lambda rows: _features(rows[:, :-1], rows[:, 1:])).prefetch(2)
+
+
+def _histories(items: int, users: int) -> tf.data.Dataset:
+    rows = tf.constant(next(_log(items, users, seed=2)))
+    return tf.data.Dataset.from_tensors(_features(rows[:, :-1], rows[:, -1:] - 1))
