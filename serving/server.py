@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from serving import logs, metrics_port
 from serving import servable as servables
+from serving.batching import BatchLimits
 from serving.health import Health
 from serving.logs import event
 from serving.metrics import CountRequests, Metrics
@@ -201,7 +202,7 @@ class Server:
         return RestPort(api, self._pool, self.settings)
 
     def _load(self, name: str, folder: Path) -> Servable:
-        servable = servables.load(folder, self.settings.require_manifest)
+        servable = servables.load(folder, self.settings.require_manifest, self._batch_limits())
         try:
             number = warm_up(servable, folder, self.settings.limits)
         except BaseException:
@@ -212,6 +213,10 @@ class Server:
             extra=event("version_loaded", model=name, version=version_number(folder.name), warm_up_requests=number),
         )  # fmt: skip
         return servable
+
+    def _batch_limits(self) -> BatchLimits | None:
+        rows = self.settings.batch_rows
+        return BatchLimits(rows, self.settings.batch_wait_ms / 1000, self.settings.batch_runs) if rows > 1 else None
 
     def _tell_health(self) -> None:
         self._health.tell({name: self.manager.available(name) is not None for name in self.manager.model_names})
@@ -282,6 +287,9 @@ def serve(settings: ServerSettings) -> None:
 @click.option("--keep-last-version", is_flag=True, help="Keep serving when all version folders are gone.")
 @click.option("--threads", default=16, show_default=True, help="Requests answered at the same time.")
 @click.option("--max-concurrent", default=512, show_default=True, help="Requests waiting or being answered.")
+@click.option("--batch-rows", default=32, show_default=True, help="Users answered by one run; 1: requests run alone.")
+@click.option("--batch-wait-ms", default=0.0, show_default=True, help="How long a request waits for others to join.")
+@click.option("--batch-runs", default=1, show_default=True, help="Batches of one kind at the same time.")
 @click.option("--max-message-bytes", default=16 << 20, show_default=True, help="Largest request and reply.")
 @click.option("--max-tensor-bytes", default=64 << 20, show_default=True, help="Largest array one input may become.")
 @click.option("--max-batch", default=1024, show_default=True, help="Rows (users) of a request.")
