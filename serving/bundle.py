@@ -93,7 +93,7 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}-", dir=parent)
     try:
         exact = [ExactIndex(vectors, index.exact_chunk) for vectors in (tables if profile else [trained.item_vectors])]
-        _save(trained, exact, ids, description, index, serving, temporary)
+        batching = _save(trained, exact, ids, description, index, serving, temporary)
         if index.kind == "scann":
             approximate = [build_index(vectors, index) for vectors in tables]
             _save(trained, approximate, ids, description, index, serving, os.path.join(temporary, manifest.SCANN_MODEL))
@@ -115,6 +115,7 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
             default_k=serving.default_k,
             user_features=description.user_features,
             tasks=description.tasks or None,
+            batching=batching,
         )
         os.chmod(temporary, 0o755)
         try:
@@ -136,7 +137,8 @@ def _save(
     settings: IndexSettings,
     serving: ServingSettings,
     directory: str,
-) -> None:
+) -> dict[str, manifest.SignatureBatching]:
+    """Saves the model that is served; returns how its requests may be joined."""
     limits = serving.default_k, max(settings.max_k, serving.default_k)
     with vocabulary_file(ids) as vocabulary:
         model: ServedModel | ServedProfile
@@ -146,6 +148,7 @@ def _save(
             model = ServedModel(trained, indexes[0], vocabulary, description.user_features, *limits)
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(model, directory, signatures=model.signatures(), options=options)
+        return model.batching()
 
 
 def _check_vectors(vectors: np.ndarray, model_dir: str) -> None:

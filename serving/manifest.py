@@ -23,6 +23,9 @@ SCANN_MODEL = "assets.extra/scann"
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _LARGEST_MANIFEST = 64 << 20
 
+Padding = Literal["empty", "zero", "nan", "none"]
+"""What an input is widened with to the width of its neighbours: "", 0 or NaN; ``none``: it must not be widened."""
+
 
 class BundleError(InputError):
     """A version folder that must not be served; the message names the folder and the first thing that is wrong."""
@@ -51,6 +54,19 @@ class Inputs(_Part):
     user_features: dict[str, Literal["categorical", "numeric"]] = Field(default_factory=dict)
 
 
+class SignatureBatching(_Part):
+    """How requests of a signature may be joined to one, row behind row, without changing an answer.
+
+    Attributes:
+      inputs: groups of inputs with rows, input -> padding; those of a group have the same width. All others are equal
+        in requests that are joined.
+      shared_outputs: without rows: the same for every request.
+    """
+
+    inputs: list[dict[str, Padding]]
+    shared_outputs: list[str] = Field(default_factory=list)
+
+
 class Manifest(_Part):
     """The content of ``assets.extra/manifest.json``.
 
@@ -66,6 +82,7 @@ class Manifest(_Part):
       tasks: of a model of profiles, in the order of its answers; None for a model that retrieves items.
       default_k: items in an answer of ``serving_default``.
       inputs: profile features.
+      batching: signature -> how its requests may be joined; one that is not named is run request by request.
       files: path relative to the version folder, with ``/`` -> SHA-256, of every file but the manifest.
     """
 
@@ -79,6 +96,7 @@ class Manifest(_Part):
     interests: int = Field(ge=1)
     default_k: int = Field(ge=1)
     inputs: Inputs = Inputs()
+    batching: dict[str, SignatureBatching] = Field(default_factory=dict)
     tasks: list[str] | None = None
     files: dict[str, _Sha256]
 
@@ -114,6 +132,7 @@ def write(
     default_k: int,
     user_features: Mapping[str, str] | None = None,
     tasks: list[str] | None = None,
+    batching: Mapping[str, SignatureBatching] | None = None,
 ) -> Manifest:
     """Hashes every file of ``version_dir`` and writes its manifest; call it when all else is in place.
 
@@ -137,6 +156,7 @@ def write(
         "default_k": default_k,
         "inputs": {"user_features": dict(user_features or {})},
         "tasks": tasks,
+        "batching": dict(batching or {}),
         "files": {name: sha256(directory / name) for name in _files(directory)},
     }
     manifest = _validated(Manifest.model_validate, fields, directory)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import grpc
 import numpy as np
 
+from serving.batching import Wanted, always
 from serving.limits import Limits
 from serving.servable import Servable
 from serving.status import ServingError, invalid_argument
@@ -20,6 +21,7 @@ def predict(
     request: predict_pb2.PredictRequest,
     limits: Limits,
     observe: Callable[[Mapping[str, np.ndarray]], None] | None = None,
+    wanted: Wanted = always,
 ) -> predict_pb2.PredictResponse:
     """Answers a request with the model.
 
@@ -31,6 +33,7 @@ def predict(
       request: its ``model_spec`` has been used to find the model; only the signature's name is read here.
       limits: of the inputs.
       observe: is shown all outputs.
+      wanted: whether the client still waits; if not, the model is not run.
 
     Returns:
       the reply; ``model_spec`` holds the request's model name and the signature's, the version is the caller's to fill.
@@ -49,14 +52,14 @@ def predict(
             f"{{{', '.join(_METHODS)}}}. Was: {signature.method_name}",
         )
     inputs = _inputs(signature, request, limits)
-    wanted = _wanted_outputs(signature, request)
-    outputs = servable.run(name, inputs)
+    asked = _asked_outputs(signature, request)
+    outputs = servable.run(name, inputs, wanted)
     if observe is not None:
         observe(outputs)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = request.model_spec.name
     response.model_spec.signature_name = name
-    for alias in wanted:
+    for alias in asked:
         response.outputs[alias].CopyFrom(to_proto(outputs[alias], signature.outputs[alias].dtype))
     return response
 
@@ -92,18 +95,18 @@ def _inputs(
     return arrays
 
 
-def _wanted_outputs(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> list[str]:
-    wanted: set[str] = set()
+def _asked_outputs(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> list[str]:
+    asked: set[str] = set()
     for alias in request.output_filter:
         if alias not in signature.outputs:
             raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
                 f"{_names(set(signature.outputs))}."
             )
-        if alias in wanted:
+        if alias in asked:
             raise invalid_argument(f"duplicate output tensor alias: {alias}")
-        wanted.add(alias)
-    return sorted(wanted or signature.outputs)
+        asked.add(alias)
+    return sorted(asked or signature.outputs)
 
 
 def _names(names: set[str]) -> str:

@@ -34,7 +34,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         name, choice = requested_model(request)
         with self._manager.use(name, choice) as (number, servable):
             observe = None if self._metrics is None else partial(self._metrics.answered, name)
-            response = predict(servable, request, self._limits, observe)
+            response = predict(servable, request, self._limits, observe, partial(_waits, context))
         response.model_spec.version.value = number
         return response
 
@@ -95,6 +95,12 @@ def requested_model(request: Any) -> tuple[str, int | str | None]:
     if choice == "version_label":
         return spec.name, spec.version_label
     return spec.name, spec.version.value if choice == "version" else None
+
+
+def _waits(context: Any) -> bool:
+    """Whether the client of a call has neither gone nor run out of time."""
+    left = context.time_remaining()
+    return context.is_active() and (left is None or left > 0)
 
 
 def _not_offered(method: str) -> ServingError:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from serving import manifest as manifests
+from serving.batching import Batcher, BatchLimits, Wanted, always, check_wanted
 from serving.manifest import BundleError, Manifest
 from serving.status import ServingError, from_tensorflow
 from serving.tensorflow_runtime import meta_graph_pb2, tf
@@ -30,13 +31,17 @@ class Servable:
     Args:
       directory: of the SavedModel.
       manifest: of the bundle it belongs to.
+      limits: of the batches that requests are joined to, as far as the manifest allows; None: none are joined.
 
     Raises:
       ServingError: TensorFlow cannot load it.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest | None = None) -> None:
+    def __init__(self, directory: Path, manifest: Manifest | None = None, limits: BatchLimits | None = None) -> None:
         self.manifest = manifest
+        self._batcher = (
+            Batcher(self._run_now, manifest.batching, limits) if manifest is not None and limits is not None else None
+        )
         graph = tf.Graph()
         self._session = tf.compat.v1.Session(graph=graph)
         try:
@@ -59,19 +64,26 @@ class Servable:
             self.close()
             raise
 
-    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Runs one signature.
+    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> dict[str, Any]:
+        """Runs one signature, in a batch with other requests where that is allowed.
 
         Args:
           signature_name: a key of ``signatures``.
           inputs: every input of the signature, of its dtype.
+          wanted: whether the client still waits; asked just before the graph is run.
 
         Returns:
           every output of the signature.
 
         Raises:
-          ServingError: TensorFlow's error, under its code.
+          ServingError: TensorFlow's error, under its code; or CANCELLED, nobody waits and nothing was run.
         """
+        if self._batcher is not None:
+            return self._batcher.run(signature_name, inputs, wanted)
+        check_wanted(wanted)
+        return self._run_now(signature_name, inputs)
+
+    def _run_now(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         signature = self.signatures[signature_name]
         try:
             outputs = self._calls[signature_name](*[inputs[alias] for alias in signature.inputs])
@@ -85,7 +97,7 @@ class Servable:
         self._session.close()
 
 
-def load(version_dir: Path, require_manifest: bool = True) -> Servable:
+def load(version_dir: Path, require_manifest: bool = True, limits: BatchLimits | None = None) -> Servable:
     """Verifies and loads a version folder.
 
     Of a bundle of kind ``scann`` the SavedModel with the ScaNN ops is loaded if this machine has the ops, and the one
@@ -94,6 +106,7 @@ def load(version_dir: Path, require_manifest: bool = True) -> Servable:
     Args:
       version_dir: a bundle, or a plain SavedModel.
       require_manifest: refuse a plain SavedModel.
+      limits: as of :class:`Servable`.
 
     Raises:
       BundleError: the folder is not complete, was changed, or is no SavedModel.
@@ -111,7 +124,7 @@ def load(version_dir: Path, require_manifest: bool = True) -> Servable:
     if not (directory / "saved_model.pb").is_file():
         raise BundleError(f"{directory}: no saved_model.pb, so this is no SavedModel.")
     try:
-        return Servable(directory, manifest)
+        return Servable(directory, manifest, limits)
     except (ServingError, BundleError):
         raise
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:

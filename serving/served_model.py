@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.index import Index
+from serving.manifest import SignatureBatching
 from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
 from serving.user_inputs import UserInputs, aligned, as_many_rows
 from trainer import schema
@@ -82,6 +83,17 @@ class ServedModel(tf.Module):
             EXPLAIN: tf.function(self.explain).get_concrete_function(
                 **user, items=tf.TensorSpec([None, None], tf.string, name="items")
             ),
+        }
+
+    def batching(self) -> dict[str, SignatureBatching]:
+        """How requests of each signature may be joined."""
+        user = self._inputs.batching()
+        return {
+            RECOMMEND: SignatureBatching(inputs=[*user, {"exclude": "empty"}]),
+            SERVING_DEFAULT: SignatureBatching(inputs=[{"examples": "none"}]),
+            USER_INTERESTS: SignatureBatching(inputs=user),
+            # An answer is as wide as ``items``.
+            EXPLAIN: SignatureBatching(inputs=[*user, {"items": "none"}]),
         }
 
     def recommend(

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.index import Index
+from serving.manifest import SignatureBatching
 from serving.served_model import UserTower
 from serving.served_names import SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES
 from serving.user_inputs import UserInputs, aligned, as_many_rows
@@ -45,6 +46,16 @@ class ServedProfile(tf.Module):
             TAG_PROFILE: tf.function(self.tag_profile).get_concrete_function(**user, k=k),
             TAG_SCORES: tf.function(self.tag_scores).get_concrete_function(**user, tags=tags),
             SERVING_DEFAULT: tf.function(self.profile_examples).get_concrete_function(examples),
+        }
+
+    def batching(self) -> dict[str, SignatureBatching]:
+        """How requests of each signature may be joined."""
+        user, shared = self._inputs.batching(), ["tasks"]
+        return {
+            TAG_PROFILE: SignatureBatching(inputs=user, shared_outputs=shared),
+            # An answer is as wide as ``tags``.
+            TAG_SCORES: SignatureBatching(inputs=[*user, {"tags": "none"}], shared_outputs=shared),
+            SERVING_DEFAULT: SignatureBatching(inputs=[{"examples": "none"}], shared_outputs=shared),
         }
 
     def tag_profile(

@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2_grpc
 
 from serving import metrics_port
 from serving import servable as servables
+from serving.batching import BatchLimits
 from serving.health import Health
 from serving.logs import event
 from serving.metrics import CountRequests, Metrics
@@ -196,7 +197,7 @@ class Server:
         return RestPort(api, self._pool, self.settings)
 
     def _load(self, name: str, folder: Path) -> Servable:
-        servable = servables.load(folder, self.settings.require_manifest)
+        servable = servables.load(folder, self.settings.require_manifest, self._batch_limits())
         try:
             number = warm_up(servable, folder, self.settings.limits)
         except BaseException:
@@ -207,6 +208,10 @@ class Server:
             extra=event("version_loaded", model=name, version=version_number(folder.name), warm_up_requests=number),
         )  # fmt: skip
         return servable
+
+    def _batch_limits(self) -> BatchLimits | None:
+        rows = self.settings.batch_rows
+        return BatchLimits(rows, self.settings.batch_wait_ms / 1000, self.settings.batch_runs) if rows > 1 else None
 
     def _tell_health(self) -> None:
         self._health.tell({name: self.manager.available(name) is not None for name in self.manager.model_names})

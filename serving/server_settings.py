@@ -38,6 +38,11 @@ class ServerSettings(Settings):
     )
     threads: int = Field(16, ge=1, description="Requests answered at the same time.")
     max_concurrent: int = Field(512, ge=1, description="Requests under way on a port; more: RESOURCE_EXHAUSTED.")
+    batch_rows: int = Field(
+        32, ge=1, description="Users answered by one run: requests that arrive together are joined; 1: never."
+    )
+    batch_wait_ms: float = Field(0.0, ge=0, description="The oldest request of a batch waits so long for others.")
+    batch_runs: int = Field(1, ge=1, description="Batches of one kind at the same time; meanwhile others collect.")
     max_message_bytes: int = Field(16 << 20, ge=1024, le=2**31 - 1, description="Largest request and reply.")
     max_tensor_bytes: int = Field(
         Limits().tensor_bytes, ge=1024, description="Largest array that one input may become."

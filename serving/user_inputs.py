@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from serving.manifest import Padding
 from trainer import schema
 
 _PADDING = {tf.string: "", tf.float32: float("nan")}
@@ -30,6 +31,16 @@ class UserInputs:
     def specs(self) -> dict[str, tf.TensorSpec]:
         """Input of a signature -> its type, [B, any]."""
         return {name: tf.TensorSpec([None, None], dtype, name=name) for name, dtype in self._types.items()}
+
+    def batching(self) -> list[dict[str, Padding]]:
+        """What each input may be padded with in a batch; see :class:`serving.manifest.SignatureBatching`."""
+        history: dict[str, Padding] = {schema.HISTORY: "empty", schema.HISTORY_TIME: "zero"}
+        features: list[dict[str, Padding]] = [
+            {name: "empty" if dtype == tf.string else "nan"}
+            for name, dtype in self._types.items()
+            if name not in history
+        ]
+        return [history, *features]
 
     def of_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """The inputs out of serialized tf.Examples (string [B]) with the raw features of trainer/schema.py, padded."""

@@ -1,0 +1,20 @@
+"""The server and its indexes, measured: python -m benchmarks.serving COMMAND --help."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import click
+
+from benchmarks.serving.load import load_command
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """The command line."""
+
+
+main.add_command(load_command)
+
+if __name__ == "__main__":
+    main()

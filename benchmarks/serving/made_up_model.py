@@ -1,0 +1,117 @@
+"""A bundle of any size to serve: a real Transform, a real tower of ``comirec_sa``, made-up item vectors in clusters."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+ITEMS_IN_CLUSTER = 200
+_HISTORY, _DIMENSION, _INTERESTS = 50, 64, 4
+_CLUSTERS_OF_A_USER = 4
+
+
+def clusters(items: int) -> int:
+    """How many clusters a catalogue of ``items`` has; item ``i<n>`` is of cluster n modulo this."""
+    return max(items // ITEMS_IN_CLUSTER, 10)
+
+
+def histories(users: int, items: int, length: int = _HISTORY, seed: int = 0) -> list[list[str]]:
+    """Users who like items of four clusters, in any order."""
+    random = np.random.default_rng(seed)
+    liked = random.integers(0, clusters(items), (users, _CLUSTERS_OF_A_USER))
+    drawn = np.take_along_axis(liked, random.integers(0, _CLUSTERS_OF_A_USER, (users, length)), axis=1)
+    numbers = drawn + clusters(items) * random.integers(0, items // clusters(items), (users, length))
+    return [[f"i{number}" for number in row] for row in numbers]
+
+
+def bundle(root: Path, items: int) -> Path:
+    """The folder of the bundle with ``items`` items, made if it is not there yet (a minute or two for a million)."""
+    target = root / f"bundle-{items}"
+    if not target.exists():
+        trained = root / f"trained-{items}"
+        shutil.rmtree(trained, ignore_errors=True)
+        _train(trained, items)
+        from serving.bundle import build_bundle
+        from serving.settings import IndexSettings, ServingSettings
+
+        build_bundle(str(trained), str(target), IndexSettings(), ServingSettings(model_name=MODEL))
+        shutil.rmtree(trained)
+    return target
+
+
+MODEL = "million"
+
+
+def _train(directory: Path, items: int) -> None:
+    """Writes what training would: an untrained tower, whose item vectors lie in clusters and differ in length."""
+    import tensorflow as tf
+
+    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+    from trainer import export, schema
+    from trainer.catalogue import read_catalogue
+    from trainer.models import registry
+    from trainer.preprocessing import ITEM_FREQUENCY
+
+    transform = _transform(directory, items)
+    catalogue = read_catalogue(
+        transform.vocabulary_file_by_name(ITEM_FREQUENCY),
+        transform.vocabulary_file_by_name(schema.ITEM_VOCABULARY),
+        [],
+    )
+    settings = registry.settings_class("comirec_sa")(dimension=_DIMENSION, num_interests=_INTERESTS)
+    model = registry.get("comirec_sa")(settings, catalogue, _HISTORY)
+    anyone = {
+        schema.HISTORY: tf.ones([1, _HISTORY], tf.int64),
+        schema.HISTORY_MASK: tf.ones([1, _HISTORY], tf.int64),
+        schema.HISTORY_GAP: tf.zeros([1, _HISTORY]),
+    }
+    model.encode_last(anyone)
+    numbers = np.array([int(item[1:]) for item in catalogue.ids])
+    model.item_tower.embeddings.assign(_vectors(items)[numbers])
+    export.save(model, catalogue, transform, {}, str(directory))
+    shutil.rmtree(directory / "transform")
+
+
+def _vectors(items: int) -> np.ndarray:
+    random = np.random.default_rng(1)
+    centres = random.normal(size=(clusters(items), _DIMENSION)).astype(np.float32)
+    vectors = centres[np.arange(items) % len(centres)]
+    vectors += 0.5 * random.standard_normal((items, _DIMENSION), np.float32)
+    return vectors * random.lognormal(0.0, 0.3, (items, 1)).astype(np.float32) / np.float32(np.sqrt(_DIMENSION))
+
+
+def _transform(directory: Path, items: int):  # type: ignore[no-untyped-def]
+    """Transform's graph of a log in which every item stands once."""
+    import tensorflow as tf
+    import tensorflow_transform as tft
+    import tensorflow_transform.beam as tft_beam
+    from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
+
+    from trainer import schema
+    from trainer.preprocessing import preprocessing_fn
+
+    spec = {
+        name: tf.io.VarLenFeature(tf.string if name in (schema.HISTORY, schema.TARGETS) else tf.int64)
+        for name in (schema.HISTORY, schema.HISTORY_TIME, schema.HISTORY_OVERLAP, schema.TARGETS)
+    }
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
+    ids = np.array([f"i{number}".encode() for number in range(items)], object)
+    rows = [
+        {
+            schema.HISTORY: part[:-1].tolist(),
+            schema.HISTORY_TIME: [0] * (len(part) - 1),
+            schema.HISTORY_OVERLAP: [0],
+            schema.TARGETS: part[-1:].tolist(),
+        }
+        for part in np.array_split(ids, max(items // _HISTORY, 1))
+    ]
+    graph = directory / "transform"
+    config = {"transform": {"max_history": _HISTORY}}
+    with tft_beam.Context(temp_dir=str(graph / "temporary")):
+        _, transform_fn = (rows, metadata) | tft_beam.AnalyzeAndTransformDataset(
+            lambda inputs: preprocessing_fn(inputs, config)
+        )
+        transform_fn | tft_beam.WriteTransformFn(str(graph))
+    metadata_io.write_metadata(metadata, os.path.join(graph, tft.TFTransformOutput.RAW_METADATA_DIR))
+    return tft.TFTransformOutput(str(graph))
