@@ -4,12 +4,13 @@ from typing import Any
 
 import grpc
 
+from serving.label_rules import UnavailableLabels
 from serving.model_config import ModelConfig
 from serving.models_config import model_configs
 from serving.servable import Servable
 from serving.status import ServingError, answering, invalid_argument, not_found
 from serving.tensorflow_runtime import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
-from serving.versions import ServableManager, UnavailableLabels
+from serving.versions import ServableManager
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):

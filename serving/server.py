@@ -18,6 +18,7 @@ from serving import metrics_port
 from serving import servable as servables
 from serving.batching import BatchLimits
 from serving.health import Health
+from serving.label_rules import UnavailableLabels
 from serving.logs import event
 from serving.metrics import CountRequests, Metrics
 from serving.model_service import ModelService
@@ -30,7 +31,7 @@ from serving.server_settings import ServerSettings
 from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
 from serving.tls import server_credentials
 from serving.version_folders import version_number
-from serving.versions import ServableManager, UnavailableLabels
+from serving.versions import ServableManager
 from serving.warmup import warm_up
 from trainer.errors import InputError
 

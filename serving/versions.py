@@ -11,31 +11,20 @@ newest folder being bad does not keep an older good one from being loaded at sta
 whether the policy names it or not, and the label ``stable`` says which version is meant by a request that names none.
 """
 
-import enum
 import gc
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import grpc
-
+from serving.label_rules import UnavailableLabels, check_labels
 from serving.lending import Lender
 from serving.logs import event
 from serving.model_config import ModelConfig
-from serving.status import ServingError
 from serving.version_folders import find_versions, snapshot
 from serving.version_status import Model, State, T, Version, as_refusal
 
 log = logging.getLogger(__name__)
-
-
-class UnavailableLabels(enum.Enum):
-    """Which labels a new configuration may give to versions that are not available."""
-
-    NONE = enum.auto()
-    UNUSED = enum.auto()
-    ANY = enum.auto()
 
 
 class ServableManager(Lender[T]):
@@ -85,7 +74,9 @@ class ServableManager(Lender[T]):
         self._unload_drained()
 
     def reload(self, configs: Mapping[str, ModelConfig], labels: UnavailableLabels = UnavailableLabels.ANY) -> None:
-        """Replaces what is served, in one step, and looks at all folders once: new models are loaded on return.
+        """Replaces what is served, and returns when new models were loaded.
+
+        Models that are gone, and labels on versions that are available, change in one step and wait for no load.
 
         Args:
           configs: as in the constructor; a model that is left out is unloaded.
@@ -94,16 +85,16 @@ class ServableManager(Lender[T]):
         Raises:
           ServingError: FAILED_PRECONDITION, a label may not be given; nothing has changed.
         """
+        with self._changed:
+            check_labels(configs, self._models, labels)
+            for name in dict.fromkeys([*self._models, *configs]):
+                model = self._models.setdefault(name, Model(None))
+                model.config = configs.get(name)
+                self._move_labels(name, model)
+                if model.config is None:
+                    model.retire(set())
+        log.info("models: %s", ", ".join(configs) or "none", extra=event("models_reloaded", models=list(configs)))
         with self._polling:
-            with self._changed:
-                self._check_labels(configs, labels)
-                for name in dict.fromkeys([*self._models, *configs]):
-                    model = self._models.setdefault(name, Model(None))
-                    model.config = configs.get(name)
-                    self._move_labels(name, model)
-                    if model.config is None:
-                        model.retire(set())
-            log.info("models: %s", ", ".join(configs) or "none", extra=event("models_reloaded", models=list(configs)))
             self.poll()
             self._on_change()
 
@@ -111,8 +102,8 @@ class ServableManager(Lender[T]):
         """Looks at all folders once and does what follows from it. The watching thread calls it again and again."""
         with self._polling:
             for name, model in list(self._models.items()):
-                if model.config is not None:
-                    self._poll_model(name, model, model.config)
+                if (config := model.config) is not None:
+                    self._poll_model(name, model, config)
             self._unload_drained()
 
     def _watch(self) -> None:
@@ -123,19 +114,6 @@ class ServableManager(Lender[T]):
             except Exception:
                 log.exception("unexpected error while looking for new versions; trying again")
             self._wake.wait(self._poll_seconds)
-
-    def _check_labels(self, configs: Mapping[str, ModelConfig], allowed: UnavailableLabels) -> None:
-        for name, config in configs.items():
-            model = self._models.get(name, Model[T](None))
-            for label, number in config.labels.items():
-                unused = model.number_of(label) in (None, number)
-                waits = allowed is UnavailableLabels.ANY or (allowed is UnavailableLabels.UNUSED and unused)
-                if not model.has(number) and not waits:
-                    raise ServingError(
-                        grpc.StatusCode.FAILED_PRECONDITION,
-                        f"Request to assign label to version {number} of model {name}, which is not currently "
-                        "available for inference",
-                    )
 
     def _poll_model(self, name: str, model: Model[T], config: ModelConfig) -> None:
         try:
@@ -148,6 +126,8 @@ class ServableManager(Lender[T]):
         if self._stopping:
             return
         with self._changed:
+            if model.config is not config:
+                return
             moved = self._move_labels(name, model)
             # Where all that is there is bad, or nothing is there and that is to be survived, what is served stays.
             stays = not wanted and (self._keep_last or config.policy.candidates(folders))
@@ -157,27 +137,46 @@ class ServableManager(Lender[T]):
 
     def _load_wanted(self, name: str, model: Model[T], config: ModelConfig, folders: Mapping[int, Path]) -> set[int]:
         """Loads what is missing of the wanted versions; returns those of them that are available."""
-        wanted = {number for number in config.labelled(folders) if self._serve(name, model, number, folders[number])}
+        wanted: set[int] = set()
+        for number in config.labelled(folders):
+            if self._serve(name, model, config, number, folders[number]):
+                wanted.add(number)
         left = config.policy.at_most
         for number in config.policy.candidates(folders):
             if left == 0 or self._stopping:
                 break
-            if number in wanted or self._serve(name, model, number, folders[number]):
+            if number in wanted or self._serve(name, model, config, number, folders[number]):
                 wanted.add(number)
                 left = None if left is None else left - 1
         return wanted
 
-    def _serve(self, name: str, model: Model[T], number: int, folder: Path) -> bool:
-        """Loads a version unless it is there, or was refused as it stands; true if it is available now."""
+    def _serve(self, name: str, model: Model[T], config: ModelConfig, number: int, folder: Path) -> bool:
+        """Makes a version available, if it is not and was not refused as it stands; true if it is available now."""
         with self._changed:
-            before = model.versions.get(number)
-            if before is not None and before.servable is not None:
-                before.state = State.AVAILABLE
+            if model.config is not config:
+                return False
+            version = model.versions.get(number)
+            if model.has(number):
                 return True
+            if version is not None and version.servable is not None:
+                version.state = State.AVAILABLE  # it was about to be unloaded
+        if not model.has(number) and not self._try(name, model, number, folder, version):
+            return False
+        with self._changed:
+            self._move_labels(name, model)
+            self._changed.notify_all()
+        log.info(
+            "model %s version %d: available", name, number,
+            extra=event("version_available", model=name, version=number),
+        )  # fmt: skip
+        self._on_change()
+        return True
+
+    def _try(self, name: str, model: Model[T], number: int, folder: Path, before: Version[T] | None) -> bool:
+        """Loads a version unless it was refused as it stands; true if that went well."""
         now = snapshot(folder)
         if before is not None and (before.state == State.UNLOADING or (before.error and before.seen == now)):
             return False
-        about = {"model": name, "version": number}
         version = Version[T](number, State.LOADING, seen=now)
         with self._changed:
             model.versions[number] = version
@@ -190,16 +189,13 @@ class ServableManager(Lender[T]):
             if before is None or before.error is None or before.error.text != refusal.text:
                 log.warning(
                     "model %s version %d: refused: %s", name, number, refusal.text,
-                    extra=event("version_refused", **about, reason=refusal.text),
+                    extra=event("version_refused", model=name, version=number, reason=refusal.text),
                 )  # fmt: skip
             return False
         with self._changed:
-            version.servable, version.state = servable, State.AVAILABLE
-            self._move_labels(name, model)
-            self._changed.notify_all()
-        log.info("model %s version %d: available", name, number, extra=event("version_available", **about))
-        self._on_change()
-        return True
+            # The model may have been taken out meanwhile.
+            version.servable, version.state = servable, State.AVAILABLE if model.config else State.UNLOADING
+        return version.state == State.AVAILABLE
 
     def _unload_drained(self) -> None:
         unloaded = False
