@@ -126,12 +126,11 @@ def _entry(
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Holds the directory; who comes meanwhile waits."""
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError as error:
-        raise InputError(f"{directory} cannot be read: {error.strerror}.") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = os.open(directory, os.O_RDONLY)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            raise InputError(f"{directory} cannot be locked: {error.strerror}.") from error
         yield
-    finally:
-        os.close(descriptor)

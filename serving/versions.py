@@ -143,7 +143,7 @@ class ServableManager(Lender[T]):
                 wanted.add(number)
         left = config.policy.at_most
         for number in config.policy.candidates(folders):
-            if left == 0 or self._stopping:
+            if left == 0:
                 break
             if number in wanted or self._serve(name, model, config, number, folders[number]):
                 wanted.add(number)
@@ -153,7 +153,7 @@ class ServableManager(Lender[T]):
     def _serve(self, name: str, model: Model[T], config: ModelConfig, number: int, folder: Path) -> bool:
         """Makes a version available, if it is not and was not refused as it stands; true if it is available now."""
         with self._changed:
-            if model.config is not config:
+            if self._stopping or model.config is not config:
                 return False
             version = model.versions.get(number)
             if model.has(number):

@@ -1,4 +1,4 @@
-"""A configuration that changes while a version is being loaded: nothing waits for the load, and nothing is left over."""
+"""A configuration that changes while a version is being loaded: no label waits for it, and nothing is left over."""
 
 import threading
 
