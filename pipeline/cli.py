@@ -170,7 +170,6 @@ def serve(directory: str | None, **options: Any) -> None:
     """Serves the models below SERVING_DIR over gRPC, and REST if asked to, until it is told to stop."""
     from pydantic import ValidationError
 
-    from serving.server_command import serve as serve_models
     from serving.server_settings import ServerSettings
     from trainer.settings import first_problem
 
@@ -178,6 +177,8 @@ def serve(directory: str | None, **options: Any) -> None:
         settings = ServerSettings(directory=directory, **options)
     except ValidationError as error:
         raise InputError(first_problem(error)) from error
+    from serving.server_command import serve as serve_models
+
     serve_models(settings)
 
 

@@ -94,7 +94,7 @@ def main(**options: Any) -> None:
     except ValidationError as error:
         first = error.errors()[0]
         option = f"--{str(first['loc'][0]).replace('_', '-')}: " if first["loc"] else ""
-        raise click.UsageError(option + first["msg"]) from None
+        raise click.UsageError(option + first["msg"].removeprefix("Value error, ")) from None
     except InputError as error:
         click.echo(f"Error: {error}", err=True)
         raise SystemExit(2) from None

@@ -26,6 +26,8 @@ def _run(*arguments):
         (["--help"], "code 0\n"),
         (["data", "synthetic", "--help"], "code 0\n"),
         (["query", "--server", "127.0.0.1:1", "--history", "a"], "code 2\n"),
+        (["rollout", "status", "nowhere"], "code 2\n"),
+        (["serve"], "code 2\n"),
         (["run", "nowhere.yaml"], "code 2\n"),
     ],
 )

@@ -175,7 +175,7 @@ def test_labels_survive_a_restart_also_when_the_version_is_bad_by_then(shop):
     ("arguments", "words"),
     [
         (["--model-config-file", "nowhere.config"], "nowhere.config does not exist"),
-        ([], "Give a directory of models or a model_config_file: one of the two."),
+        ([], "Error: Give a directory of models or a model_config_file: one of the two."),
         (["--model-config-file", "a", "--directory", "b"], "one of the two."),
         (["--model-config-file", ".", "--log-format", "json"], "cannot be read: Is a directory."),
     ],
