@@ -66,6 +66,11 @@ class Lender(Generic[T]):
             version = self._models[name].available() if name in self._models else None
             return version.number if version else None
 
+    def labels(self, name: str) -> dict[str, int]:
+        """The versions that a model's labels are on; empty for an unknown model."""
+        with self._changed:
+            return dict(self._models[name].labels) if name in self._models else {}
+
     def labelled(self, name: str, label: str) -> int:
         """The number of the version that a label stands for, whether it is available or not.
 

@@ -28,13 +28,17 @@ class Watched(Protocol):
         """The versions of one."""
 
     def available(self, name: str) -> int | None:
-        """The version that answers, or None."""
+        """The version that answers who names none, or None."""
+
+    def labels(self, name: str) -> Mapping[str, int]:
+        """The versions that its labels are on; empty for an unknown model."""
 
 
 class Metrics:
     """Requests, their latency, what was answered, and the versions; a registry of its own.
 
-    Labels can take few values: a request that names a model that is not served counts as ``other``.
+    Labels can take few values: a request that names a model that is not served counts as ``other``, and its version
+    label counts if the model has it.
 
     Args:
       models: the server's.
@@ -42,44 +46,62 @@ class Metrics:
 
     def __init__(self, models: Watched) -> None:
         self._models, self.registry = models, CollectorRegistry()
-        of_request = ["model", "method", "code"]
-        self._requests = Counter("polyrec_requests", "Requests answered.", of_request, registry=self.registry)
-        self._latency = Histogram(
-            "polyrec_request_seconds", "Time to answer.", ["model", "method"], buckets=_SECONDS, registry=self.registry
+        of_model = ["model", "label"]
+        self._requests = Counter(
+            "polyrec_requests", "Requests answered.", [*of_model, "method", "code"], registry=self.registry
         )
-        self._users = Counter("polyrec_users", "Users answered.", ["model"], registry=self.registry)
+        self._latency = Histogram(
+            "polyrec_request_seconds",
+            "Time to answer.",
+            [*of_model, "method"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._users = Counter("polyrec_users", "Users answered.", of_model, registry=self.registry)
         self._fallbacks = Counter(
-            "polyrec_fallbacks", "Users of whom nothing was known.", ["model"], registry=self.registry
+            "polyrec_fallbacks", "Users of whom nothing was known.", of_model, registry=self.registry
         )
         self._interests = Counter(
             "polyrec_answer_interests",
             "Different interests in a user's answer, added up: over polyrec_users less polyrec_fallbacks, their mean.",
-            ["model"],
+            of_model,
             registry=self.registry,
         )
         self.registry.register(_Versions(models))
 
     @contextmanager
-    def request(self, model: str, method: str, context: Any) -> Iterator[None]:
-        """Counts and times what happens inside; ``context`` has the status code when it ends."""
-        started, model = time.perf_counter(), model if model in self._models.model_names else _OTHER
+    def request(self, spec: Any, method: str, context: Any) -> Iterator[None]:
+        """Counts and times what happens inside.
+
+        Args:
+          spec: ``model_spec`` of the request; None if it has none.
+          method: that was called.
+          context: of the call; it has the status code when it ends.
+        """
+        started, of_model = time.perf_counter(), self._labels(spec)
         try:
             yield
         finally:
             code = context.code() or grpc.StatusCode.OK
-            self._latency.labels(model, method).observe(time.perf_counter() - started)
-            self._requests.labels(model, method, code.name).inc()
+            self._latency.labels(*of_model, method).observe(time.perf_counter() - started)
+            self._requests.labels(*of_model, method, code.name).inc()
 
-    def answered(self, model: str, outputs: Mapping[str, np.ndarray]) -> None:
+    def answered(self, spec: Any, outputs: Mapping[str, np.ndarray]) -> None:
         """Looks at the answer of a signature that has ``fallback`` [B] and, of recommendations, ``interest`` [B, k]."""
-        fallback = outputs.get("fallback")
+        fallback, of_model = outputs.get("fallback"), self._labels(spec)
         if fallback is None:
             return
-        self._users.labels(model).inc(len(fallback))
-        self._fallbacks.labels(model).inc(int(np.sum(fallback)))
+        self._users.labels(*of_model).inc(len(fallback))
+        self._fallbacks.labels(*of_model).inc(int(np.sum(fallback)))
         if "interest" in outputs and "valid" in outputs:
             rows = zip(outputs["interest"][~fallback], outputs["valid"][~fallback], strict=True)
-            self._interests.labels(model).inc(sum(len(np.unique(row[valid])) for row, valid in rows))
+            self._interests.labels(*of_model).inc(sum(len(np.unique(row[valid])) for row, valid in rows))
+
+    def _labels(self, spec: Any) -> tuple[str, str]:
+        if spec is None or spec.name not in self._models.model_names:
+            return _OTHER, ""
+        known = spec.version_label and spec.version_label in self._models.labels(spec.name)
+        return spec.name, spec.version_label if known else ""
 
 
 class CountRequests(grpc.ServerInterceptor):
@@ -96,8 +118,7 @@ class CountRequests(grpc.ServerInterceptor):
         method, answer = path.rpartition("/")[2], handler.unary_unary
 
         def counted(request: Any, context: Any) -> Any:
-            spec = getattr(request, "model_spec", None)
-            with self._metrics.request(spec.name if spec else "", method, context):
+            with self._metrics.request(getattr(request, "model_spec", None), method, context):
                 return answer(request, context)
 
         return grpc.unary_unary_rpc_method_handler(counted, handler.request_deserializer, handler.response_serializer)
@@ -113,11 +134,14 @@ class _Versions(Collector):
             "polyrec_version_state", "1 for the state of a version.", labels=["model", "version", "state"]
         )
         serving = GaugeMetricFamily(
-            "polyrec_serving_version", "The version that answers, 0 for none.", labels=["model"]
+            "polyrec_serving_version", "The version that answers who names none, 0 for none.", labels=["model"]
         )
+        labelled = GaugeMetricFamily("polyrec_label_version", "The version a label is on.", labels=["model", "label"])
         for name in self._models.model_names:
             serving.add_metric([name], self._models.available(name) or 0)
+            for label, number in self._models.labels(name).items():
+                labelled.add_metric([name, label], number)
             for version in self._models.status(name):
                 state = "REFUSED" if version.error else version.state.name
                 states.add_metric([name, str(version.number), state], 1)
-        return [states, serving]
+        return [states, serving, labelled]

@@ -33,7 +33,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         """Runs a signature of a model."""
         name, choice = requested_model(request)
         with self._manager.use(name, choice) as (number, servable):
-            observe = None if self._metrics is None else partial(self._metrics.answered, name)
+            observe = None if self._metrics is None else partial(self._metrics.answered, request.model_spec)
             response = predict(servable, request, self._limits, observe, partial(_waits, context))
         response.model_spec.version.value = number
         return response

@@ -131,7 +131,7 @@ class RestApi:
         elif found["label"]:
             spec.version_label = unquote(found["label"])
         method, call = self._methods()[what]
-        with nullcontext() if self._metrics is None else self._metrics.request(name, method, context):
+        with nullcontext() if self._metrics is None else self._metrics.request(spec, method, context):
             try:
                 return call(spec, request.body, context)
             except Aborted:

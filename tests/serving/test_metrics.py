@@ -6,12 +6,15 @@ import shutil
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from serving.answers import ClientError
 from serving.client import Client
 from serving.server import Server
 from tests.serving.running_server import POLL, wait_for
+from tests.serving.stock_client import StockClient, labels, model, models
 from tests.serving.toy_bundle import toy_bundle
 from trainer.errors import InputError
 
@@ -55,7 +58,7 @@ def test_ready_while_every_model_answers(tmp_path):
 
 
 def test_requests_answers_and_versions(server):
-    ok, bad = (f'model="shop",method="Predict",code="{code}"' for code in ("OK", "INVALID_ARGUMENT"))
+    ok, bad = (f'model="shop",label="",method="Predict",code="{code}"' for code in ("OK", "INVALID_ARGUMENT"))
     before = _scrape(server)
     with Client(f"127.0.0.1:{server.port}", "shop", timeout=60) as client:
         answers = client.recommend([["item-3", "item-44", "item-5"], ["item-17"], []], k=20)
@@ -67,7 +70,8 @@ def test_requests_answers_and_versions(server):
     after = _scrape(server)
 
     def grown(name):
-        return after[name, 'model="shop"'] - before.get((name, 'model="shop"'), 0.0)
+        of_model = 'label="",model="shop"'
+        return after[name, of_model] - before.get((name, of_model), 0.0)
 
     by_labels = {
         frozenset(labels.split(",")): value
@@ -75,7 +79,7 @@ def test_requests_answers_and_versions(server):
         if name == "polyrec_requests_total"
     }
     assert by_labels[frozenset(ok.split(","))] == 2 and by_labels[frozenset(bad.split(","))] == 2
-    assert by_labels[frozenset('model="other",method="GetModelStatus",code="NOT_FOUND"'.split(","))] == 1
+    assert by_labels[frozenset('model="other",label="",method="GetModelStatus",code="NOT_FOUND"'.split(","))] == 1
     assert grown("polyrec_users_total") == 3
     assert grown("polyrec_fallbacks_total") == 1
     different = sum(len({item.interest for item in answer.items}) for answer in answers if not answer.fallback)
@@ -85,6 +89,38 @@ def test_requests_answers_and_versions(server):
     assert after["polyrec_serving_version", 'model="shop"'] == 1
     (state,) = [labels for name, labels in after if name == "polyrec_version_state"]
     assert set(state.split(",")) == {'model="shop"', 'version="1"', 'state="AVAILABLE"'}
+
+
+def test_a_canary_is_counted_apart(tmp_path):
+    for number in ("1", "2"):
+        shutil.copytree(toy_bundle("exact").directory, tmp_path / "shop" / number)
+    (tmp_path / "models.config").write_text(models(model("shop", "shop", labels(stable=1, canary=2))))
+    ids = {"history": [["item-3"], [""]], "history_time": np.zeros([2, 1], np.int64)}
+    inputs = {
+        **ids, "exclude": [[""], [""]], "exclude_history": False, "k": np.int32(3), "diversity": np.float32(0)
+    }  # fmt: skip
+    tensors = {name: tf.make_tensor_proto(value) for name, value in inputs.items()}
+    with Server(tmp_path, poll_seconds=POLL, metrics_port=0) as running, StockClient(running.port) as client:
+        running.wait_until_available(120)
+        wait_for(lambda: running.manager.labels("shop") == {"stable": 1, "canary": 2})
+        for label in ("canary", "canary", "stable"):
+            client.predict(tensors, name="shop", signature_name="recommend", version_label=label)
+        client.error(client.predict, {}, name="shop", signature_name="recommend", version_label="canary")
+        client.error(client.predict, {}, name="shop", signature_name="recommend", version_label="made up")
+        seen = _scrape(running)
+    requests = {
+        tuple(re.findall(r'(?:label|code)="([^"]*)"', labels)): value
+        for (name, labels), value in seen.items()
+        if name == "polyrec_requests_total"
+    }
+    assert requests == {
+        ("OK", "canary"): 2, ("OK", "stable"): 1, ("INVALID_ARGUMENT", "canary"): 1, ("INVALID_ARGUMENT", ""): 1,
+    }  # fmt: skip
+    assert seen["polyrec_users_total", 'label="canary",model="shop"'] == 4
+    assert seen["polyrec_fallbacks_total", 'label="canary",model="shop"'] == 2
+    assert seen["polyrec_users_total", 'label="stable",model="shop"'] == 2
+    assert seen["polyrec_label_version", 'label="canary",model="shop"'] == 2
+    assert seen["polyrec_serving_version", 'model="shop"'] == 1
 
 
 def test_a_refused_version_is_seen(server):
