@@ -20,7 +20,7 @@ Configs = Mapping[str, ModelConfig]
 class ModelSource:
     """What the settings say is to be served, read again when the file changes.
 
-    With a folder of models that is its ``models.config`` if there is one, and else the models that the folder holds.
+    Of a folder that is every model it holds, each as the folder's ``models.config`` says if that names it.
 
     Attributes:
       models: what is to be served: model name -> configuration.
@@ -79,12 +79,20 @@ class ModelSource:
     def _parse(self, text: bytes | None) -> Configs:
         if text is None and self._directory is None:
             raise InputError(f"{self._file} does not exist: --model-config-file wants a models.config.")
-        if text is None:
-            assert self._directory is not None
-            return {name: ModelConfig(path) for name, path in find_models(self._directory, self._model_name).items()}
-        models = models_config.read(text, self._file)
+        named = {} if text is None else models_config.read(text, self._file)
+        models = {**self._found(needed=not named), **named}
         if self._model_name is None:
             return models
         if self._model_name not in models:
             raise InputError(f"{self._file} has no model {self._model_name}, only {', '.join(models)}.")
         return {self._model_name: models[self._model_name]}
+
+    def _found(self, needed: bool) -> Configs:
+        if self._directory is None:
+            return {}
+        try:
+            return {name: ModelConfig(path) for name, path in find_models(self._directory, self._model_name).items()}
+        except InputError:
+            if needed:
+                raise
+            return {}

@@ -102,12 +102,7 @@ def _load(directory: Path) -> model_server_config_pb2.ModelServerConfig:
     try:
         text = path.read_bytes()
     except FileNotFoundError:
-        config = model_server_config_pb2.ModelServerConfig()
-        for name, base in find_models(directory).items():
-            config.model_config_list.config.add(
-                name=name, base_path=os.path.relpath(base, directory), model_platform="tensorflow"
-            )
-        return config
+        return model_server_config_pb2.ModelServerConfig()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     models_config.read(text, path)
@@ -117,10 +112,16 @@ def _load(directory: Path) -> model_server_config_pb2.ModelServerConfig:
 def _entry(
     config: model_server_config_pb2.ModelServerConfig, directory: Path, model: str
 ) -> model_server_config_pb2.ModelConfig:
-    names = [entry.name for entry in config.model_config_list.config]
-    if model not in names:
-        raise InputError(f"{directory} has no model {model}, only {', '.join(names)}. Name it with --model.")
-    return config.model_config_list.config[names.index(model)]
+    models = {entry.name: entry for entry in config.model_config_list.config}
+    if model in models:
+        return models[model]
+    found = find_models(directory)
+    if model not in found:
+        names = ", ".join(sorted(models.keys() | found.keys()))
+        raise InputError(f"{directory} has no model {model}, only {names}. Name it with --model.")
+    return config.model_config_list.config.add(
+        name=model, base_path=os.path.relpath(found[model], directory), model_platform="tensorflow"
+    )
 
 
 @contextlib.contextmanager

@@ -194,6 +194,16 @@ def test_labels_of_others_and_other_models_stay(rollout, base):
     assert (models["shop"].policy.at_most, models["films"].base_path) == (2, base.parent / "films")
 
 
+def test_a_model_that_the_file_does_not_name_is_added(rollout, base):
+    put_version(base.parent / "films", 8)
+    config = base.parent / "models.config"
+    rollout("promote")
+    assert list(models_config.read(config.read_bytes(), config)) == [MODEL]
+    _rollout(base.parent, "promote", "--offline", "--model", "films")
+    models = models_config.read(config.read_bytes(), config)
+    assert (models["films"].labels, models[MODEL].labels) == ({"stable": 8, "canary": 8}, {"stable": 3, "canary": 3})
+
+
 def test_a_push_is_the_canary_of_a_model_with_labels_only(tmp_path, caplog):
     bundle, base = toy_bundle("exact").directory, tmp_path / MODEL
     first = push_bundle(bundle, str(base))

@@ -128,7 +128,7 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(shop, caplog):
         assert server.manager.model_names == ["films", MODEL]
         path.write_text(models(model(MODEL, MODEL, labels(stable=2))))
         wait_for(lambda: server.manager.available(MODEL) == 2)
-        assert server.manager.model_names == [MODEL]
+        assert server.manager.model_names == ["films", MODEL]
         path.write_text("model_config_list { oops")
         wait_for(lambda: "What was served stays" in caplog.text)
         assert "models.config:1:" in caplog.text
@@ -136,8 +136,8 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(shop, caplog):
         path.write_text(models(model(MODEL, MODEL, labels(stable=1))))
         wait_for(lambda: server.manager.available(MODEL) == 1)
         path.unlink()
-        wait_for(lambda: server.manager.model_names == ["films", MODEL])
-        wait_for(lambda: server.manager.available(MODEL) == 3 and server.manager.available("films") == 7)
+        wait_for(lambda: server.manager.available(MODEL) == 3)
+        assert (server.manager.model_names, server.manager.available("films")) == (["films", MODEL], 7)
         assert caplog.text.count("What was served stays") == 1
 
 
@@ -187,9 +187,15 @@ def test_settings_are_told_in_words(arguments, words):
     assert "Traceback" not in result.stderr
 
 
-def test_a_model_name_chooses_one_of_the_file(shop):
+def test_a_file_in_the_folder_says_more_of_its_models_and_one_by_itself_says_all(shop):
+    put_version(shop / "films", 7)
     path = shop / "models.config"
-    path.write_text(models(model(MODEL, MODEL), model("films", "films")))
-    assert Server(shop, MODEL).manager.model_names == [MODEL]
-    with pytest.raises(InputError, match="has no model toys, only shop, films"):
-        Server(shop, "toys")
+    path.write_text(models(model(MODEL, MODEL), model("toys", "elsewhere/toys")))
+    assert sorted(Server(shop).manager.model_names) == ["films", MODEL, "toys"]
+    assert Server(model_config_file=str(path)).manager.model_names == [MODEL, "toys"]
+    assert Server(shop, "toys").manager.model_names == ["toys"]
+    (shop / "configs").mkdir()
+    path.rename(shop / "configs" / "models.config")
+    assert Server(shop / "configs").manager.model_names == [MODEL, "toys"]
+    with pytest.raises(InputError, match="has no model films, only shop, toys"):
+        Server(None, "films", model_config_file=str(shop / "configs" / "models.config"))

@@ -3,20 +3,22 @@
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 from google.protobuf import any_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
-
-from serving.health import SERVICES
-from serving.server import Server
-from serving.tensorflow_runtime import (
+from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
-    tf,
+    regression_pb2,
 )
+
+from serving.health import SERVICES
+from serving.server import Server
 from tests.serving.versions_on_disk import MODEL, put_version, recommend_inputs, request
 
 DIRECT = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", -1)]
