@@ -139,6 +139,8 @@ def _check_platform(model: model_server_config_pb2.ModelConfig) -> None:
 def _base_path(model: model_server_config_pb2.ModelConfig, folder: Path | None) -> Path:
     if not model.base_path:
         raise invalid_argument(f"Model {model.name} has no base_path: the folder of its version folders")
+    if "\0" in model.base_path:
+        raise invalid_argument(f"Model {model.name}: base_path has a zero byte: {model.base_path[:200]!r}")
     if "://" in model.base_path:
         raise invalid_argument(f"Model {model.name}: {model.base_path} is not a folder of this machine; mount it")
     path = Path(model.base_path)

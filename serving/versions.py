@@ -222,7 +222,7 @@ class ServableManager(Lender[T]):
         moved = model.move_labels()
         for label, number in moved.items():
             log.info(
-                "model %s: label %s is on version %d", name, label, number,
+                "model %s: label %r is on version %d", name, label, number,
                 extra=event("label_moved", model=name, version=number, label=label),
             )  # fmt: skip
         return bool(moved)

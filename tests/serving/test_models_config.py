@@ -51,6 +51,7 @@ def test_what_a_file_says():
         (models(model("a", "/a"), model("a", "/b")), "Illegal to list model a multiple times in config list."),
         (models(model("", "/a")), "A model's name consists of letters, digits, dots, dashes and underscores."),
         (models(model("a", "")), "Model a has no base_path"),
+        (models(model("a", "/a\\000b")), r"Model a: base_path has a zero byte: '/a\x00b'."),
         (models(model("a", "gs://bucket/a")), "gs://bucket/a is not a folder of this machine; mount it."),
         (models('config { name: "a" base_path: "/a" }'), "Illegal setting neither ModelServerConfig::model_type"),
         (
