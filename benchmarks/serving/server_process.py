@@ -33,7 +33,7 @@ class ServerProcess:
     def __enter__(self) -> "ServerProcess":
         shutil.rmtree(self._base, ignore_errors=True)
         self._base.mkdir(parents=True)
-        self.log = open(self._base.parent / "server.log", "w+")  # noqa: SIM115  (closed with the server)
+        self.log = open(self._base.parent / "server.log", "w+")
         command = [sys.executable, "-m", "serving.server", "--directory", str(self._base.parent), "--port", "0"]
         self._process = subprocess.Popen(
             [*command, "--model-name", self._model, *self._options],
