@@ -136,9 +136,7 @@ def row(measured: Measured, server_cpu: float) -> str:
 @click.option("--k", default=100, show_default=True, help="Items wanted.")
 @click.option("--rate", "rates", type=float, multiple=True, default=(100, 300, 500), show_default=True)
 @click.option("--seconds", default=30.0, show_default=True, help="A rate.")
-@click.option(
-    "--batch-rows", type=int, multiple=True, default=(1, 32), show_default=True, help="Of the server; 1: off."
-)
+@click.option("--batch-rows", type=int, multiple=True, default=(1, 32), show_default=True, help="1: off.")
 @click.option("--server-options", default="", help="More options of python -m serving.server, in one text.")
 def load_command(
     root: Path,

@@ -26,17 +26,18 @@ def histories(users: int, items: int, length: int = _HISTORY, seed: int = 0) -> 
 
 
 def bundle(root: Path, items: int) -> Path:
-    """The folder of the bundle with ``items`` items, made if it is not there yet (a minute or two for a million)."""
+    """The folder of the bundle with ``items`` items, made if it is not there yet (minutes for a million)."""
     target = root / f"bundle-{items}"
     if not target.exists():
-        trained = root / f"trained-{items}"
-        shutil.rmtree(trained, ignore_errors=True)
-        _train(trained, items)
+        trained, partial = root / f"trained-{items}", root / f".trained-{items}"
+        if not trained.exists():
+            shutil.rmtree(partial, ignore_errors=True)
+            _train(partial, items)
+            partial.rename(trained)
         from serving.bundle import build_bundle
         from serving.settings import IndexSettings, ServingSettings
 
         build_bundle(str(trained), str(target), IndexSettings(), ServingSettings(model_name=MODEL))
-        shutil.rmtree(trained)
     return target
 
 

@@ -44,3 +44,12 @@ class Index(tf.Module, ABC):
     @abstractmethod
     def is_exact(self) -> bool:
         """Whether ``search`` is certain to find the best items."""
+
+
+def gather_rows(table: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
+    """Rows of a variable that other operations read as a whole.
+
+    ``tf.gather`` of a variable makes TensorFlow copy it at every such read from then on (its "copy on read" mode, for
+    the sake of sparse updates): all item vectors, at every request.
+    """
+    return tf.gather(tf.convert_to_tensor(table), indices)

@@ -36,6 +36,25 @@ def scann(catalogue):
     return build_index(catalogue, IndexSettings())
 
 
+@pytest.mark.parametrize("kind", ["scann", "exact"])
+def test_item_vectors_are_never_copied(catalogue, kind):
+    """TensorFlow copies a variable that is gathered from at each of its other reads."""
+    index = build_index(catalogue, IndexSettings(kind=kind))
+
+    @tf.function
+    def found(interests, excluded):
+        return index.vectors(index.search(interests, tf.fill(tf.shape(interests)[:2], True), 5, excluded).indices)
+
+    graph = found.get_concrete_function(
+        tf.TensorSpec([None, 3, DIMENSION]), tf.TensorSpec([None, None], tf.int64)
+    ).graph.as_graph_def()
+    operations = {
+        node.op for part in (graph, *graph.library.function) for node in getattr(part, "node_def", graph.node)
+    }
+    assert "ReadVariableOp" in operations
+    assert "ResourceGather" not in operations
+
+
 def expected(catalogue, users, k, excluded):
     interests, mask = users
     lists = []
