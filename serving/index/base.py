@@ -44,3 +44,12 @@ class Index(tf.Module, ABC):
     @abstractmethod
     def is_exact(self) -> bool:
         """Whether ``search`` is certain to find the best items."""
+
+
+def gather_rows(table: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
+    """Rows of a variable that is also read as a whole: [N, D] and int [...] to [..., D].
+
+    ``tf.gather`` of a variable (ResourceGather) puts it into a mode in which every later read of the whole copies it:
+    a million vectors a request. Gathering from what was read does not.
+    """
+    return tf.gather(tf.convert_to_tensor(table), indices)

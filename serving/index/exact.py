@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from serving.index.base import Index
+from serving.index.base import Index, gather_rows
 from trainer.retrieval import Keep, TopK, exact_top_k
 
 
@@ -34,7 +34,7 @@ class ExactIndex(Index):
 
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """See :meth:`serving.index.base.Index.vectors`."""
-        return tf.gather(self.item_vectors, indices)
+        return gather_rows(self.item_vectors, indices)
 
     def is_exact(self) -> bool:
         """Always."""

@@ -11,7 +11,7 @@ import uuid
 import numpy as np
 import tensorflow as tf
 
-from serving.index.base import Index
+from serving.index.base import Index, gather_rows
 from serving.index.sizes import scann_sizes
 from serving.settings import IndexSettings
 from trainer.errors import InputError
@@ -164,7 +164,7 @@ class ScannIndex(Index):
 
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """See :meth:`serving.index.base.Index.vectors`."""
-        return tf.gather(self._state.dataset, indices)
+        return gather_rows(self._state.dataset, indices)
 
     def is_exact(self) -> bool:
         """Only where every vector is scored."""
