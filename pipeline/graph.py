@@ -215,7 +215,11 @@ def _eval_config(config: Config, gated: bool) -> tfma.EvalConfig:
 def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel) -> list[BaseNode]:
     """From the trained model to the folder that a server watches."""
     builder = IndexBuilder(
-        model=model, index=config.index, serving=config.serving, code_fingerprint=fingerprint(INDEX_CODE)
+        model=model,
+        examples=examples,
+        index=config.index,
+        serving=config.serving,
+        code_fingerprint=fingerprint(INDEX_CODE),
     )
     bundle = builder.outputs["bundle"]
     validator = ServingValidator(

@@ -15,9 +15,11 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from serving import manifest
 from serving.index import ExactIndex, Index, build_index
+from serving.raw_users import RawUser
 from serving.served_model import ServedModel
 from serving.served_profile import ServedProfile
 from serving.settings import IndexSettings, ServingSettings
+from serving.tuned_index import tune_indexes
 from serving.warmup_requests import write_warmup_requests
 from trainer.errors import InputError
 from trainer.settings import Settings
@@ -64,7 +66,13 @@ def read_description(model_dir: str) -> ModelDescription:
         raise InputError(f"{model_dir} is no model that polyrec's trainer saved: {DESCRIPTION}: {error}") from error
 
 
-def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving: ServingSettings) -> None:
+def build_bundle(
+    model_dir: str,
+    output_dir: str,
+    index: IndexSettings,
+    serving: ServingSettings,
+    users: Sequence[RawUser] = (),
+) -> None:
     """Builds a bundle from the trainer's SavedModel.
 
     The SavedModel at the top has operations of core TensorFlow only and searches exactly: any TensorFlow Serving
@@ -75,10 +83,11 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
       output_dir: what to make: absent, or an empty folder. It appears whole or not at all.
       index: kind and sizes of the index.
       serving: default k, and the model name that the warm-up requests carry.
+      users: whom ``index.target_recall`` is reached for.
 
     Raises:
-      InputError: the model was not saved by the trainer, has item vectors that are not finite, or
-        ``output_dir`` is in use.
+      InputError: the model was not saved by the trainer, has item vectors that are not finite,
+        ``output_dir`` is in use, or there is a target and no user.
     """
     description = read_description(model_dir)
     trained = tf.saved_model.load(model_dir)
@@ -96,6 +105,9 @@ def build_bundle(model_dir: str, output_dir: str, index: IndexSettings, serving:
         batching = _save(trained, exact, ids, description, index, serving, temporary)
         if index.kind == "scann":
             approximate = [build_index(vectors, index) for vectors in tables]
+            if index.target_recall is not None:
+                features, k = description.user_features, serving.default_k
+                tune_indexes(approximate, exact, trained, users, features, index, k)
             _save(trained, approximate, ids, description, index, serving, os.path.join(temporary, manifest.SCANN_MODEL))
         write_warmup_requests(temporary, serving.model_name, ids, description)
         manifest.write(

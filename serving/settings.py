@@ -14,6 +14,12 @@ class IndexSettings(Settings):
     num_leaves: int | None = Field(None, ge=1)
     leaves_to_search: int | None = Field(None, ge=1)
     reorder: int | None = Field(None, ge=1, description="Candidates scored exactly after the approximate search.")
+    target_recall: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Finds leaves_to_search and reorder on users of the split valid, for this part of the exact list.",
+    )
     dimensions_per_block: int = Field(2, ge=1)
     exact_chunk: int = Field(65_536, ge=1, description="Items scored at a time by the exact index.")
     max_k: int = Field(1000, ge=1, description="Largest k a request can ask for.")

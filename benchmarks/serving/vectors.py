@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def clustered(items: int, users: int) -> Vectors:
     return Vectors(around(items) * lengths, around(users * INTERESTS).reshape(users, INTERESTS, DIMENSION))
 
 
-def trained(items: int, users: int, targets_an_item: int = 10) -> Vectors:
+def trained(items: int, users: int, targets_an_item: int = 4) -> Vectors:
     """The item vectors of ComiRec-SA after training on a made-up log, and the interests of users it did not see.
 
     A user of the log has four clusters of items; of each cluster the items are the rarer the higher their number, as
@@ -75,7 +74,7 @@ def trained(items: int, users: int, targets_an_item: int = 10) -> Vectors:
         [b""] * items, np.linspace(2 * targets_an_item, 1, items).astype(np.int64), np.zeros((items, 0), np.int32), []
     )
     settings = TrainingSettings(batch_size=128, evaluate_every=10**6, seed=1)
-    steps = max(targets_an_item * items // (settings.batch_size * _T), 500)
+    steps = max(targets_an_item * items // (settings.batch_size * _T), 300)
     settings = settings.model_copy(update={"max_steps": steps})
     model_settings = ComiRecSASettings(name="comirec_sa", dimension=DIMENSION, read_out="mixture")
     model = ComiRecSA(model_settings, catalogue, _T, {}, settings.num_negatives, settings.seed)
@@ -86,17 +85,17 @@ def trained(items: int, users: int, targets_an_item: int = 10) -> Vectors:
     return Vectors(model.item_vectors().numpy(), np.concatenate(interests))
 
 
-def _log(items: int, users: int, seed: int) -> Iterator[np.ndarray]:
-    """Endless batches of clicks, int64 [users, T + 1], 1 + item."""
-    random = np.random.default_rng(seed)
+def _clicks(items: int, users: int, seed: tf.Tensor) -> tf.Tensor:
+    """Made-up clicks of users, int64 [users, T + 1], 1 + item."""
     clusters = max(items // ITEMS_IN_A_CLUSTER, 10)
-    while True:
-        own = random.integers(0, clusters, size=(users, _CLUSTERS_OF_A_USER))
-        cluster = np.take_along_axis(own, random.integers(0, _CLUSTERS_OF_A_USER, size=(users, _T + 1)), axis=1)
-        members = items // clusters
-        rank = np.exp(random.uniform(0, np.log(members + 1), size=cluster.shape)).astype(np.int64) - 1
-        # Numbered by rank first: the lower the number, the more frequent, as the sampler of negatives expects.
-        yield np.minimum(rank, members - 1) * clusters + cluster + 1
+    members = items // clusters
+    seeds = tf.unstack(tf.random.split(tf.cast(seed, tf.int32), 3))
+    own = tf.random.stateless_uniform([users, _CLUSTERS_OF_A_USER], seeds[0], 0, clusters, tf.int64)
+    which = tf.random.stateless_uniform([users, _T + 1], seeds[1], 0, _CLUSTERS_OF_A_USER, tf.int32)
+    rank = tf.exp(tf.random.stateless_uniform(which.shape, seeds[2], 0.0, np.log(members + 1)))
+    # Numbered by rank first: the lower the number, the more frequent, as the sampler of negatives expects.
+    rank = tf.clip_by_value(tf.cast(rank, tf.int64) - 1, 0, members - 1)
+    return rank * clusters + tf.gather(own, which, batch_dims=1) + 1
 
 
 def _features(history: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -109,12 +108,13 @@ def _features(history: tf.Tensor, targets: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _windows(items: int, batch: int) -> tf.data.Dataset:
-    clicks = tf.data.Dataset.from_generator(
-        lambda: _log(items, batch, seed=1), output_signature=tf.TensorSpec([batch, _T + 1], tf.int64)
-    )
-    return clicks.map(lambda rows: _features(rows[:, :-1], rows[:, 1:])).prefetch(2)
+    def window(number: tf.Tensor) -> dict[str, tf.Tensor]:
+        clicks = _clicks(items, batch, tf.stack([1, number]))
+        return _features(clicks[:, :-1], clicks[:, 1:])
+
+    return tf.data.Dataset.range(2**31 - 1).map(window).prefetch(2)
 
 
 def _histories(items: int, users: int) -> tf.data.Dataset:
-    rows = tf.constant(next(_log(items, users, seed=2)))
-    return tf.data.Dataset.from_tensors(_features(rows[:, :-1], rows[:, -1:] - 1))
+    clicks = _clicks(items, users, tf.constant([2, 0], tf.int64))
+    return tf.data.Dataset.from_tensors(_features(clicks[:, :-1], clicks[:, -1:] - 1))

@@ -47,9 +47,9 @@ class Index(tf.Module, ABC):
 
 
 def gather_rows(table: tf.Variable, indices: tf.Tensor) -> tf.Tensor:
-    """Rows of a variable that other operations read as a whole.
+    """Rows of a variable that is also read as a whole: [N, D] and int [...] to [..., D].
 
-    ``tf.gather`` of a variable makes TensorFlow copy it at every such read from then on (its "copy on read" mode, for
-    the sake of sparse updates): all item vectors, at every request.
+    ``tf.gather`` of a variable (ResourceGather) puts it into a mode in which every later read of the whole copies it:
+    a million vectors a request. Gathering from what was read does not.
     """
     return tf.gather(tf.convert_to_tensor(table), indices)

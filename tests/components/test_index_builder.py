@@ -46,7 +46,7 @@ def test_builder_validator_and_pusher_compile_for_kubeflow(tmp_path):
     trained = Importer(source_uri="/model", artifact_type=standard_artifacts.Model).with_id("Trained")
     examples = ImportExampleGen(input_base="/examples")
     model = trained.outputs["result"]
-    builder = IndexBuilder(model, index, serving, "abc")
+    builder = IndexBuilder(model, examples.outputs["examples"], index, serving, "abc")
     validator = ServingValidator(model, builder.outputs["bundle"], examples.outputs["examples"], serving, "abc")
     pusher = BundlePusher(builder.outputs["bundle"], serving, infra_blessing=validator.outputs["blessing"])
     config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image="polyrec", use_pipeline_spec_2_1=True)

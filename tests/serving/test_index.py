@@ -257,6 +257,21 @@ def test_a_saved_index_answers_as_before(kind, catalogue, users, scann, tmp_path
         np.testing.assert_allclose(after["scores"], before.scores, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+def test_no_search_copies_the_catalogue(kind, catalogue, users, scann):
+    """ResourceGather makes every later read of the whole variable a copy of it."""
+    index = scann if kind == "scann" else ExactIndex(catalogue)
+
+    @tf.function
+    def search():
+        return index.vectors(tf.maximum(index.search(*users, 5).indices, 0))
+
+    used = {operation.type for operation in search.get_concrete_function().graph.get_operations()}
+    assert "ReadVariableOp" in used and "ResourceGather" not in used
+    found = index.search(*users, 5).indices
+    np.testing.assert_array_equal(search(), catalogue[found.numpy()])
+
+
 def test_sizes_follow_from_the_catalogue_unless_they_are_set():
     def sizes(items, **settings):
         found = scann_sizes(items, IndexSettings(**settings))

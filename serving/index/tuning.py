@@ -1,0 +1,94 @@
+"""The cheapest sizes of a ScaNN index that reach a recall for real users."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from serving.index.base import Index
+from serving.index.recall import list_recall
+
+if TYPE_CHECKING:
+    from serving.index.scann import ScannIndex
+
+TUNING_USERS = 256
+"""Users that sizes are found on."""
+
+_FRACTIONS = (0.003, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
+_REORDERED = (2, 3, 5, 10)
+_BATCH = 32
+_POINTS_PER_REORDERED = 120
+"""Hashed items that are scored in the time of one exact score, which waits for memory (measured at a million)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Sizes, and what they gave.
+
+    Attributes:
+      leaves_to_search: for each interest.
+      reorder: candidates scored exactly.
+      recall: part of the exact list that was found, averaged over the users.
+      cpu_ms: processor time of a user, milliseconds, in batches of 32.
+      reaches: whether the recall is what was asked for.
+    """
+
+    leaves_to_search: int
+    reorder: int
+    recall: float
+    cpu_ms: float
+    reaches: bool
+
+
+class Tuned(NamedTuple):
+    """What was tried, in that order, and the one that the index has now."""
+
+    trials: list[Trial]
+    chosen: Trial
+
+
+def tune(
+    index: "ScannIndex", exact: Index, interests: np.ndarray, interest_mask: np.ndarray, k: int, target: float
+) -> Tuned:
+    """Sets the sizes of ``index`` to the cheapest that reach the recall.
+
+    For each number of reordered candidates, the number of leaves rises until the target is reached. Which of the
+    settings that reach it is the cheapest is told by what they score, not by the measured time: the same model and
+    users give the same index. Where none reaches it, the one with the best recall is taken.
+
+    Args:
+      index: with leaves; its sizes are changed in place.
+      exact: an exact index of the same items.
+      interests: [U, K, D] float32, users the index is meant for.
+      interest_mask: [U, K] bool.
+      k: length of the lists.
+      target: the recall, 0 to 1.
+    """
+    parts = [slice(start, start + _BATCH) for start in range(0, len(interests), _BATCH)]
+    batches = [(tf.constant(interests[part]), tf.constant(interest_mask[part])) for part in parts]
+    expected = np.concatenate([exact.search(*batch, k).indices for batch in batches])
+    index.search(*batches[0], k)  # The first search builds the index in memory.
+    num_leaves, trials = index.sizes.num_leaves, []
+    for factor in _REORDERED:
+        reorder = min(factor * k, index.num_items)
+        for leaves in sorted({math.ceil(fraction * num_leaves) for fraction in _FRACTIONS}):
+            index.sizes = replace(index.sizes, leaves_to_search=leaves, reorder=reorder)
+            started = time.process_time()
+            found = np.concatenate([index.search(*batch, k).indices for batch in batches])
+            cpu_ms = (time.process_time() - started) / len(interests) * 1000
+            recall = list_recall(found, expected)
+            trials.append(Trial(leaves, reorder, recall, cpu_ms, recall >= target))
+            if recall >= target:
+                break
+    chosen = min(trials, key=lambda trial: _rank(trial, index.num_items / num_leaves))
+    index.sizes = replace(index.sizes, leaves_to_search=chosen.leaves_to_search, reorder=chosen.reorder)
+    return Tuned(trials, chosen)
+
+
+def _rank(trial: Trial, items_in_a_leaf: float) -> tuple[bool, float, float]:
+    """The smaller the better: what reaches the target by its cost, and else by its recall."""
+    cost = trial.leaves_to_search * items_in_a_leaf + _POINTS_PER_REORDERED * trial.reorder
+    return (False, cost, 0.0) if trial.reaches else (True, -trial.recall, cost)
