@@ -21,6 +21,8 @@ from benchmarks.peers.contestants import CONTESTANTS, OURS
 from benchmarks.peers.data import from_examples, synthetic
 from benchmarks.peers.environments import environment
 
+HERE = Path(__file__).resolve().parent
+
 
 @click.command(help=__doc__)
 @click.option("--examples", type=click.Path(exists=True, file_okay=False, path_type=Path), help="None: speed only.")
@@ -46,7 +48,10 @@ def _command(
     only: tuple[str, ...], work: Path | None,
 ) -> None:  # fmt: skip
     chosen = [c for c in CONTESTANTS if not only or any(word in c.name for word in only)]
-    pythons = {peer: environment(peer, cache, interpreter) for peer in sorted({c.peer for c in chosen} - {OURS})}
+    pythons = {
+        peer: environment(peer, HERE / f"requirements-{peer}.txt", cache, interpreter)
+        for peer in sorted({c.peer for c in chosen} - {OURS})
+    }
     shape = Shape(dimension, interests, negatives, threads, seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = work or Path(temporary)

@@ -6,6 +6,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import click
 
+from benchmarks.serving.index import index
 from benchmarks.serving.load import load_command
 
 
@@ -14,6 +15,7 @@ def main() -> None:
     """The command line."""
 
 
+main.add_command(index)
 main.add_command(load_command)
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -11,43 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+from benchmarks.serving.problem import DIMENSION, INTERESTS, Problem
 from trainer.catalogue import Catalogue
 from trainer.fitting import fit
 from trainer.models.comirec import ComiRecSA, ComiRecSASettings
 from trainer.settings import TrainingSettings
 
-DIMENSION, INTERESTS = 64, 4
 ITEMS_IN_A_CLUSTER = 200
 _T, _CLUSTERS_OF_A_USER = 50, 4
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """A catalogue and users.
-
-    Attributes:
-      items: float32 [N, D].
-      interests: float32 [U, K, D].
-    """
-
-    items: np.ndarray
-    interests: np.ndarray
-
-    @classmethod
-    def load(cls, file: Path) -> "Vectors":
-        """Reads what :meth:`save` wrote."""
-        with np.load(file) as arrays:
-            return cls(arrays["items"], arrays["interests"])
-
-    def save(self, file: Path) -> None:
-        """Writes the file whole or not at all."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".part.npz")
-        np.savez(temporary, items=self.items, interests=self.interests)
-        temporary.rename(file)
-
-
-def clustered(items: int, users: int) -> Vectors:
+def clustered(items: int, users: int) -> Problem:
     """Clusters of 200 items with noise half as large as a cluster's distance, and lengths that vary.
 
     An item's length is multiplied by a log-normal factor (sigma 0.25): the largest of a million is ten times the
@@ -61,10 +33,10 @@ def clustered(items: int, users: int) -> Vectors:
         return centres[random.integers(0, len(centres), count)] + 0.5 * noise
 
     lengths = np.exp(0.25 * random.normal(size=(items, 1))).astype(np.float32)
-    return Vectors(around(items) * lengths, around(users * INTERESTS).reshape(users, INTERESTS, DIMENSION))
+    return Problem.of(around(items) * lengths, around(users * INTERESTS).reshape(users, INTERESTS, DIMENSION))
 
 
-def trained(items: int, users: int, targets_an_item: int = 4) -> Vectors:
+def trained(items: int, users: int, targets_an_item: int = 4) -> Problem:
     """The item vectors of ComiRec-SA after training on a made-up log, and the interests of users it did not see.
 
     A user of the log has four clusters of items; of each cluster the items are the rarer the higher their number, as
@@ -73,7 +45,7 @@ def trained(items: int, users: int, targets_an_item: int = 4) -> Vectors:
     catalogue = Catalogue(
         [b""] * items, np.linspace(2 * targets_an_item, 1, items).astype(np.int64), np.zeros((items, 0), np.int32), []
     )
-    settings = TrainingSettings(batch_size=128, evaluate_every=10**6, seed=1)
+    settings = TrainingSettings(batch_size=128, evaluate_every=10**6, learning_rate=1e-2, seed=1)
     steps = max(targets_an_item * items // (settings.batch_size * _T), 300)
     settings = settings.model_copy(update={"max_steps": steps})
     model_settings = ComiRecSASettings(name="comirec_sa", dimension=DIMENSION, read_out="mixture")
@@ -82,7 +54,7 @@ def trained(items: int, users: int, targets_an_item: int = 4) -> Vectors:
         fit(model, _windows(items, settings.batch_size), _histories(items, 64), settings, folder)
     batches = _histories(items, users).unbatch().batch(64)
     interests = [model.encode_last(batch).interests[:, 0].numpy() for batch in batches]
-    return Vectors(model.item_vectors().numpy(), np.concatenate(interests))
+    return Problem.of(model.item_vectors().numpy(), np.concatenate(interests))
 
 
 def _clicks(items: int, users: int, seed: tf.Tensor) -> tf.Tensor:
