@@ -228,7 +228,7 @@ class ServedModel(tf.Module):
 
     def _popular(self, excluded: tf.Tensor, k: tf.Tensor) -> TopK:
         """The most frequent items, for all rows; the items are stored in that order."""
-        fetch = tf.minimum(k + tf.shape(excluded)[1], tf.shape(self.item_ids)[0])
+        fetch = tf.minimum(k + tf.shape(excluded)[1], tf.shape(self.item_counts)[0])
         shape = [tf.shape(excluded)[0], 1, fetch]
         indices = tf.broadcast_to(tf.range(fetch), shape)
         counts = tf.broadcast_to(tf.cast(self.item_counts[:fetch], tf.float32), shape)
