@@ -43,7 +43,10 @@ class Servable:
             Batcher(self._run_now, manifest.batching, limits) if manifest is not None and limits is not None else None
         )
         graph = tf.Graph()
-        self._session = tf.compat.v1.Session(graph=graph)
+        # A thousand small operations: handing them to other threads costs more than it brings. Those worth dividing
+        # are divided inside, by a pool of as many threads as there are cores.
+        own_thread = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1)
+        self._session = tf.compat.v1.Session(graph=graph, config=own_thread)
         try:
             with graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))

@@ -8,6 +8,7 @@ import click
 
 from benchmarks.serving.index import index
 from benchmarks.serving.load import load_command
+from benchmarks.serving.reload import reload_command
 
 
 @click.group(help=__doc__)
@@ -17,6 +18,7 @@ def main() -> None:
 
 main.add_command(index)
 main.add_command(load_command)
+main.add_command(reload_command)
 
 if __name__ == "__main__":
     main()

@@ -87,11 +87,24 @@ class ServerProcess:
         return {v.version: (name(v.state), v.status.error_message) for v in reply.model_version_status}
 
     def wait_until_available(self, number: int = 1) -> None:
-        """Until that version answers."""
+        """Until that version answers.
+
+        Raises:
+          RuntimeError: it was refused.
+        """
+        state, reason = self.wait_until_decided(number)
+        if state != "AVAILABLE":
+            raise RuntimeError(f"version {number} is not available: {reason}")
+
+    def wait_until_decided(self, number: int) -> tuple[str, str]:
+        """Until that version answers or was refused; its state, and why it was refused."""
         end = time.monotonic() + _START_SECONDS
-        while self.statuses().get(number, ("", ""))[0] != "AVAILABLE":
+        while True:
+            state, reason = self.statuses().get(number, ("", ""))
+            if state == "AVAILABLE" or reason:
+                return state, reason
             if time.monotonic() > end:
-                raise TimeoutError(f"version {number} is not available: {self.statuses()}")
+                raise TimeoutError(f"version {number} is still neither available nor refused: see {self.log.name}")
             time.sleep(0.1)
 
     def cpu_seconds(self) -> float:
@@ -101,5 +114,12 @@ class ServerProcess:
 
     def resident_mib(self) -> float:
         """Memory that is in RAM."""
-        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        return self._memory_mib("VmRSS")
+
+    def peak_mib(self) -> float:
+        """The most that ever was."""
+        return self._memory_mib("VmHWM")
+
+    def _memory_mib(self, field: str) -> float:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(status.partition(f"{field}:")[2].split()[0]) / 2**10
