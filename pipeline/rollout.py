@@ -108,7 +108,8 @@ class RollOut:
         table = Table("version", "state", "labels", "reason", title=title)
         for number in sorted(known.keys() | self._versions | set(self._labels.values()), reverse=True):
             entry = known.get(number, VersionStatus(number, "", ""))
-            there = entry.state or ("not loaded" if number in self._versions else "no such folder")
+            folder = "not loaded" if server else "in the folder"
+            there = entry.state or (folder if number in self._versions else "no such folder")
             labels = [
                 label if answering[label] == number else f"{label} (not yet)"
                 for label, wanted in sorted(self._labels.items())

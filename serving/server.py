@@ -121,7 +121,7 @@ class Server:
             self.rest_port = self._rest.listen()
         self._grpc.start()
         self.manager.start()
-        self._source.watch(self.manager.reload)
+        self._source.watch(self.manager.reconfigure)
         return self
 
     def wait_until_available(self, timeout: float = 60.0) -> None:

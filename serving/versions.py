@@ -51,7 +51,7 @@ class ServableManager(Lender[T]):
         self._load, self._on_change = load, on_change
         self._poll_seconds, self._keep_last = poll_seconds, keep_last
         self._polling = threading.RLock()
-        self._stopping = False
+        self._stopping = self._reconfigured = False
         self._thread = threading.Thread(target=self._watch, name="version-watch", daemon=True)
 
     def start(self) -> None:
@@ -73,10 +73,10 @@ class ServableManager(Lender[T]):
                 model.retire(set())
         self._unload_drained()
 
-    def reload(self, configs: Mapping[str, ModelConfig], labels: UnavailableLabels = UnavailableLabels.ANY) -> None:
-        """Replaces what is served, and returns when new models were loaded.
-
-        Models that are gone, and labels on versions that are available, change in one step and wait for no load.
+    def reconfigure(
+        self, configs: Mapping[str, ModelConfig], labels: UnavailableLabels = UnavailableLabels.ANY
+    ) -> None:
+        """Replaces what is served, in one step that waits for no load: that is left to the watching thread.
 
         Args:
           configs: as in the constructor; a model that is left out is unloaded.
@@ -93,10 +93,14 @@ class ServableManager(Lender[T]):
                 self._move_labels(name, model)
                 if model.config is None:
                     model.retire(set())
+            self._reconfigured = True
         log.info("models: %s", ", ".join(configs) or "none", extra=event("models_reloaded", models=list(configs)))
-        with self._polling:
-            self.poll()
-            self._on_change()
+        self._wake.set()
+
+    def reload(self, configs: Mapping[str, ModelConfig], labels: UnavailableLabels = UnavailableLabels.ANY) -> None:
+        """As :meth:`reconfigure`, and returns when new models were loaded."""
+        self.reconfigure(configs, labels)
+        self.poll()
 
     def poll(self) -> None:
         """Looks at all folders once and does what follows from it. The watching thread calls it again and again."""
@@ -104,6 +108,9 @@ class ServableManager(Lender[T]):
             for name, model in list(self._models.items()):
                 if (config := model.config) is not None:
                     self._poll_model(name, model, config)
+            if self._reconfigured:
+                self._reconfigured = False
+                self._on_change()
             self._unload_drained()
 
     def _watch(self) -> None:

@@ -165,7 +165,7 @@ def test_without_a_server(base):
     assert not (base.parent / "models.config").exists()
     assert _rollout(base.parent, "promote", "--offline").output.startswith("shop: version 3 is stable;")
     assert labels(base) == {"stable": 3, "canary": 3}
-    assert rows(_rollout(base.parent, "status", "--offline").output) == {3: ["not loaded", "canary, stable"]}
+    assert rows(_rollout(base.parent, "status", "--offline").output) == {3: ["in the folder", "canary, stable"]}
     missing = _rollout(base / "nowhere", "status", "--offline").exception
     assert "is not a directory" in str(missing)
 

@@ -67,6 +67,19 @@ def test_labels_move_while_another_version_is_being_loaded(held):
     assert load.closed == ["9"]
 
 
+def test_a_changed_file_waits_for_no_load(held):
+    base, load, manager = held
+    manager.start()
+    manager.reconfigure({MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 2, "canary": 9})})
+    assert load.started.wait(60)
+    manager.reconfigure({MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 1})})
+    assert manager.available(MODEL) == 1
+    assert not load.release.is_set()
+    load.release.set()
+    wait_for(lambda: load.closed == ["9"])
+    manager.stop()
+
+
 def test_a_model_that_is_taken_out_while_it_is_being_loaded_is_unloaded(held):
     base, load, manager = held
     first = _reload(manager, {MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 9})})
