@@ -18,6 +18,7 @@ FIELDS = {
     "interests": 2,
     "default_k": 20,
     "user_features": {"city": "categorical", "age": "numeric"},
+    "batching": {"recommend": {"inputs": [{"history": "empty", "history_time": "zero"}], "shared_outputs": []}},
 }
 
 
@@ -49,6 +50,7 @@ def test_what_is_written(version):
         "interests": 2,
         "default_k": 20,
         "inputs": {"user_features": {"city": "categorical", "age": "numeric"}},
+        "batching": FIELDS["batching"],
         "files": {
             "saved_model.pb": hashlib.sha256(b"graph").hexdigest(),
             "variables/variables.index": hashlib.sha256(b"index").hexdigest(),
