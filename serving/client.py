@@ -65,7 +65,9 @@ class Client(Connection):
         inputs["exclude"] = wire.matrix(for_each_user("exclude", exclude, len(histories)), wire.DT_STRING, "")
         for name, wanted in (("allow", allow), ("deny", deny)):
             if wanted:
-                inputs[name] = wire.matrix(for_each_user(name, wanted, len(histories)), wire.DT_STRING, "")
+                for_all = all(isinstance(value, str) for value in wanted)
+                rows = for_each_user(name, wanted, 1 if for_all else len(histories))
+                inputs[name] = wire.matrix(rows, wire.DT_STRING, "")
         inputs["exclude_history"] = wire.scalar(exclude_history, wire.DT_BOOL)
         inputs["k"] = wire.scalar(_k(k), wire.DT_INT32)
         inputs["diversity"] = wire.scalar(diversity, wire.DT_FLOAT)

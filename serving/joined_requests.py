@@ -53,12 +53,11 @@ def kind_of(batching: SignatureBatching, inputs: Mapping[str, np.ndarray]) -> Ki
             return None
     for alias in sorted(inputs.keys() - of_rows):
         value = inputs[alias]
-        if np.ndim(value):
-            # One row is for all users of a request, and so of several that have the same.
-            if len(value) != 1:
-                return None
+        if alias in batching.shared_inputs and np.ndim(value) and len(value) == 1:
             same.append((value.shape, *value.ravel().tolist()))
             continue
+        if np.ndim(value):
+            return None
         same.append(np.asarray(value).item() if np.asarray(value).dtype == object else np.asarray(value).tobytes())
     if len(rows) != 1 or 0 in rows:
         return None

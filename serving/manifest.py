@@ -82,10 +82,13 @@ class SignatureBatching(_Part):
     Attributes:
       inputs: groups of inputs with rows, input -> padding; those of a group have the same width. All others are equal
         in requests that are joined.
+      shared_inputs: one row of them is for all users, so requests with the same one may be joined; a request that has
+        a row for each user runs alone.
       shared_outputs: without rows: the same for every request.
     """
 
     inputs: list[dict[str, Padding]]
+    shared_inputs: list[str] = Field(default_factory=list)
     shared_outputs: list[str] = Field(default_factory=list)
 
 

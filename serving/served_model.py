@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.explanation import explanation
+from serving.filter_defaults import FILTERS, with_filter_by_default
 from serving.index import Index
 from serving.items import Items, ItemVariables
 from serving.manifest import SignatureBatching
@@ -61,7 +62,7 @@ class ServedModel(tf.Module):
         }
         examples = tf.TensorSpec([None], tf.string, name="examples")
         return {
-            RECOMMEND: self._with_filter_by_default({**user, **request}),
+            RECOMMEND: with_filter_by_default(self.recommend, {**user, **request}),
             SERVING_DEFAULT: tf.function(self.recommend_examples).get_concrete_function(examples),
             USER_INTERESTS: tf.function(self.user_interests).get_concrete_function(**user),
             EXPLAIN: tf.function(self.explain).get_concrete_function(
@@ -73,27 +74,12 @@ class ServedModel(tf.Module):
         """How requests of each signature may be joined."""
         user = self._inputs.batching()
         return {
-            RECOMMEND: SignatureBatching(inputs=[*user, {"exclude": "empty"}]),
+            RECOMMEND: SignatureBatching(inputs=[*user, {"exclude": "empty"}], shared_inputs=list(FILTERS)),
             SERVING_DEFAULT: SignatureBatching(inputs=[{"examples": "none"}]),
             USER_INTERESTS: SignatureBatching(inputs=user),
             # An answer is as wide as ``items``.
             EXPLAIN: SignatureBatching(inputs=[*user, {"items": "none"}]),
         }
-
-    def _with_filter_by_default(self, inputs: dict[str, tf.TensorSpec]) -> Callable:
-        """:meth:`recommend` for requests that may leave ``allow`` and ``deny`` out.
-
-        TensorFlow writes the defaults of arguments that are tensors into the signature, if they are the last ones.
-        """
-        anything = tf.constant([[""]])
-
-        def recommend(
-            inputs: Mapping[str, tf.Tensor], allow: tf.Tensor = anything, deny: tf.Tensor = anything
-        ) -> dict[str, tf.Tensor]:
-            return self.recommend(**inputs, allow=allow, deny=deny)
-
-        wanted = [tf.TensorSpec([None, None], tf.string, name=name) for name in ("allow", "deny")]
-        return tf.function(recommend, input_signature=[inputs, *wanted])
 
     def recommend(
         self,

@@ -22,7 +22,7 @@ TASTE = [f"item-{row}" for row in (2, 7, 12)]  # category 2
 GONE = ["item-17", "item-12"]
 
 
-def config_at(folder, **serving):
+def config_at(folder, kind="exact", **serving):
     """A configuration whose pipeline pushed to ``folder``."""
     sections = {
         "data": {
@@ -31,7 +31,7 @@ def config_at(folder, **serving):
             "item_columns": {"category": "category", "attributes": ["in_stock"]},
         },
         "model": {"name": "comirec_sa"},
-        "index": {"kind": "scann", "num_leaves": 10, "leaves_to_search": 8, "max_k": 400},
+        "index": {"kind": kind, "num_leaves": 10, "leaves_to_search": 8, "max_k": 400},
         "serving": {"directory": str(folder / "served"), "model_name": "toy", "default_k": 7, **serving},
         "pipeline": {"root": str(folder / "runs"), "name": "toy"},
     }
@@ -58,7 +58,7 @@ def refreshed(tmp_path_factory):
     """Two refreshes: items go and come, and one that went comes back. Returns the folder and a client."""
     folder = tmp_path_factory.mktemp("shop")
     push_bundle(toy_bundle("scann").directory, str(folder / "served" / "toy"))
-    config = config_at(folder)
+    config = config_at(folder, "scann")
     table = {
         "item_id": ["new 2", "new 3", "item-20", "item-21"],
         "category": [CATEGORY_NAMES[2], CATEGORY_NAMES[3], CATEGORY_NAMES[0], CATEGORY_NAMES[1]],
