@@ -28,6 +28,9 @@ HEALTH = ("active_interests", COSINE, "effective_interests", "interest_use")
 UNSEEN = "_unseen"
 """Suffix of a metric computed with the items of the history removed from the candidates."""
 
+FILTERED = "_filtered"
+"""Suffix of a metric computed with the filter of the settings, the items of the history kept."""
+
 POPULARITY = "popularity_"
 """Prefix of a metric of the popularity ranking, computed for the same users."""
 
@@ -120,10 +123,14 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
     """
     thresholds: dict[str, tfma.MetricThreshold] = {}
     for name, least in settings.thresholds.items():
-        check_metric(name, f"evaluation.thresholds.{name}")
         thresholds[name] = at_least(least)
+    filtered = [name + FILTERED for name in METRICS] if settings.allow or settings.deny else []
+    outputs = [*ALL_METRICS, *filtered, *(POPULARITY + name for name in filtered)]
+    gates = [*GATES, *filtered]
+    for name in settings.thresholds:
+        check_metric(name, f"evaluation.thresholds.{name}", gates)
     watched = settings.gate_metric or DEFAULT_GATE
-    check_metric(watched, "evaluation.gate_metric")
+    check_metric(watched, "evaluation.gate_metric", gates)
     gate = thresholds.setdefault(
         watched,
         # Without any value threshold the Evaluator blesses nothing, not even a first model. And a model that
@@ -145,7 +152,7 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
                     tfma.MetricConfig(
                         class_name=PerExampleMeans.__name__,
                         module=PerExampleMeans.__module__,
-                        config=json.dumps({"outputs": ALL_METRICS}),
+                        config=json.dumps({"outputs": outputs}),
                     ),
                     tfma.MetricConfig(class_name="ExampleCount"),
                 ],

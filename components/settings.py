@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from trainer.schema import CATEGORY
 from trainer.settings import Settings
 
 
@@ -25,6 +26,22 @@ class ItemColumns(Settings):
     tag_separator: str | None = Field(None, description="Divides a tag column's text, such as Comedy|Drama.")
     title: str | None = None
     text: str | None = None
+    attributes: list[Annotated[str, Field(pattern=r"^[^=]+$")]] = Field(
+        default_factory=list,
+        description="Columns that a request may filter by, such as in_stock; a cell may be a list. Categories always.",
+    )
+    attribute_separator: str | None = Field(None, description="Divides an attribute's text, such as red|blue.")
+
+    @model_validator(mode="after")
+    def _attributes_have_names_of_their_own(self) -> "ItemColumns":
+        doubled = sorted({name for name in self.attributes if self.attributes.count(name) > 1})
+        if doubled:
+            raise ValueError(f"attributes: {doubled[0]!r} is named twice.")
+        if CATEGORY in self.attributes:
+            raise ValueError(
+                f"attributes: requests filter by {CATEGORY!r} anyway, that of item_columns.category. Leave it out here."
+            )
+        return self
 
 
 class LabelColumn(Settings):
@@ -173,3 +190,8 @@ class EvaluationSettings(Settings):
         None, description="What may not lose; by default recall_at_50, or the AUC of the first task."
     )
     baseline: bool = Field(True, description="Train a two-tower of the same features and budget beside the model.")
+    allow: list[str] = Field(
+        default_factory=list,
+        description="attribute=value, as requests have them: metrics once more, with the filter (`_filtered`).",
+    )
+    deny: list[str] = Field(default_factory=list, description="The same, of items that are never recommended.")

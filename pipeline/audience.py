@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config import Config, with_absolute_paths
+from pipeline.newest_version import newest_version
 from pipeline.quiet import quiet
-from trainer.errors import InputError
 
 _SHOWN = 5
 
@@ -30,7 +30,7 @@ def audience(config: Config, tags: Sequence[str], k: int, output: Path, version:
       InputError: the tables or the model cannot be used.
     """
     config = with_absolute_paths(config)
-    version = version or _newest(config)
+    version = version or newest_version(config)
     with quiet(log) as console:
         with console.status("Asking the model for every user"):
             import apache_beam as beam
@@ -49,14 +49,6 @@ def audience(config: Config, tags: Sequence[str], k: int, output: Path, version:
             )
         _show(console, output)
         console.print(f"{rows:,} rows in {escape(str(output))}", soft_wrap=True)
-
-
-def _newest(config: Config) -> Path:
-    folder = Path(config.serving.directory) / config.serving.model_name
-    versions = [path for path in folder.glob("[0-9]*") if path.name.isdigit()]
-    if not versions:
-        raise InputError(f"{folder} holds no version of a model. Run the pipeline first, or give one with --model.")
-    return max(versions, key=lambda path: int(path.name))
 
 
 def _show(console: Console, output: Path) -> None:

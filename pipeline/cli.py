@@ -11,6 +11,7 @@ import click
 from pipeline.analyse import analyse
 from pipeline.data_commands import data
 from pipeline.query_command import query
+from pipeline.refresh_command import refresh
 from pipeline.rollout_command import rollout
 from trainer.errors import GateRefused, InputError
 
@@ -229,7 +230,7 @@ def demo(preset: str) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for _command in (analyse, data, query, rollout):
+for _command in (analyse, data, query, refresh, rollout):
     cli.add_command(_command)
 
 

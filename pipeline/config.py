@@ -126,7 +126,9 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
     if errors:
         raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
     try:
-        check_model_and_data(model, registry.get(section["name"]).kind, config.data, registry.names("profile"))
+        check_model_and_data(
+            model, registry.get(section["name"]).kind, config.data, config.evaluation, registry.names("profile")
+        )
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     return config

@@ -46,6 +46,8 @@ INDEX_CODE = (
     "trainer/retrieval.py",
     "trainer/diversity.py",
     "trainer/vocabulary_file.py",
+    "trainer/item_attributes.py",
+    "trainer/item_filter.py",
     "components/index_builder.py",
 )
 VALIDATOR_CODE = ("serving", "components/serving_validator.py")
@@ -109,6 +111,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
             custom_config={
                 **shared,
                 "model": model,
+                **_of_attributes(config),
                 "training": config.training.model_dump(),
                 "code_fingerprint": fingerprint(TRAINER_CODE),
             },
@@ -126,6 +129,12 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
         metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
         beam_pipeline_args=list(config.pipeline.beam_args),
     )
+
+
+def _of_attributes(config: Config) -> dict[str, Any]:
+    """What the trainer has to know of filters."""
+    wanted = {"allow": list(config.evaluation.allow), "deny": list(config.evaluation.deny)}
+    return {"item_attributes": list(config.data.item_columns.attributes), "evaluation_filter": wanted}
 
 
 def _after_training(

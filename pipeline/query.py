@@ -26,6 +26,8 @@ def ask(
     explain: Sequence[str] = (),
     titles_from: tuple[Path, str, str] | None = None,
     encryption: Mapping[str, Any] | None = None,
+    allow: Sequence[str] = (),
+    deny: Sequence[str] = (),
 ) -> Table:
     """Recommendations, or the profile of the user, or scores of given tags, as a table.
 
@@ -41,6 +43,8 @@ def ask(
       tags: to be scored, of a model of profiles.
       explain: items to be explained instead of recommended.
       titles_from: the item table and its columns of ids and titles.
+      allow: ``attribute=value`` that recommended items have to have.
+      deny: ``attribute=value`` that they may not have.
       encryption: ``tls``, ``ca``, ``certificate`` and ``key`` of the connection.
 
     Raises:
@@ -57,12 +61,15 @@ def ask(
                 if explain:
                     (reasons,) = client.explain([history], [list(explain)], user_features=features)
                     return explanation_table(reasons, titles)
-                (answer,) = client.recommend([history], k, exclude, exclude_history, diversity, user_features=features)
+                (answer,) = client.recommend(
+                    [history], k, exclude, exclude_history, diversity,
+                    user_features=features, allow=list(allow), deny=list(deny),
+                )  # fmt: skip
                 return answer_table(answer, titles)
-            if exclude or exclude_history or diversity or explain:
+            if exclude or exclude_history or diversity or explain or allow or deny:
                 raise InputError(
-                    f"{model} describes users by tags: --exclude, --exclude-history, --diversity and --explain are for "
-                    "models that recommend items."
+                    f"{model} describes users by tags: --exclude, --exclude-history, --allow, --deny, --diversity and "
+                    "--explain are for models that recommend items."
                 )
             if tags:
                 (scores,) = client.tag_scores([history], [list(tags)], user_features=features)

@@ -14,6 +14,8 @@ from trainer.errors import InputError
 @click.option("--user", "features", multiple=True, metavar="NAME=VALUE", help="Profile feature; again for more values.")
 @click.option("--k", default=20, show_default=True, help="Items wanted, or tags a task.")
 @click.option("--exclude", default="", metavar="C,...", help="Item ids not to recommend.")
+@click.option("--allow", multiple=True, metavar="NAME=VALUE", help="Only items with this attribute; again for more.")
+@click.option("--deny", multiple=True, metavar="NAME=VALUE", help="No item with this attribute; again for more.")
 @click.option("--exclude-history", is_flag=True, help="Do not recommend what is in the history.")
 @click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
 @click.option("--tags", default="", metavar="X,Y,...", help="Tags to score, of a model of profiles.")
@@ -27,6 +29,8 @@ def query(
     features: tuple[str, ...],
     k: int,
     exclude: str,
+    allow: tuple[str, ...],
+    deny: tuple[str, ...],
     exclude_history: bool,
     diversity: float,
     tags: str,
@@ -45,7 +49,7 @@ def query(
 
     table = ask(
         target, model_name, _ids(history), k, _features(features), _ids(exclude), exclude_history, diversity,
-        _ids(tags), _ids(explain), (items, item_column, title_column) if items else None, encryption,
+        _ids(tags), _ids(explain), (items, item_column, title_column) if items else None, encryption, allow, deny,
     )  # fmt: skip
     Console(highlight=False).print(table)
 

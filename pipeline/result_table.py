@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.evaluation import HEALTH, METRICS, POPULARITY, UNSEEN
+from components.evaluation import FILTERED, HEALTH, METRICS, POPULARITY, UNSEEN
 from pipeline.baseline import BASELINE, PROFILE_BASELINE
 from pipeline.profile_table import is_of_profiles, profile_metrics
 from pipeline.result_paths import shown
@@ -71,7 +71,7 @@ def interests(overall: Metrics) -> str:
 
 def label(metric: str) -> str:
     """``hit_rate_at_20`` as HR@20."""
-    name, _, cutoff = metric.removesuffix(UNSEEN).partition("_at_")
+    name, _, cutoff = metric.removesuffix(UNSEEN).removesuffix(FILTERED).partition("_at_")
     return f"{_NAMES[name]}@{cutoff}"
 
 
@@ -80,7 +80,9 @@ def _metrics(columns: list[tuple[str, Evaluation, str]], users: int) -> Table:
     table.add_column("")
     for title, _, _ in columns:
         table.add_column(title, justify="right")
-    for suffix, heading in (("", "seen items kept"), (UNSEEN, "seen items removed")):
+    for suffix, heading in (("", "seen items kept"), (UNSEEN, "seen items removed"), (FILTERED, "with the filter")):
+        if not any(metric + suffix in columns[0][1].overall for metric in METRICS):
+            continue
         table.add_row(f"[dim]{heading}[/dim]")
         for metric in METRICS:
             name = metric + suffix

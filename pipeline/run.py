@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.config import Config, with_absolute_paths
+from pipeline.cost import now
 from pipeline.progress import Progress
 from pipeline.quiet import log_everything, quiet
 from pipeline.result_paths import shown
@@ -74,6 +75,7 @@ def run(config: Config) -> Pushed:
 
 
 def _run(config: Config, console: Console, log: Path) -> Pushed:
+    start = now()
     outputs = execute(config, console, log)
     from components.ingestion.storage import write_text
     from pipeline import result_table, results
@@ -81,8 +83,8 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
     result = results.read(outputs, config.evaluation)
     result_table.show(console, config.model.model_dump()["name"], result)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
-    examples = outputs["InteractionExampleGen"]["examples"].uri
-    write_text(str(file), json.dumps({**dataclasses.asdict(result), "examples": examples}, indent=1))
+    examples, cost = outputs["InteractionExampleGen"]["examples"].uri, dataclasses.asdict(now() - start)
+    write_text(str(file), json.dumps({**dataclasses.asdict(result), "examples": examples, "cost": cost}, indent=1))
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
         raise GateRefused(" ".join(reasons))

@@ -128,7 +128,9 @@ class Input(NamedTuple):
     Attributes:
       dtype: such as ``string`` or ``int64``.
       shape: sizes, None where any will do.
+      optional: whether the server has a value for a request without it.
     """
 
     dtype: str
     shape: tuple[int | None, ...]
+    optional: bool = False

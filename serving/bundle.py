@@ -15,17 +15,22 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from serving import manifest
 from serving.index import ExactIndex, Index, build_index
+from serving.items import Items, trained_items
 from serving.raw_users import RawUser
 from serving.served_model import ServedModel
 from serving.served_profile import ServedProfile
 from serving.settings import IndexSettings, ServingSettings
+from serving.trained_functions import VECTORS_FROM_TEXT
 from serving.tuned_index import tune_indexes
 from serving.warmup_requests import write_warmup_requests
+from trainer import base_model
 from trainer.errors import InputError
 from trainer.settings import Settings
 from trainer.vocabulary_file import vocabulary_file
 
 DESCRIPTION = "assets.extra/model.json"
+TEXT_ENCODER = "assets.extra/text_encoder"
+"""Where a bundle of a model that can place items by their texts has what encodes them (trainer/text_vectors.py)."""
 
 
 class ModelDescription(Settings):
@@ -39,6 +44,7 @@ class ModelDescription(Settings):
       dimension: D.
       max_history: T, items of a history that the model looks at.
       text_encoder: fingerprint of the encoder of the items' texts; None for a model without texts.
+      made_from: of a model whose items were changed after training.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
@@ -50,6 +56,7 @@ class ModelDescription(Settings):
     dimension: int
     max_history: int
     text_encoder: str | None = None
+    made_from: manifest.MadeFrom | None = None
 
 
 def read_description(model_dir: str) -> ModelDescription:
@@ -92,9 +99,10 @@ def build_bundle(
     description = read_description(model_dir)
     trained = tf.saved_model.load(model_dir)
     profile = bool(description.tasks)
-    ids = (trained.tag_names if profile else trained.item_ids).numpy().tolist()
+    items = None if profile else trained_items(trained)
+    ids: list[bytes] = trained.tag_names.numpy().tolist() if items is None else list(items.ids)
     # A model of profiles has an index a task, of other vectors of the same tags.
-    tables = list(trained.tag_vectors.numpy()) if profile else [trained.item_vectors.numpy()]
+    tables = list(trained.tag_vectors.numpy()) if items is None else [items.vectors]
     for vectors in tables:
         _check_vectors(vectors, model_dir)
     parent = os.path.dirname(os.path.abspath(output_dir))
@@ -102,14 +110,19 @@ def build_bundle(
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}-", dir=parent)
     try:
         exact = [ExactIndex(vectors, index.exact_chunk) for vectors in (tables if profile else [trained.item_vectors])]
-        batching = _save(trained, exact, ids, description, index, serving, temporary)
+        batching = _save(trained, items, exact, description, index, serving, temporary)
         if index.kind == "scann":
             approximate = [build_index(vectors, index) for vectors in tables]
             if index.target_recall is not None:
                 features, k = description.user_features, serving.default_k
                 tune_indexes(approximate, exact, trained, users, features, index, k)
-            _save(trained, approximate, ids, description, index, serving, os.path.join(temporary, manifest.SCANN_MODEL))
-        write_warmup_requests(temporary, serving.model_name, ids, description)
+            scann = os.path.join(temporary, manifest.SCANN_MODEL)
+            _save(trained, items, approximate, description, index, serving, scann)
+        encoder = os.path.join(model_dir, base_model.FOLDER, base_model.ENCODER)
+        if hasattr(trained, VECTORS_FROM_TEXT) and tf.io.gfile.exists(encoder):
+            copy_files(encoder, os.path.join(temporary, TEXT_ENCODER))
+        values = [] if items is None else items.attributes.values
+        write_warmup_requests(temporary, serving.model_name, ids, description, values)
         manifest.write(
             temporary,
             model=description.model,
@@ -128,6 +141,9 @@ def build_bundle(
             user_features=description.user_features,
             tasks=description.tasks or None,
             batching=batching,
+            max_history=description.max_history,
+            attributes=None if items is None else [name.decode() for name in items.attributes.names] or None,
+            made_from=description.made_from,
         )
         os.chmod(temporary, 0o755)
         try:
@@ -143,8 +159,8 @@ def build_bundle(
 
 def _save(
     trained: Any,
+    items: Items | None,
     indexes: Sequence[Index],
-    ids: list[bytes],
     description: ModelDescription,
     settings: IndexSettings,
     serving: ServingSettings,
@@ -152,15 +168,22 @@ def _save(
 ) -> dict[str, manifest.SignatureBatching]:
     """Saves the model that is served; returns how its requests may be joined."""
     limits = serving.default_k, max(settings.max_k, serving.default_k)
-    with vocabulary_file(ids) as vocabulary:
+    with vocabulary_file([] if items is None else items.all_ids) as vocabulary:
         model: ServedModel | ServedProfile
-        if description.tasks:
+        if items is None:
             model = ServedProfile(trained, indexes, description.user_features, *limits)
         else:
-            model = ServedModel(trained, indexes[0], vocabulary, description.user_features, *limits)
+            model = ServedModel(trained, items, indexes[0], vocabulary, description.user_features, *limits)
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(model, directory, signatures=model.signatures(), options=options)
         return model.batching()
+
+
+def copy_files(source: str, target: str) -> None:
+    """Copies the files of a folder, which has none below it, to one that is made."""
+    tf.io.gfile.makedirs(target)
+    for name in tf.io.gfile.listdir(source):
+        tf.io.gfile.copy(os.path.join(source, name), os.path.join(target, name))
 
 
 def _check_vectors(vectors: np.ndarray, model_dir: str) -> None:

@@ -14,7 +14,7 @@ from serving import wire
 from serving.answers import Explanation, Recommendations, TagProfile, TagScores
 from serving.connection import Connection
 from serving.reply_tensors import explanations, profiles, recommendations, tag_scores
-from serving.request_tensors import exclusions, history_inputs
+from serving.request_tensors import for_each_user, history_inputs
 
 
 class Client(Connection):
@@ -37,6 +37,8 @@ class Client(Connection):
         diversity: float = 0.0,
         times: Sequence[Sequence[int]] | None = None,
         user_features: Sequence[Mapping[str, Any]] | None = None,
+        allow: Sequence[str] | Sequence[Sequence[str]] | None = None,
+        deny: Sequence[str] | Sequence[Sequence[str]] | None = None,
     ) -> list[Recommendations]:
         """Recommends items to users.
 
@@ -48,6 +50,9 @@ class Client(Connection):
           diversity: 0 for the best scores; the larger, the more categories.
           times: B lists of seconds, aligned with ``histories``; 0 is unknown.
           user_features: B mappings from profile feature to a value or a list of values; what is left out is missing.
+          allow: ``attribute=value`` that items have to have: of every attribute named, one of its values; one list
+            for all users, or B lists.
+          deny: ``attribute=value`` that no item may have, the same.
 
         Returns:
           one answer a user.
@@ -57,7 +62,12 @@ class Client(Connection):
           ValueError: the arguments do not fit each other.
         """
         inputs = history_inputs(histories, times)
-        inputs["exclude"] = wire.matrix(exclusions(exclude, len(histories)), wire.DT_STRING, "")
+        inputs["exclude"] = wire.matrix(for_each_user("exclude", exclude, len(histories)), wire.DT_STRING, "")
+        for name, wanted in (("allow", allow), ("deny", deny)):
+            if wanted:
+                for_all = all(isinstance(value, str) for value in wanted)
+                rows = for_each_user(name, wanted, 1 if for_all else len(histories))
+                inputs[name] = wire.matrix(rows, wire.DT_STRING, "")
         inputs["exclude_history"] = wire.scalar(exclude_history, wire.DT_BOOL)
         inputs["k"] = wire.scalar(_k(k), wire.DT_INT32)
         inputs["diversity"] = wire.scalar(diversity, wire.DT_FLOAT)

@@ -143,7 +143,7 @@ class Connection:
         reply = self._call(self._metadata_rpc, request)
         signatures = wire.SignatureDefMap.FromString(reply.metadata["signature_def"].value)
         return {
-            name: {alias: _as_input(info) for alias, info in signature.inputs.items()}
+            name: {alias: _as_input(info, alias in signature.defaults) for alias, info in signature.inputs.items()}
             for name, signature in signatures.signature_def.items()
             if signature.method_name
         }
@@ -160,13 +160,8 @@ class Connection:
             raise ValueError(f"user_features has {len(user_features)} entries for {batch} histories")
         for attempt in (1, 2):
             known = self._signatures
-            expected = self.inputs(signature)
-            request = wire.PredictRequest(model_spec={"name": self._model, "signature_name": signature})
-            for name, spec in expected.items():
-                tensor = inputs[name] if name in inputs else profile(name, spec, user_features, batch)
-                request.inputs[name].CopyFrom(tensor)
-            check_profile_names(expected, user_features)
             try:
+                request = self._request(signature, inputs, user_features, batch)
                 reply = self._call(self._predict_rpc, request)
                 break
             except ClientError as error:
@@ -175,7 +170,30 @@ class Connection:
                 self._signatures = None
         return {name: wire.array(tensor) for name, tensor in reply.outputs.items()}
 
+    def _request(
+        self,
+        signature: str,
+        inputs: Mapping[str, Any],
+        user_features: Sequence[Mapping[str, Any]] | None,
+        batch: int,
+    ) -> Any:
+        expected = self.inputs(signature)
+        # What the model does not ask for would be dropped without a word.
+        if unused := sorted(set(inputs) - set(expected)):
+            raise ClientError(
+                "FAILED_PRECONDITION",
+                f"The served model has no input {unused[0]} of {signature}: an earlier polyrec made it.",
+            )
+        request = wire.PredictRequest(model_spec={"name": self._model, "signature_name": signature})
+        for name, spec in expected.items():
+            if name in inputs:
+                request.inputs[name].CopyFrom(inputs[name])
+            elif not spec.optional:
+                request.inputs[name].CopyFrom(profile(name, spec, user_features, batch))
+        check_profile_names(expected, user_features)
+        return request
 
-def _as_input(info: Any) -> Input:
+
+def _as_input(info: Any, optional: bool) -> Input:
     shape = tuple(None if dim.size == -1 else dim.size for dim in info.tensor_shape.dim)
-    return Input(_TYPE_NAMES.get(info.dtype, str(info.dtype)), shape)
+    return Input(_TYPE_NAMES.get(info.dtype, str(info.dtype)), shape, optional)

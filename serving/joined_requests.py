@@ -53,6 +53,9 @@ def kind_of(batching: SignatureBatching, inputs: Mapping[str, np.ndarray]) -> Ki
             return None
     for alias in sorted(inputs.keys() - of_rows):
         value = inputs[alias]
+        if alias in batching.shared_inputs and np.ndim(value) and len(value) == 1:
+            same.append((value.shape, *value.ravel().tolist()))
+            continue
         if np.ndim(value):
             return None
         same.append(np.asarray(value).item() if np.asarray(value).dtype == object else np.asarray(value).tobytes())

@@ -49,9 +49,31 @@ class Inputs(_Part):
 
     Attributes:
       user_features: profile feature -> its kind; the input is named ``user_<name>``.
+      attributes: of items, that ``allow`` and ``deny`` may name; None without any.
     """
 
     user_features: dict[str, Literal["categorical", "numeric"]] = Field(default_factory=dict)
+    attributes: list[str] | None = None
+
+
+class MadeFrom(_Part):
+    """The pushed version that a bundle was made from without training, and what was changed.
+
+    Attributes:
+      version: its folder's name.
+      fingerprint: its own.
+      added, removed, updated: numbers of items.
+      by_text, by_category, by_vector: how many of the added ones were placed how; the others came back.
+    """
+
+    version: str
+    fingerprint: Fingerprint
+    added: int = Field(ge=0)
+    removed: int = Field(ge=0)
+    updated: int = Field(ge=0)
+    by_text: int = Field(ge=0)
+    by_category: int = Field(ge=0)
+    by_vector: int = Field(ge=0)
 
 
 class SignatureBatching(_Part):
@@ -60,10 +82,13 @@ class SignatureBatching(_Part):
     Attributes:
       inputs: groups of inputs with rows, input -> padding; those of a group have the same width. All others are equal
         in requests that are joined.
+      shared_inputs: one row of them is for all users, so requests with the same one may be joined; a request that has
+        a row for each user runs alone.
       shared_outputs: without rows: the same for every request.
     """
 
     inputs: list[dict[str, Padding]]
+    shared_inputs: list[str] = Field(default_factory=list)
     shared_outputs: list[str] = Field(default_factory=list)
 
 
@@ -80,9 +105,11 @@ class Manifest(_Part):
       dimension: D, of a vector of the index.
       interests: K, vectors a user has at most; of a model of profiles, for a task.
       tasks: of a model of profiles, in the order of its answers; None for a model that retrieves items.
+      max_history: T, items of a history that the model looks at.
       default_k: items in an answer of ``serving_default``.
-      inputs: profile features.
+      inputs: profile features and attributes.
       batching: signature -> how its requests may be joined; one that is not named is run request by request.
+      made_from: of a bundle that was made without training; None for one of a run.
       files: path relative to the version folder, with ``/`` -> SHA-256, of every file but the manifest.
     """
 
@@ -94,10 +121,12 @@ class Manifest(_Part):
     items: int = Field(ge=1)
     dimension: int = Field(ge=1)
     interests: int = Field(ge=1)
+    max_history: int | None = Field(None, ge=1)
     default_k: int = Field(ge=1)
     inputs: Inputs = Inputs()
     batching: dict[str, SignatureBatching] = Field(default_factory=dict)
     tasks: list[str] | None = None
+    made_from: MadeFrom | None = None
     files: dict[str, _Sha256]
 
     @field_validator("files")
@@ -133,6 +162,9 @@ def write(
     user_features: Mapping[str, str] | None = None,
     tasks: list[str] | None = None,
     batching: Mapping[str, SignatureBatching] | None = None,
+    max_history: int | None = None,
+    attributes: list[str] | None = None,
+    made_from: MadeFrom | None = None,
 ) -> Manifest:
     """Hashes every file of ``version_dir`` and writes its manifest; call it when all else is in place.
 
@@ -154,9 +186,11 @@ def write(
         "dimension": dimension,
         "interests": interests,
         "default_k": default_k,
-        "inputs": {"user_features": dict(user_features or {})},
+        "inputs": {"user_features": dict(user_features or {}), "attributes": attributes},
         "tasks": tasks,
         "batching": dict(batching or {}),
+        "max_history": max_history,
+        "made_from": made_from and made_from.model_dump(),
         "files": {name: sha256(directory / name) for name in _files(directory)},
     }
     manifest = _validated(Manifest.model_validate, fields, directory)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+import numpy as np
 import tensorflow as tf
 
 from trainer import schema
@@ -33,6 +34,21 @@ def read_users(files: Sequence[str], user_features: Mapping[str, str], count: in
       count: users wanted, at most.
     """
     return list(islice((user for user in _users(files, user_features) if user.history), count))
+
+
+def drawn_users(items: Sequence[str], length: int, count: int, seed: int = 1) -> list[RawUser]:
+    """Users with histories drawn uniformly from items, where there are no real ones.
+
+    Args:
+      items: N ids.
+      length: of a history, at most.
+      count: users.
+      seed: of the drawing.
+    """
+    drawn = np.random.default_rng(seed)
+    lengths = drawn.integers(1, min(length, len(items)), count, endpoint=True)
+    histories = [[items[row] for row in drawn.choice(len(items), size, replace=False)] for size in lengths]
+    return [RawUser(history, [0] * len(history)) for history in histories]
 
 
 def _users(files: Sequence[str], user_features: Mapping[str, str]) -> Iterator[RawUser]:

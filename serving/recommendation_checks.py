@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from serving import manifest
-from serving.answers import Recommendations
+from serving.ask_users import BATCH, ask
 from serving.client import Client
+from serving.filter_checks import check_filters
 from serving.raw_users import RawUser, as_tensors
 from serving.servable import Servable
 from serving.settings import ServingSettings
 from serving.trained_answer import TrainedAnswer, top_k_recall, trained_answer, worst_difference
 from serving.validation_report import Checks
 
-_BATCH = 16
+_FILTERING_USERS = 16
 _UNKNOWN_ITEM = "\u2400 an id that no catalogue has"
 
 
@@ -38,6 +39,7 @@ class RecommendationChecks:
         _check_interests(client, trained, users, serving, checks)
         _check_recommendations(client, trained, users, serving, kind, checks)
         _check_exclusion(client, trained, users, serving, checks)
+        check_filters(client, trained, users[:_FILTERING_USERS], serving, kind, checks)
         _check_fallback(client, trained, serving, checks)
         _check_latency(client, users, serving, checks)
 
@@ -46,26 +48,12 @@ class RecommendationChecks:
         _check_stock_model(bundle_dir, self._trained, self._users, self._serving, checks)
 
 
-def _ask(client: Client, users: Sequence[RawUser], k: int, exclude_history: bool = False) -> list[Recommendations]:
-    answers: list[Recommendations] = []
-    for start in range(0, len(users), _BATCH):
-        batch = users[start : start + _BATCH]
-        answers += client.recommend(
-            [user.history for user in batch],
-            k=k,
-            exclude_history=exclude_history,
-            times=[user.times for user in batch],
-            user_features=[user.features for user in batch],
-        )
-    return answers
-
-
 def _check_interests(
     client: Client, trained: TrainedAnswer, users: Sequence[RawUser], serving: ServingSettings, checks: Checks
 ) -> None:
     served: list[np.ndarray] = []
-    for start in range(0, len(users), _BATCH):
-        batch = users[start : start + _BATCH]
+    for start in range(0, len(users), BATCH):
+        batch = users[start : start + BATCH]
         served += client.user_interests(
             [user.history for user in batch], [user.times for user in batch], [user.features for user in batch]
         )
@@ -87,7 +75,7 @@ def _check_recommendations(
     checks: Checks,
 ) -> None:
     worst, recalls = 0.0, []
-    for user, answer in enumerate(_ask(client, users, serving.default_k)):
+    for user, answer in enumerate(ask(client, users, serving.default_k)):
         unknown = [item.item_id for item in answer.items if item.item_id not in trained.row_of]
         if unknown:
             checks.add("scores", False, f"The server recommends {unknown[0]!r}, which the trained model does not know.")
@@ -113,7 +101,7 @@ def _check_recommendations(
 def _check_exclusion(
     client: Client, trained: TrainedAnswer, users: Sequence[RawUser], serving: ServingSettings, checks: Checks
 ) -> None:
-    for user, answer in zip(users, _ask(client, users, serving.default_k, exclude_history=True), strict=True):
+    for user, answer in zip(users, ask(client, users, serving.default_k, exclude_history=True), strict=True):
         seen = set(user.history)
         again = [item.item_id for item in answer.items if item.item_id in seen]
         left = min(serving.default_k, len(trained.ids) - len(seen & trained.row_of.keys()))
@@ -138,7 +126,7 @@ def _check_latency(client: Client, users: Sequence[RawUser], serving: ServingSet
     milliseconds = []
     for user in users:
         start = time.perf_counter()
-        _ask(client, [user], serving.default_k)
+        ask(client, [user], serving.default_k)
         milliseconds.append((time.perf_counter() - start) * 1000)
     limit = float("inf") if serving.max_latency_ms is None else serving.max_latency_ms
     checks.at_most("latency", statistics.median(milliseconds), limit, "Median milliseconds of one user's query")

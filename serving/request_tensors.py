@@ -27,19 +27,19 @@ def history_inputs(histories: Sequence[Sequence[str]], times: Sequence[Sequence[
     }
 
 
-def exclusions(exclude: Any, batch: int) -> list[list[str]]:
-    """A list of ids for each of ``batch`` users, of one list for all or a list for each.
+def for_each_user(name: str, given: Any, batch: int) -> list[list[str]]:
+    """A list of words for each of ``batch`` users, of one list for all or a list for each.
 
     Raises:
       ValueError: it is neither.
     """
-    if isinstance(exclude, str):
-        raise ValueError("exclude is a list of ids, or a list of ids for each user")
-    rows = list(exclude or [])
+    if isinstance(given, str):
+        raise ValueError(f"{name} is a list of words, or a list of them for each user")
+    rows = list(given or [])
     if all(isinstance(row, str) for row in rows):
         return [rows] * batch
     if len(rows) != batch or any(isinstance(row, str) for row in rows):
-        raise ValueError(f"exclude has {len(rows)} lists for {batch} histories")
+        raise ValueError(f"{name} has {len(rows)} lists for {batch} histories")
     return [list(row) for row in rows]
 
 

@@ -52,6 +52,10 @@ class Servable:
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
             graph.finalize()
             self.signatures: Mapping[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+            self._defaults = {
+                name: {alias: tf.make_ndarray(proto) for alias, proto in signature.defaults.items()}
+                for name, signature in self.signatures.items()
+            }
             self._calls = {
                 name: self._session.make_callable(
                     [info.name for info in signature.outputs.values()],
@@ -72,7 +76,7 @@ class Servable:
 
         Args:
           signature_name: a key of ``signatures``.
-          inputs: every input of the signature, of its dtype.
+          inputs: every input of the signature, of its dtype; those that have a default may be left out.
           wanted: whether the client still waits; asked just before the graph is run.
 
         Returns:
@@ -81,6 +85,7 @@ class Servable:
         Raises:
           ServingError: TensorFlow's error, under its code; or CANCELLED, nobody waits and nothing was run.
         """
+        inputs = {**self._defaults[signature_name], **inputs}
         if self._batcher is not None:
             return self._batcher.run(signature_name, inputs, wanted)
         check_wanted(wanted)

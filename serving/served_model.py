@@ -5,42 +5,30 @@ from typing import Any
 
 import tensorflow as tf
 
+from serving.explanation import explanation
+from serving.filter_defaults import FILTERS, with_filter_by_default
 from serving.index import Index
+from serving.items import Items, ItemVariables
 from serving.manifest import SignatureBatching
+from serving.most_frequent import most_frequent, most_frequent_kept
 from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
+from serving.trained_functions import TrainedFunctions
 from serving.user_inputs import UserInputs, aligned, as_many_rows
 from trainer import schema
 from trainer.diversity import diversify, diversity_pool
-from trainer.retrieval import TopK, because, merge_interest_lists
+from trainer.item_filter import ItemFilter
+from trainer.retrieval import TopK, because
 from trainer.vocabulary_file import line_numbers
-
-
-class UserTower(tf.Module):
-    """The trained ``encode`` and the variables and tables that it uses, and nothing else of the trained model.
-
-    Args:
-      trained: the trainer's SavedModel, loaded.
-    """
-
-    def __init__(self, trained: Any) -> None:
-        super().__init__()
-        self.encode = trained.encode
-        captured = {id(tensor) for function in trained.encode.concrete_functions for tensor in function.captured_inputs}
-        self.resources = [
-            node
-            for node in tf.train.TrackableView(trained).descendants()
-            if id(getattr(node, "handle", None)) in captured or id(getattr(node, "resource_handle", None)) in captured
-        ]
 
 
 class ServedModel(tf.Module):
     """Recommends items to users given by their raw history; see :meth:`recommend`.
 
     Args:
-      trained: the trainer's SavedModel, loaded: ``encode``, ``item_ids`` [N], ``item_counts`` [N] and
-        ``item_category`` [N].
-      index: of the same items.
-      vocabulary_file: the item ids, a line each, in the order of the items; becomes an asset.
+      trained: has the function ``encode``.
+      items: what can be recommended, and what histories may hold.
+      index: of the items that can be recommended.
+      vocabulary_file: the ids of all items, a line each, in the order of their rows; becomes an asset.
       user_features: profile feature -> ``categorical`` or ``numeric``.
       default_k: items in an answer of ``serving_default``.
       max_k: largest k of a request.
@@ -49,6 +37,7 @@ class ServedModel(tf.Module):
     def __init__(
         self,
         trained: Any,
+        items: Items,
         index: Index,
         vocabulary_file: str,
         user_features: Mapping[str, str],
@@ -56,14 +45,10 @@ class ServedModel(tf.Module):
         max_k: int,
     ) -> None:
         super().__init__()
-        self.tower, self.index = UserTower(trained), index
-        self.item_ids, self.item_counts, self.item_category = (
-            trained.item_ids,
-            trained.item_counts,
-            trained.item_category,
-        )
-        self.index_of = line_numbers(vocabulary_file)
-        self.default_k, self.max_k = default_k, max_k
+        self.tower, self.index = TrainedFunctions(trained), index
+        self.items, self.item_filter = ItemVariables(items), ItemFilter(items.attributes)
+        self.row_of = line_numbers(vocabulary_file)
+        self._num_items, self.default_k, self.max_k = len(items.ids), default_k, max_k
         self._inputs = UserInputs(user_features)
 
     def signatures(self) -> dict[str, Callable]:
@@ -77,7 +62,7 @@ class ServedModel(tf.Module):
         }
         examples = tf.TensorSpec([None], tf.string, name="examples")
         return {
-            RECOMMEND: tf.function(self.recommend).get_concrete_function(**user, **request),
+            RECOMMEND: with_filter_by_default(self.recommend, {**user, **request}),
             SERVING_DEFAULT: tf.function(self.recommend_examples).get_concrete_function(examples),
             USER_INTERESTS: tf.function(self.user_interests).get_concrete_function(**user),
             EXPLAIN: tf.function(self.explain).get_concrete_function(
@@ -89,7 +74,7 @@ class ServedModel(tf.Module):
         """How requests of each signature may be joined."""
         user = self._inputs.batching()
         return {
-            RECOMMEND: SignatureBatching(inputs=[*user, {"exclude": "empty"}]),
+            RECOMMEND: SignatureBatching(inputs=[*user, {"exclude": "empty"}], shared_inputs=list(FILTERS)),
             SERVING_DEFAULT: SignatureBatching(inputs=[{"examples": "none"}]),
             USER_INTERESTS: SignatureBatching(inputs=user),
             # An answer is as wide as ``items``.
@@ -104,6 +89,8 @@ class ServedModel(tf.Module):
         exclude_history: tf.Tensor,
         k: tf.Tensor,
         diversity: tf.Tensor,
+        allow: tf.Tensor,
+        deny: tf.Tensor,
         **user_features: tf.Tensor,
     ) -> dict[str, tf.Tensor]:
         """The k best items of each user.
@@ -116,6 +103,9 @@ class ServedModel(tf.Module):
             before the last T, which the model does not look at.
           k: int32, 1 to ``max_k``.
           diversity: float32, 0 or more; see :func:`trainer.diversity.diversify`.
+          allow: string [B or 1, F], ``attribute=value``, padded with ""; one row is for all users. Only items are
+            returned that have, of every attribute named here, one of its values.
+          deny: string [B or 1, G], the same; no item is returned that has one of them.
           **user_features: ``user_<name>``, string [B, M] padded with "", or float32 [B, M].
 
         Returns:
@@ -126,27 +116,38 @@ class ServedModel(tf.Module):
           user of whom no item is known, who gets the items most frequent in training, scored by their frequency.
 
         Raises:
-          tf.errors.InvalidArgumentError: k or diversity is out of range, or the shapes do not fit each other.
+          tf.errors.InvalidArgumentError: k or diversity is out of range, the shapes do not fit each other, or a
+            filter names an attribute that no item can have.
         """
-        with tf.control_dependencies(self._checks(history, history_time, exclude, k, diversity)):
+        checks = self._checks(history, history_time, exclude, k, diversity)
+        with tf.control_dependencies([*checks, *self.item_filter.checks(allow, deny, tf.shape(history)[0])]):
             # Behind the checks, or a less telling error of a later operation may come first.
             history, history_time, exclude, k = map(tf.identity, (history, history_time, exclude, k))
+            allow, deny = tf.identity(allow), tf.identity(deny)
         encoded = self._encode(history, history_time, user_features)
-        seen = tf.where(exclude_history, self.index_of.lookup(history), tf.constant(-1, tf.int64))
-        excluded = tf.concat([self.index_of.lookup(exclude), seen], axis=1)
-        pool = self.index.search(encoded["interests"], encoded["interest_mask"], diversity_pool(k, diversity), excluded)
-        found = diversify(pool, self.item_category, diversity, k)
+        seen = tf.where(exclude_history, self._served_rows(history), tf.constant(-1, tf.int64))
+        excluded = tf.concat([self._served_rows(exclude), seen], axis=1)
+        filtered, keep = self.item_filter.is_used(allow, deny), self.item_filter.keep(allow, deny)
+        query = encoded["interests"], encoded["interest_mask"], diversity_pool(k, diversity), excluded
+        # A search that filters fetches more.
+        pool = tf.cond(filtered, lambda: self.index.search(*query, keep), lambda: self.index.search(*query))
+        found = diversify(pool, self.items.item_category, diversity, k)
         known = tf.reduce_any(encoded["history"] > 0, axis=1) & tf.reduce_any(encoded["interest_mask"], axis=1)
         fallback = ~known
-        found = tf.cond(
-            tf.reduce_any(fallback),
-            lambda: TopK(*map(lambda p, f: tf.where(fallback[:, tf.newaxis], p, f), self._popular(excluded, k), found)),
-            lambda: found,
-        )
+
+        def for_strangers() -> TopK:
+            counts = self.items.item_counts
+            popular = tf.cond(
+                filtered,
+                lambda: most_frequent_kept(counts, excluded, k, keep),
+                lambda: most_frequent(counts, excluded, k),
+            )
+            return TopK(*map(lambda p, f: tf.where(fallback[:, tf.newaxis], p, f), popular, found))
+
+        found = tf.cond(tf.reduce_any(fallback), for_strangers, lambda: found)
         valid = found.indices >= 0
         looked_at, recommended = (
-            self.index.vectors(tf.cast(tf.maximum(rows, 0), tf.int32))
-            for rows in (encoded["history"] - 1, found.indices)
+            self._vectors(tf.maximum(rows, 0)) for rows in (encoded["history"] - 1, found.indices)
         )
         reason = because(encoded["attribution"], encoded["history"], found.interest, looked_at, recommended)
         reason = tf.where(valid & known[:, tf.newaxis], tf.cast(reason, tf.int32), -1)
@@ -172,6 +173,8 @@ class ServedModel(tf.Module):
             exclude_history=tf.constant(False),
             k=tf.constant(self.default_k),
             diversity=tf.constant(0.0),
+            allow=tf.fill([1, 0], ""),
+            deny=tf.fill([1, 0], ""),
         )
 
     def user_interests(
@@ -204,38 +207,35 @@ class ServedModel(tf.Module):
         with tf.control_dependencies([aligned(history, history_time), as_many_rows("items", items, history)]):
             history, history_time, items = map(tf.identity, (history, history_time, items))
         encoded = self._encode(history, history_time, user_features)
-        numbers = self.index_of.lookup(items)
-        known = numbers >= 0
-        vectors = self.index.vectors(tf.cast(tf.maximum(numbers, 0), tf.int32))
-        scores = tf.einsum("bkd,bmd->bmk", encoded["interests"], vectors)
-        possible = known[..., tf.newaxis] & encoded["interest_mask"][:, tf.newaxis]
-        scores = tf.where(possible, scores, -float("inf"))
-        any_possible = tf.reduce_any(possible, axis=2)
-        winner = tf.argmax(scores, axis=2, output_type=tf.int32)
-        weights = tf.gather(encoded["attribution"], winner, batch_dims=1)
-        return {
-            "known": known,
-            "interest_scores": scores,
-            "interest": tf.where(any_possible, winner, -1),
-            "looked_at": self._ids(encoded["history"] - 1),
-            "weights": tf.where(any_possible[..., tf.newaxis], weights, 0.0),
-        }
+        numbers = self._served_rows(items)
+        explained = explanation(encoded, numbers, self._vectors(tf.maximum(numbers, 0)))
+        return {**explained, "looked_at": self._ids(encoded["history"] - 1)}
 
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        return self.tower.encode(history, history_time, self._inputs.by_name(features))
+        """What the tower says, ``history`` being 1 + rows of items."""
+        encoded = dict(self.tower.encode(history, history_time, self._inputs.by_name(features)))
+        seen = encoded["history"]
+        rows = tf.gather(self.items.tower_rows, tf.cast(tf.maximum(seen - 1, 0), tf.int32))
+        return {**encoded, "history": tf.where(seen > 0, tf.cast(rows, seen.dtype) + 1, 0)}
 
-    def _popular(self, excluded: tf.Tensor, k: tf.Tensor) -> TopK:
-        """The most frequent items, for all rows; the items are stored in that order."""
-        fetch = tf.minimum(k + tf.shape(excluded)[1], tf.shape(self.item_counts)[0])
-        shape = [tf.shape(excluded)[0], 1, fetch]
-        indices = tf.broadcast_to(tf.range(fetch), shape)
-        counts = tf.broadcast_to(tf.cast(self.item_counts[:fetch], tf.float32), shape)
-        return merge_interest_lists(indices, counts, tf.fill(shape[:2], True), k, excluded)
+    def _served_rows(self, ids: tf.Tensor) -> tf.Tensor:
+        """Rows of items that can be recommended, -1 for others."""
+        rows = self.row_of.lookup(ids)
+        return tf.where(rows < self._num_items, rows, tf.constant(-1, tf.int64))
 
-    def _ids(self, indices: tf.Tensor) -> tf.Tensor:
-        return tf.where(indices >= 0, tf.gather(self.item_ids, tf.maximum(indices, 0)), "")
+    def _vectors(self, rows: tf.Tensor) -> tf.Tensor:
+        """Vectors [..., D] of items, also of those that cannot be recommended any more."""
+        rows = tf.cast(rows, tf.int32)
+        vectors = self.index.vectors(tf.minimum(rows, self._num_items - 1))
+        if not self.items.retired_vectors.shape[0]:
+            return vectors
+        retired = tf.gather(self.items.retired_vectors, tf.maximum(rows - self._num_items, 0))
+        return tf.where((rows < self._num_items)[..., tf.newaxis], vectors, retired)
+
+    def _ids(self, rows: tf.Tensor) -> tf.Tensor:
+        return tf.where(rows >= 0, tf.gather(self.items.item_ids, tf.maximum(rows, 0)), "")
 
     def _checks(
         self, history: tf.Tensor, history_time: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor, diversity: tf.Tensor

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from serving.index import Index
 from serving.manifest import SignatureBatching
-from serving.served_model import UserTower
 from serving.served_names import SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES
+from serving.trained_functions import TrainedFunctions
 from serving.user_inputs import UserInputs, aligned, as_many_rows
 
 
@@ -27,7 +27,7 @@ class ServedProfile(tf.Module):
         self, trained: Any, indexes: Sequence[Index], user_features: Mapping[str, str], default_k: int, max_k: int
     ) -> None:
         super().__init__()
-        self.tower, self.indexes = UserTower(trained), list(indexes)
+        self.tower, self.indexes = TrainedFunctions(trained), list(indexes)
         self.tag_names, self.task_names, self.tag_bias = trained.tag_names, trained.task_names, trained.tag_bias
         # Not a file with a tag a line: a tag may hold a line break.
         names = trained.tag_names.numpy()

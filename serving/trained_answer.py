@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from serving.bundle import read_description
+from serving.items import trained_items
 from serving.raw_users import RawUser, as_tensors
+from trainer.item_attributes import ItemAttributes
 
 _LEAST_SCALE = 1e-6
 
@@ -22,12 +24,14 @@ class TrainedAnswer:
       mask: bool [B, K].
       vectors: float32 [N, D].
       ids: the N items.
+      attributes: of the N items.
     """
 
     interests: np.ndarray
     mask: np.ndarray
     vectors: np.ndarray
     ids: list[str]
+    attributes: ItemAttributes
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -53,8 +57,8 @@ def trained_answer(model_dir: str, users: Sequence[RawUser]) -> TrainedAnswer:
     trained = tf.saved_model.load(model_dir)
     encoded = trained.encode(*as_tensors(users, description.user_features))
     interests, mask = encoded["interests"].numpy(), encoded["interest_mask"].numpy()
-    ids = [item.decode() for item in trained.item_ids.numpy()]
-    return TrainedAnswer(interests, mask, trained.item_vectors.numpy(), ids)
+    items = trained_items(trained)
+    return TrainedAnswer(interests, mask, items.vectors, [item.decode() for item in items.ids], items.attributes)
 
 
 def worst_difference(worst: float, served: np.ndarray, *trained: np.ndarray) -> float:

@@ -33,7 +33,9 @@ class Description(Protocol):
         """Of a model of profiles; empty for a model that retrieves items."""
 
 
-def write_warmup_requests(version_dir: str, model_name: str, ids: Sequence[bytes], description: Description) -> None:
+def write_warmup_requests(
+    version_dir: str, model_name: str, ids: Sequence[bytes], description: Description, filters: Sequence[bytes] = ()
+) -> None:
     """Writes a TFRecord file of PredictionLog messages, where TensorFlow Serving looks for it.
 
     Args:
@@ -41,12 +43,13 @@ def write_warmup_requests(version_dir: str, model_name: str, ids: Sequence[bytes
       model_name: the name the model is served under.
       ids: what the index holds: items, of which histories are cut, or tags.
       description: the profile features and T.
+      filters: values that requests may filter items by.
     """
     path = os.path.join(version_dir, WARMUP_REQUESTS)
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
         for batch in BATCH_SIZES:
-            for signature, inputs in _inputs(batch, ids, description).items():
+            for signature, inputs in _inputs(batch, ids, description, filters):
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = model_name
                 request.model_spec.signature_name = signature
@@ -56,7 +59,9 @@ def write_warmup_requests(version_dir: str, model_name: str, ids: Sequence[bytes
                 writer.write(log.SerializeToString())
 
 
-def _inputs(batch: int, ids: Sequence[bytes], description: Description) -> dict[str, dict[str, tf.Tensor]]:
+def _inputs(
+    batch: int, ids: Sequence[bytes], description: Description, filters: Sequence[bytes]
+) -> list[tuple[str, dict[str, tf.Tensor]]]:
     length = min(description.max_history, len(ids))
     histories = [[ids[(row + i) % len(ids)] for i in range(length)] for row in range(batch)]
     user = {
@@ -73,17 +78,20 @@ def _inputs(batch: int, ids: Sequence[bytes], description: Description) -> dict[
     }
     examples = tf.constant([_example(history) for history in histories])
     if description.tasks:  # the items of the histories are none of its items, but the graph is the same
-        return {
-            TAG_PROFILE: {**user, "k": request["k"]},
-            TAG_SCORES: {**user, "tags": tf.constant(histories)},
-            SERVING_DEFAULT: {"examples": examples},
-        }
-    return {
-        RECOMMEND: user | request,
-        SERVING_DEFAULT: {"examples": examples},
-        USER_INTERESTS: user,
-        EXPLAIN: {**user, "items": tf.constant(histories)},
-    }
+        return [
+            (TAG_PROFILE, {**user, "k": request["k"]}),
+            (TAG_SCORES, {**user, "tags": tf.constant(histories)}),
+            (SERVING_DEFAULT, {"examples": examples}),
+        ]
+    # What has a default is left out, as by a client that knows nothing of filters.
+    filtered = [(RECOMMEND, {**user, **request, "allow": tf.constant([filters[:1]])})] if filters else []
+    return [
+        (RECOMMEND, user | request),
+        *filtered,
+        (SERVING_DEFAULT, {"examples": examples}),
+        (USER_INTERESTS, user),
+        (EXPLAIN, {**user, "items": tf.constant(histories)}),
+    ]
 
 
 def _example(history: Sequence[bytes]) -> bytes:

@@ -48,7 +48,7 @@ _MESSAGES = {
     "GetModelMetadataRequest": "model_spec:1:ModelSpec metadata_field:2:*string",
     "GetModelMetadataResponse": "model_spec:1:ModelSpec metadata:2:=Any",
     "TensorInfo": "name:1:string dtype:2:int32 tensor_shape:3:TensorShapeProto",
-    "SignatureDef": "inputs:1:=TensorInfo outputs:2:=TensorInfo method_name:3:string",
+    "SignatureDef": "inputs:1:=TensorInfo outputs:2:=TensorInfo method_name:3:string defaults:4:=TensorProto",
     "SignatureDefMap": "signature_def:1:=SignatureDef",
 }
 

@@ -24,11 +24,13 @@ class NewItems:
       ids: M item ids.
       text_vectors: float32 [M, E].
       categories: int32 [M, C], as in the catalogue.
+      attributes: int32 [M, A], as in the catalogue.
     """
 
     ids: Sequence[bytes]
     text_vectors: np.ndarray
     categories: np.ndarray
+    attributes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Catalogue:
       new_items: those that are not of the vocabulary; None where there is no text.
       tags: int32 [N, G], 1 + number of each tag of an item, 0 is padding; G = 0 without tags.
       tag_names: names of the tags; number g is ``tag_names[g - 1]``.
+      attributes: int32 [N, A], 1 + number of each attribute's value of an item, 0 is padding.
+      attribute_values: ``name=value``; number v is ``attribute_values[v - 1]``.
     """
 
     ids: Sequence[bytes]
@@ -57,6 +61,8 @@ class Catalogue:
     new_items: NewItems | None = None
     tags: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
     tag_names: Sequence[bytes] = ()
+    attributes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    attribute_values: Sequence[bytes] = ()
 
     @property
     def size(self) -> int:
@@ -81,6 +87,7 @@ class Catalogue:
             ids=[*self.ids, *new.ids],
             counts=np.concatenate([self.counts, np.zeros(len(new.ids), self.counts.dtype)]),
             categories=np.concatenate([self.categories, new.categories]),
+            attributes=np.concatenate([self.attributes, new.attributes]),
             text_vectors=np.concatenate([self.text_vectors, new.text_vectors]),
             new_items=None,
         )
@@ -114,18 +121,26 @@ def read_catalogue(
     tags, tag_names = _matrix(tag_rows), list(tag_numbers)
     if text_directory is None:
         rows, numbers = _numbered(schema.CATEGORY, row_of, files)
-        return Catalogue(ids, counts, _matrix(rows), list(numbers), tags=tags, tag_names=tag_names)
+        said, values = _numbered(schema.ATTRIBUTES, row_of, files)
+        return Catalogue(
+            *(ids, counts, _matrix(rows), list(numbers)),
+            tags=tags, tag_names=tag_names, attributes=_matrix(said), attribute_values=list(values),
+        )  # fmt: skip
     encoder = read_description(os.path.join(text_directory, ENCODER))
     texts, new_ids, new_texts = _texts(row_of, text_directory, encoder.dimension)
     everything = {item: row for row, item in enumerate([*ids, *new_ids])}
     rows, numbers = _numbered(schema.CATEGORY, everything, files, len(ids))
-    categories = _matrix(rows)
+    said, values = _numbered(schema.ATTRIBUTES, everything, files, len(ids))
+    categories, attributes = _matrix(rows), _matrix(said)
     progress.info(
         "%s of %s items have no text; %s items of the table, with a text, are in nobody's training history",
         f"{int((~texts.any(axis=1)).sum()):,}", f"{len(ids):,}", f"{len(new_ids):,}",
     )  # fmt: skip
-    new_items = NewItems(new_ids, new_texts, categories[len(ids) :])
-    return Catalogue(ids, counts, categories[: len(ids)], list(numbers), texts, encoder, new_items, tags, tag_names)
+    new_items = NewItems(new_ids, new_texts, categories[len(ids) :], attributes[len(ids) :])
+    return Catalogue(
+        *(ids, counts, categories[: len(ids)], list(numbers), texts, encoder, new_items, tags, tag_names),
+        *(attributes[: len(ids)], list(values)),
+    )
 
 
 def _lines(path: str) -> list[bytes]:
@@ -156,7 +171,7 @@ def _texts(row_of: dict[bytes, int], directory: str, dimension: int) -> tuple[np
 def _numbered(
     feature: str, row_of: dict[bytes, int], item_files: list[str], known: int | None = None
 ) -> tuple[list[list[int]], dict[bytes, int]]:
-    """Each item's categories (coarse to fine) or tags as numbers, and the numbers from 1 on.
+    """Each item's categories (coarse to fine), tags or attributes as numbers, and the numbers from 1 on.
 
     They are numbered in the order in which they first appear, those of items from row ``known`` on only after those
     of the others, so that training does not depend on items that it does not know.

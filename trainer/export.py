@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +10,8 @@ import tensorflow_transform as tft
 
 from trainer import schema
 from trainer.catalogue import Catalogue
+from trainer.item_attributes import catalogue_attributes
+from trainer.item_filter import ItemFilter
 from trainer.metrics.category_diversity import category_diversity
 from trainer.metrics.interest_health import interest_health
 from trainer.metrics.ranking import CUTOFFS, ranking_metrics
@@ -31,6 +33,8 @@ class TrainedModel(tf.Module):
       item_ids: variable string [N].
       item_counts: variable int64 [N], interactions in the training split, descending.
       item_category: variable int32 [N], finest category, -1 for none.
+      item_filter: of their attributes.
+      vectors_from_text: float32 [M, E] to float32 [M, D], of a model that places items by their texts; else absent.
       analysis: name -> variable, what ``polyrec analyse`` looks at; ``category_names`` string [C] for every model.
       encode: see :meth:`_encode`.
 
@@ -40,6 +44,8 @@ class TrainedModel(tf.Module):
       transform: the output of TFX's Transform; its graph becomes part of the model.
       user_features: profile feature -> ``categorical`` or ``numeric``.
       vocabulary: path of the served items' ids, a line each; becomes an asset.
+      attributes: names of the items' attributes.
+      evaluated: ``allow`` and ``deny`` of the filter that metrics are computed with once more, if it has any.
     """
 
     def __init__(
@@ -49,6 +55,8 @@ class TrainedModel(tf.Module):
         transform: tft.TFTransformOutput,
         user_features: Mapping[str, str],
         vocabulary: str,
+        attributes: Sequence[str] = (),
+        evaluated: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         super().__init__()
         self.model, self._raw = model, RawFeatures(transform, user_features)
@@ -56,12 +64,17 @@ class TrainedModel(tf.Module):
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
+        self.item_filter = ItemFilter(catalogue_attributes(catalogue, attributes))
+        self._evaluated = {key: list((evaluated or {}).get(key, ())) for key in ("allow", "deny")}
         self.analysis = {name: tf.Variable(v, trainable=False) for name, v in model.analysis_tensors().items()}
         self.analysis["category_names"] = tf.Variable(list(catalogue.category_names), dtype=tf.string, trainable=False)
         self._index_of = line_numbers(vocabulary)
         trained_on = transform.vocabulary_size_by_name(schema.ITEM_VOCABULARY)
         self._has_new_items = catalogue.size > trained_on
         self.encode = tf.function(self._encode, input_signature=self._raw.signature)
+        if model.text_width is not None:
+            texts = tf.TensorSpec([None, model.text_width], tf.float32, name="texts")
+            self.vectors_from_text = tf.function(model.vectors_from_text, input_signature=[texts])
         self.evaluate = tf.function(self._evaluate, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
 
     def _encode(
@@ -105,9 +118,11 @@ class TrainedModel(tf.Module):
 
         Returns:
           the metrics of trainer/metrics, float32 [B], as they are (seen items kept) and with the suffix ``_unseen``
-          (seen items removed from the list; targets that were seen still count); the same of the most popular items
-          with the prefix ``popularity_``. A user without a known history is given the popular items, as in serving.
-          The health of the interests, over the list with seen items kept. NaN is what a user has no value of.
+          (seen items removed from the list; targets that were seen still count) and, where there is a filter, with
+          the suffix ``_filtered`` (seen items kept; a target that the filter takes away still counts); the same of
+          the most popular items with the prefix ``popularity_``. A user without a known history is given the popular
+          items, as in serving. The health of the interests, over the list with seen items kept. NaN is what a user has
+          no value of.
         """
         raw = self._raw.of_examples(examples, (schema.TARGETS,))
         targets = self._index_of.lookup(raw.pop(schema.TARGETS))
@@ -118,10 +133,10 @@ class TrainedModel(tf.Module):
         popular = tf.cast(self.item_counts, tf.float32)[:, tf.newaxis]
         one = tf.ones([tf.shape(examples)[0], 1, 1])
         outputs = {}
-        for suffix, excluded in (("", None), ("_unseen", seen)):
-            by_count = exact_top_k(one, tf.ones_like(one[:, :, 0], tf.bool), popular, max(CUTOFFS), excluded=excluded)
+        for suffix, restriction in self._restrictions(seen).items():
+            by_count = exact_top_k(one, tf.ones_like(one[:, :, 0], tf.bool), popular, max(CUTOFFS), **restriction)
             ranked = exact_top_k(
-                encoded["interests"], encoded["interest_mask"], self.item_vectors, max(CUTOFFS), excluded=excluded
+                encoded["interests"], encoded["interest_mask"], self.item_vectors, max(CUTOFFS), **restriction
             )
             indices = tf.where(unknown[:, tf.newaxis], by_count.indices, ranked.indices)
             for prefix, listed in (("", indices), ("popularity_", by_count.indices)):
@@ -134,6 +149,14 @@ class TrainedModel(tf.Module):
                 outputs.update({name: tf.where(unknown, float("nan"), values) for name, values in health.items()})
         return outputs
 
+    def _restrictions(self, seen: tf.Tensor) -> dict[str, dict[str, Any]]:
+        """Suffix of the metrics -> arguments of the search."""
+        found: dict[str, dict[str, Any]] = {"": {}, "_unseen": {"excluded": seen}}
+        allow, deny = (tf.constant([values], tf.string, [1, len(values)]) for values in self._evaluated.values())
+        if any(self._evaluated.values()):
+            found["_filtered"] = {"keep": self.item_filter.keep(allow, deny)}
+        return found
+
 
 def save(
     model: RetrievalModel,
@@ -141,6 +164,8 @@ def save(
     transform: tft.TFTransformOutput,
     user_features: Mapping[str, str],
     directory: str,
+    attributes: Sequence[str] = (),
+    evaluated: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Writes the SavedModel and, in ``assets.extra/model.json``, what the index builder has to know of it.
 
@@ -152,10 +177,12 @@ def save(
       transform: the output of TFX's Transform.
       user_features: profile feature -> kind.
       directory: where to; made if missing.
+      attributes: names of the items' attributes.
+      evaluated: see :class:`TrainedModel`.
     """
     trained_on, catalogue = catalogue.size, model.place_new_items(catalogue)
     with vocabulary_file(catalogue.ids) as vocabulary:
-        trained = TrainedModel(model, catalogue, transform, user_features, vocabulary)
+        trained = TrainedModel(model, catalogue, transform, user_features, vocabulary, attributes, evaluated)
         tf.saved_model.save(trained, directory, signatures={EVALUATE: trained.evaluate})
     write_description(
         directory,

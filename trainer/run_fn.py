@@ -16,6 +16,7 @@ from trainer.catalogue import Catalogue, read_catalogue
 from trainer.fitting import fit
 from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset
+from trainer.item_attributes import catalogue_attributes
 from trainer.models import registry
 from trainer.models.profile_base import ProfileModel
 from trainer.precision import mixed_precision
@@ -36,8 +37,9 @@ class FnArgs(Protocol):
       transform_output: folder of the transform graph.
       serving_model_dir, model_run_dir: where to write the model, and the summaries and report.
       custom_config: ``model``, ``training``, ``transform``, ``user_features``, ``labels`` (the tasks of a log of
-        impressions), ``item_files`` (patterns of item examples), ``text_vectors`` (folder of the vectors of their
-        texts, or None), ``resume_directory`` (where interrupted training is kept).
+        impressions), ``item_attributes`` (names), ``evaluation_filter`` (``allow`` and ``deny``), ``item_files``
+        (patterns of item examples), ``text_vectors`` (folder of the vectors of their texts, or None),
+        ``resume_directory`` (where interrupted training is kept).
       base_model: folder of a base model to start from, or None.
     """
 
@@ -68,6 +70,9 @@ def run_fn(fn_args: FnArgs) -> None:
         _files(config.get("item_files", [])),
         config.get("text_vectors"),
     )
+    attributes, evaluated = config.get("item_attributes", []), config.get("evaluation_filter", {})
+    # Before the training, not after it.
+    catalogue_attributes(catalogue, attributes)
     spec = transform.transformed_feature_spec()
     resume = _resume_directory(fn_args)
     profile = issubclass(registry.get(config["model"]["name"]), ProfileModel)
@@ -90,8 +95,11 @@ def run_fn(fn_args: FnArgs) -> None:
             config["model"],
             os.path.join(config["text_vectors"], text_vectors.ENCODER),
         )
-    save: Any = profile_export.save if profile else export.save
-    save(model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir)
+    exported = model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir
+    if profile:
+        profile_export.save(*exported)
+    else:
+        export.save(*exported, attributes, evaluated)
     parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, REPORT), "w") as file:

@@ -25,8 +25,8 @@ impressions of a user between which the history did not change:
 * ``history_bucket``, ``user_id`` and ``user_<name>`` as above.
 
 One item example is one row of the catalogue: ``item_id``, ``category`` (bytes list, coarse to fine), ``tags``
-(bytes list, in no order), ``title`` and ``text`` (bytes). The vector of an item's text is an example of its own:
-``item_id`` and ``text_vector`` (E floats).
+(bytes list, in no order), ``attributes`` (bytes list of ``name=value``), ``title`` and ``text`` (bytes). The vector of
+an item's text is an example of its own: ``item_id`` and ``text_vector`` (E floats).
 """
 
 USER_ID = "user_id"
@@ -41,6 +41,7 @@ ITEM = "item"
 ITEM_ID = "item_id"
 CATEGORY = "category"
 TAGS = "tags"
+ATTRIBUTES = "attributes"
 TITLE = "title"
 TEXT = "text"
 TEXT_VECTOR = "text_vector"

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
+from components.ingestion.attributes import joined
 from components.ingestion.batches import Piece, drop_bad, list_pieces, read_batches, refuse_too_many_bad_rows
 from components.ingestion.columns import Column, as_mask, to_ids, to_string_lists
 from components.ingestion.examples import as_bytes, one_each
@@ -129,7 +130,9 @@ def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[p
         schema.TEXT: columns.text,
     }
     separators = {schema.CATEGORY: columns.category_separator, schema.TAGS: columns.tag_separator}
-    wanted = {role: name for role, name in optional.items() if name is not None}
+    attributes = {f"{schema.ATTRIBUTES}.{name}": name for name in columns.attributes}
+    separators |= dict.fromkeys(attributes, columns.attribute_separator)
+    wanted = {role: name for role, name in optional.items() if name is not None} | attributes
     for batch in read_batches(piece, [columns.item, *wanted.values()]):
 
         def values(name: str) -> tuple[pa.Array, str]:
@@ -143,5 +146,6 @@ def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[p
         arrays = dict(zip(good.schema.names, good.columns, strict=True))
         for role in optional:
             arrays.setdefault(role, pa.array([[]] * len(good), pa.list_(pa.string())))
-        names = [schema.ITEM_ID, *optional]
+        arrays[schema.ATTRIBUTES] = joined({name: arrays[role] for role, name in attributes.items()}, len(good))
+        names = [schema.ITEM_ID, *optional, schema.ATTRIBUTES]
         yield pa.RecordBatch.from_arrays([arrays[name] for name in names], names=names)

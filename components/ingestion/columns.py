@@ -124,7 +124,7 @@ def to_string_lists(values: pa.Array, where: str, separator: str | None = None) 
         pieces = pc.split_pattern(pc.fill_null(strings, ""), separator)
         rows, strings = np.repeat(rows, np.asarray(pc.list_value_length(pieces))), pieces.flatten()
     present = as_mask(pc.not_equal(strings, ""))
-    return Column(_lists(rows[present], strings.filter(pa.array(present)), len(values)), bad)
+    return Column(lists_of(rows[present], strings.filter(pa.array(present)), len(values)), bad)
 
 
 def to_float_lists(values: pa.Array, where: str) -> Column:
@@ -142,7 +142,7 @@ def to_float_lists(values: pa.Array, where: str) -> Column:
         bad[BAD_NUMBER] = np.zeros(len(values), dtype=bool)
         bad[BAD_NUMBER][rows[wrong]] = True
     present = as_mask(pc.is_valid(numbers)) & ~as_mask(pc.is_nan(numbers))
-    return Column(_lists(rows[present], numbers.filter(pa.array(present)), len(values)), bad)
+    return Column(lists_of(rows[present], numbers.filter(pa.array(present)), len(values)), bad)
 
 
 def to_numbers(values: pa.Array, where: str) -> tuple[pa.Array, Mask]:
@@ -189,7 +189,7 @@ def _flatten(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
     return lengths, pc.list_flatten(values)
 
 
-def _lists(rows: npt.NDArray[np.int64], values: pa.Array, count: int) -> pa.Array:
+def lists_of(rows: npt.NDArray[np.int64], values: pa.Array, count: int) -> pa.Array:
     """Lists [count] of ``values`` [n], where rows [n] (ascending) says to which list each belongs."""
     offsets = np.zeros(count + 1, dtype=np.int32)
     np.cumsum(np.bincount(rows, minlength=count), out=offsets[1:])

@@ -15,7 +15,7 @@ from components.ingestion.tables import (
     open_parquet,
     require_columns,
 )
-from components.settings import DataSettings
+from components.settings import DataSettings, ItemColumns
 from trainer.errors import InputError
 from trainer.schema import user_feature
 
@@ -90,14 +90,7 @@ def check_inputs(settings: DataSettings) -> None:
             + " data.item_columns.tags should name the column of the items' table that holds their tags, which users "
             "are to be described by (the column of categories will do)."
         )
-    item_columns = [
-        ("item", items.item),
-        ("category", items.category),
-        ("tags", items.tags),
-        ("title", items.title),
-        ("text", items.text),
-    ]
-    _check(tables.items, [(f"data.item_columns.{role}", name) for role, name in item_columns if name is not None])
+    _check(tables.items, item_column_keys(items))
     _check(
         tables.users,
         [
@@ -105,6 +98,19 @@ def check_inputs(settings: DataSettings) -> None:
             *((f"data.user_columns.features.{name}", name) for name in users.features),
         ],
     )
+
+
+def item_column_keys(items: ItemColumns) -> list[tuple[str, str]]:
+    """The columns of the items' table that are read: key of the configuration and name."""
+    roles = [
+        ("item", items.item),
+        ("category", items.category),
+        ("tags", items.tags),
+        ("title", items.title),
+        ("text", items.text),
+        *(("attributes", name) for name in items.attributes),
+    ]
+    return [(f"data.item_columns.{role}", name) for role, name in roles if name is not None]
 
 
 def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:

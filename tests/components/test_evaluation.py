@@ -137,3 +137,14 @@ def test_a_wrong_metric_is_named(settings, words):
 def test_the_baselines_evaluation_has_no_thresholds():
     config = evaluation.eval_config(EvaluationSettings(thresholds={"recall_at_20": 0.5}), gated=False)
     assert not config.metrics_specs[0].per_slice_thresholds
+
+
+def test_metrics_with_the_filter_are_there_with_a_filter_alone():
+    settings = EvaluationSettings(deny=["in_stock=no"], thresholds={"recall_at_50_filtered": 0.1})
+    (spec,) = evaluation.eval_config(settings).metrics_specs
+    assert "popularity_ndcg_at_20_filtered" in spec.metrics[0].config
+    assert spec.per_slice_thresholds["recall_at_50_filtered"].thresholds
+    (plain,) = evaluation.eval_config(EvaluationSettings()).metrics_specs
+    assert "_filtered" not in plain.metrics[0].config
+    with pytest.raises(InputError, match="'recall_at_50_filtered' is not a metric"):
+        evaluation.eval_config(EvaluationSettings(thresholds={"recall_at_50_filtered": 0.1}))

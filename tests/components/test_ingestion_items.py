@@ -4,8 +4,11 @@ import pytest
 
 from components.ingestion.catalogue import ingest_items
 from components.ingestion.report import describe_report, read_report
+from components.settings import ItemColumns
 from tests.components.ingestion_helpers import examples, log_of, settings_for, write_log
 from trainer.errors import InputError
+
+NOTHING = {"category": [], "tags": [], "attributes": [], "title": [], "text": []}
 
 
 @pytest.fixture
@@ -27,9 +30,16 @@ def test_one_example_a_row(log):
     columns = {"item": "asin", "category": "path", "title": "name", "text": "words"}
     report = ingest_items(settings_for(log, items="items.parquet", item_columns=columns), str(log / "out"))
     assert examples(log / "out", "items") == [
-        {"item_id": ["a"], "category": ["Food", "Fruit"], "tags": [], "title": ["Apple"], "text": ["red, sweet"]},
-        {"item_id": ["b"], "category": [], "tags": [], "title": [], "text": []},
-        {"item_id": ["c"], "category": [], "tags": [], "title": ["Corn"], "text": []},
+        {
+            "item_id": ["a"],
+            "category": ["Food", "Fruit"],
+            "tags": [],
+            "attributes": [],
+            "title": ["Apple"],
+            "text": ["red, sweet"],
+        },
+        {"item_id": ["b"], "category": [], "tags": [], "attributes": [], "title": [], "text": []},
+        {"item_id": ["c"], "category": [], "tags": [], "attributes": [], "title": ["Corn"], "text": []},
     ]
     assert report.examples["items"] == 3
     assert read_report(str(log / "out")) == report
@@ -40,9 +50,52 @@ def test_columns_that_are_not_named_are_empty_features(log):
     columns = {"category": "genres", "category_separator": "|"}
     ingest_items(settings_for(log, items="items.csv", item_columns=columns), str(log / "out"))
     assert examples(log / "out", "items") == [
-        {"item_id": ["a"], "category": ["Action", "War"], "tags": [], "title": [], "text": []},
-        {"item_id": ["b"], "category": [], "tags": [], "title": [], "text": []},
+        {**NOTHING, "item_id": ["a"], "category": ["Action", "War"]},
+        {**NOTHING, "item_id": ["b"]},
     ]
+
+
+def test_attributes_are_columns_of_any_kind_with_one_value_or_several(log):
+    table = pa.table(
+        {
+            "item_id": ["a", "b", "c"],
+            "in_stock": [True, False, None],
+            "colour": [["red", "dark=blue"], [], None],
+            "price class": [3.0, 1.5, 2.0],
+        }
+    )
+    pq.write_table(table, log / "items.parquet")
+    columns = {"attributes": ["in_stock", "colour", "price class"], "title": "colour"}
+    ingest_items(settings_for(log, items="items.parquet", item_columns=columns), str(log / "out"))
+    assert [e["attributes"] for e in examples(log / "out", "items")] == [
+        ["in_stock=true", "colour=red", "colour=dark=blue", "price class=3"],
+        ["in_stock=false", "price class=1.5"],
+        ["price class=2"],
+    ]
+    (log / "items.csv").write_text("item_id,colour,stock\na,red|blue,yes\nb,,no\n")
+    columns = {"attributes": ["stock", "colour"], "attribute_separator": "|"}
+    ingest_items(settings_for(log, items="items.csv", item_columns=columns), str(log / "text"))
+    assert [e["attributes"] for e in examples(log / "text", "items")] == [
+        ["stock=yes", "colour=red", "colour=blue"],
+        ["stock=no"],
+    ]
+
+
+def test_a_missing_attribute_column_is_named(log):
+    (log / "items.csv").write_text("item_id,stock\na,yes\n")
+    with pytest.raises(
+        InputError, match=r"data.item_columns.attributes.*'colour'|'colour'.*data.item_columns.attributes"
+    ):
+        ingest_items(settings_for(log, items="items.csv", item_columns={"attributes": ["colour"]}), str(log / "out"))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"),
+    [(["a", "a"], "'a' is named twice"), (["category"], "requests filter by 'category' anyway"), (["a=b"], "pattern")],
+)
+def test_attributes_have_names_of_their_own(attributes, words):
+    with pytest.raises(ValueError, match=words):
+        ItemColumns(attributes=attributes)
 
 
 def test_a_number_is_a_category_by_its_spelling(log):

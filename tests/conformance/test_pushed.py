@@ -77,6 +77,8 @@ def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precis
         exclude_history=tf.constant(False),
         k=tf.constant(K),
         diversity=tf.constant(0.0),
+        allow=tf.constant([[""]]),
+        deny=tf.constant([[""]]),
     )
     vectors, ids = model.item_vectors().numpy(), np.array(catalogue.ids)
     np.testing.assert_array_equal(answers["fallback"], [False, False, False, True])

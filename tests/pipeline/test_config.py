@@ -48,6 +48,14 @@ def test_overrides_are_yaml_values_and_later_ones_win(file):
     assert loaded.data.directory == "a=b"
 
 
+def test_a_filter_of_the_evaluation_names_attributes_that_items_have(file):
+    given = ["data.items=items.csv", "data.item_columns.category=genre", "data.item_columns.attributes=[in_stock]"]
+    wanted = ["evaluation.allow=[category=Comedy, in_stock=yes]", "evaluation.thresholds.recall_at_50_filtered=0.1"]
+    assert config.load(file(), [*given, *wanted]).evaluation.allow == ["category=Comedy", "in_stock=yes"]
+    with pytest.raises(InputError, match="'colour=red' should be attribute=value.*: in_stock, category"):
+        config.load(file(), [*given, "evaluation.deny=[colour=red]"])
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
@@ -65,6 +73,8 @@ def test_overrides_are_yaml_values_and_later_ones_win(file):
         ("evaluation.thresholds.recall_at_50=high", "evaluation.thresholds.recall_at_50 should be a valid number"),
         ("model.name=gru4rec", "there is no model 'gru4rec'. The models are: .*comirec_sa"),
         ("data.user_columns.features={age: numeric}", "data.users is not"),
+        ("evaluation.deny=[in_stock=no]", "evaluation.deny: 'in_stock=no' should be attribute=value.*: none"),
+        ("data.item_columns.attributes=[a, a]", "'a' is named twice"),
         ("seed", "expected section.key=value"),
         ("=3", "expected section.key=value"),
         ("training.seed=[", "not valid YAML"),
@@ -151,6 +161,11 @@ def test_kernels_of_tasks(file):
         (["model.name=sine"], "sine learns from what users took, not from labels.*mmoe, mvke, shared_bottom, utpm"),
         (["data.item_columns.tags=null"], "data.item_columns.tags is not set"),
         (["data.items=null"], "data.items is not set"),
+        (
+            ["data.item_columns.attributes=[stock]"],
+            "data.item_columns.attributes filters recommended items, and .* mvke",
+        ),
+        (["evaluation.allow=[a=b]"], "evaluation.allow filters recommended items"),
         (["model.history_fields=[]"], "nothing is known of a user"),
         (["model.history_fields=[texts]"], "model.history_fields.0 should be 'items' or 'tags'"),
         (["model.train_tasks=[like]"], "model.train_tasks: there is no label 'like' in data.labels.*click, conversion"),

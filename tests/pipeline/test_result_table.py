@@ -21,4 +21,6 @@ def test_interests_in_one_line(overall, line):
 
 
 def test_labels():
-    assert (label("hit_rate_at_20"), label("diversity_at_50_unseen")) == ("HR@20", "Diversity@50")
+    assert (label("hit_rate_at_20"), label("diversity_at_50_unseen"), label("ndcg_at_20_filtered")) == (
+        *("HR@20", "Diversity@50", "NDCG@20"),
+    )

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving import manifest
 from serving.bundle import build_bundle
+from serving.servable import Servable
 from serving.settings import IndexSettings, ServingSettings
 from tests.serving import toy_model
 from tests.serving.toy_bundle import toy_bundle
@@ -44,6 +46,8 @@ def padded(rows, fill=""):
 def recommend(signatures, histories=HISTORIES, exclude=None, exclude_history=False, k=10, diversity=0.0, **user):
     history = padded(histories)
     outputs = signatures["recommend"](
+        allow=tf.constant([[""]]),
+        deny=tf.constant([[""]]),
         history=history,
         history_time=tf.zeros(history.shape, tf.int64),
         exclude=padded(exclude or [[] for _ in histories]) if exclude else tf.fill([len(histories), 0], ""),
@@ -205,7 +209,8 @@ import sys
 import tensorflow as tf
 signature = tf.saved_model.load(sys.argv[1]).signatures["recommend"]
 answer = signature(history=tf.constant([["item-17"]]), history_time=tf.zeros([1, 1], tf.int64),
-    exclude=tf.fill([1, 0], ""), exclude_history=tf.constant(True), k=tf.constant(3), diversity=tf.constant(0.5))
+    exclude=tf.fill([1, 0], ""), exclude_history=tf.constant(True), k=tf.constant(3), diversity=tf.constant(0.5),
+    allow=tf.constant([["colour=red"]]), deny=tf.constant([[""]]))
 print(answer["fallback"].numpy().tolist())
 """
 
@@ -252,16 +257,17 @@ def test_the_manifest_describes_and_verifies_the_bundle():
 
 def test_the_warm_up_covers_every_signature_in_both_batch_sizes():
     path = os.path.join(toy_bundle().directory, "assets.extra", "tf_serving_warmup_requests")
-    signatures = tf.saved_model.load(toy_bundle().directory).signatures
-    covered = set()
+    servable = Servable(Path(toy_bundle().directory))
+    covered = []
     for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
         request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
-        inputs = {name: tf.constant(tf.make_ndarray(value)) for name, value in request.inputs.items()}
-        signatures[request.model_spec.signature_name](**inputs)
+        inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        servable.run(request.model_spec.signature_name, inputs)
         batch = max(value.tensor_shape.dim[0].size for value in request.inputs.values() if value.tensor_shape.dim)
-        covered.add((request.model_spec.name, request.model_spec.signature_name, batch))
+        covered.append((request.model_spec.name, request.model_spec.signature_name, batch, "allow" in inputs))
     names = ("recommend", "serving_default", "user_interests", "explain")
-    assert covered == {("polyrec", name, batch) for name in names for batch in (1, 32)}
+    expected = {("polyrec", name, batch, False) for name in names for batch in (1, 32)}
+    assert sorted(covered) == sorted(expected | {("polyrec", "recommend", batch, True) for batch in (1, 32)})
 
 
 def test_a_folder_without_a_description_is_refused(tmp_path):

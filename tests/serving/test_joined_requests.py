@@ -8,6 +8,7 @@ from serving.manifest import SignatureBatching
 
 BATCHING = SignatureBatching(
     inputs=[{"history": "empty", "history_time": "zero"}, {"user_age": "nan"}, {"items": "none"}],
+    shared_inputs=["allow"],
     shared_outputs=["tasks"],
 )
 
@@ -87,3 +88,18 @@ def test_what_differs_in_the_rest_is_of_another_kind(other):
 )
 def test_what_runs_alone(alone):
     assert kind_of(BATCHING, alone) is None
+
+
+def test_requests_with_the_same_row_for_all_users_may_be_joined():
+    def with_filter(*allow, users=1):
+        rows = [[b"a"]] * users
+        return request(rows, ages=[[1]] * users, items=[[b"x"]] * users, allow=np.array(allow, object))
+
+    one = kind_of(BATCHING, with_filter([b"colour=red"]))
+    assert one == kind_of(BATCHING, with_filter([b"colour=red"]))
+    assert one.kind == kind_of(BATCHING, with_filter([b"colour=red"], users=2)).kind
+    for other in ([b"colour=blue"], [b"colour=red", b""], [b""]):
+        assert one.kind != kind_of(BATCHING, with_filter(other)).kind
+    assert kind_of(BATCHING, with_filter([b"colour=red"], [b""], users=2)) is None
+    joined = join(BATCHING, [with_filter([b"colour=red"]), with_filter([b"colour=red"], users=2)])
+    assert joined["allow"].tolist() == [[b"colour=red"]] and len(joined["history"]) == 3

@@ -10,12 +10,27 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from trainer.item_attributes import number_attributes
+from trainer.item_filter import ItemFilter
+
 ITEMS, DIMENSION, MAX_HISTORY = 300, 8, 6
 ITEM_IDS = [f"item-{row}" for row in range(ITEMS - 1)] + ["é, last"]
 ITEM_COUNTS = np.sort(np.random.default_rng(0).integers(5, 500, ITEMS))[::-1].astype(np.int64)
 ITEM_CATEGORY = np.where(np.arange(ITEMS) % 11 == 0, -1, np.arange(ITEMS) % 5).astype(np.int32)
+CATEGORY_NAMES = [f"category {number}" for number in range(5)]
+ATTRIBUTE_NAMES = ["colour", "in_stock", "category", "season"]
+ATTRIBUTES = [
+    [f"colour={'red' if row % 3 else 'blue'}", *(["colour=green"] if row % 7 == 0 else [])]
+    + [f"in_stock={'no' if row % 10 == 9 else 'yes'}"] * (row % 13 != 0)
+    + ([f"category={CATEGORY_NAMES[ITEM_CATEGORY[row]]}"] if ITEM_CATEGORY[row] >= 0 else [])
+    for row in range(ITEMS)
+]
 USER_FEATURES = {"age": "numeric", "city": "categorical"}
 CITIES = ["here", "there"]
+
+
+def item_ids(items=ITEMS):
+    return ITEM_IDS[:items] if items <= ITEMS else [f"item-{row}" for row in range(items)]
 
 
 def item_vectors(items=ITEMS):
@@ -24,9 +39,9 @@ def item_vectors(items=ITEMS):
     return (centres[np.arange(items) % 5] + 0.5 * rng.normal(size=(items, DIMENSION))).astype(np.float32)
 
 
-def restated_encode(history, vectors, ages=(), cities=()):
+def restated_encode(history, vectors, ages=(), cities=(), ids=ITEM_IDS):
     """One user's interests [K, D], mask [K] and kept history (rows of items)."""
-    row_of = {item: row for row, item in enumerate(ITEM_IDS)}
+    row_of = {item: row for row, item in enumerate(ids)}
     kept = [row_of[item] for item in history if item in row_of][-MAX_HISTORY:]
     interests = np.zeros((2, DIMENSION), np.float32)
     if kept:
@@ -38,16 +53,20 @@ def restated_encode(history, vectors, ages=(), cities=()):
 
 
 class ToyModel(tf.Module):
-    def __init__(self, vectors, user_features):
+    def __init__(self, vectors, user_features, attributes=ATTRIBUTES):
         super().__init__()
         items = len(vectors)
+        ids = item_ids(items)
         self.item_vectors = tf.Variable(vectors, trainable=False)
-        self.item_ids = tf.Variable(ITEM_IDS[:items], dtype=tf.string, trainable=False)
-        self.item_counts = tf.Variable(ITEM_COUNTS[:items], trainable=False)
-        self.item_category = tf.Variable(ITEM_CATEGORY[:items], trainable=False)
+        self.item_ids = tf.Variable(ids, dtype=tf.string, trainable=False)
+        self.item_counts = tf.Variable(np.sort(np.resize(ITEM_COUNTS, items))[::-1], trainable=False)
+        self.item_category = tf.Variable(np.resize(ITEM_CATEGORY, items), trainable=False)
+        self.category_names = tf.Variable(CATEGORY_NAMES, dtype=tf.string, trainable=False)
+        names, values = [name.encode() for name in ATTRIBUTE_NAMES], [[v.encode() for v in row] for row in attributes]
+        self.item_filter = ItemFilter(number_attributes(names, values[:items], ids))
         self.embeddings = tf.Variable(vectors, trainable=False)
         self.unused = tf.Variable(tf.zeros([1000, 1000]), trainable=False)
-        self._items = self._table(ITEM_IDS[:items])
+        self._items = self._table(ids)
         self._cities = self._table(CITIES)
         features = {
             name: tf.TensorSpec([None, None], tf.string if kind == "categorical" else tf.float32, name=name)
@@ -89,11 +108,11 @@ class ToyModel(tf.Module):
         }
 
 
-def save_toy_model(directory, user_features=None, items=ITEMS):
+def save_toy_model(directory, user_features=None, items=ITEMS, attributes=ATTRIBUTES):
     """Writes the export; returns its item vectors."""
     vectors = item_vectors(items)
     user_features = dict(user_features or {})
-    tf.saved_model.save(ToyModel(vectors, user_features), str(directory))
+    tf.saved_model.save(ToyModel(vectors, user_features, attributes), str(directory))
     os.makedirs(os.path.join(directory, "assets.extra"), exist_ok=True)
     description = {
         "model": "toy", "user_features": user_features, "interests": 2, "dimension": DIMENSION,

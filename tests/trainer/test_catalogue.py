@@ -47,3 +47,18 @@ def test_tags_of_known_items(tmp_path):
     catalogue = read_catalogue(*_vocabulary(tmp_path), [item_file(tmp_path / "items.gz", items)])
     np.testing.assert_array_equal(catalogue.tags, [[0, 0], [1, 2]])
     assert list(catalogue.tag_names) == [b"loud", b"long"]  # and none that only unknown items have
+
+
+def test_attributes_of_known_and_new_items(tmp_path):
+    items = [
+        {"item_id": "new", "attributes": ["stock=no", "colour=red"]},
+        {"item_id": "b", "attributes": ["colour=red", "colour=blue"]},
+        {"item_id": "a", "attributes": []},
+    ]
+    texts = write_text_vectors(tmp_path / "texts", {"b": [1.0, 0.0], "new": [0.0, 2.0]})
+    catalogue = read_catalogue(*_vocabulary(tmp_path), [item_file(tmp_path / "items.gz", items)], texts)
+    assert list(catalogue.attribute_values) == [b"colour=red", b"colour=blue", b"stock=no"]  # those of training first
+    np.testing.assert_array_equal(catalogue.attributes, [[0, 0], [1, 2]])
+    np.testing.assert_array_equal(catalogue.with_new_items().attributes, [[0, 0], [1, 2], [3, 1]])
+    without = read_catalogue(*_vocabulary(tmp_path), [item_file(tmp_path / "items.gz", items)])
+    assert list(without.attribute_values) == [b"colour=red", b"colour=blue"]

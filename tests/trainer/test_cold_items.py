@@ -116,6 +116,8 @@ def test_the_bundle_serves_new_items_and_names_the_text_encoder(trained, tmp_pat
         exclude_history=tf.constant(True),
         k=tf.constant(28),
         diversity=tf.constant(0.0),
+        allow=tf.constant([[""]]),
+        deny=tf.constant([[""]]),
     )
     found = answer["item_ids"].numpy()[0].tolist()
     assert b"new of a" in found and b"new of m" not in found

@@ -11,6 +11,7 @@ import tensorflow_recommenders as tfrs
 
 from trainer import schema
 from trainer.catalogue import Catalogue
+from trainer.errors import InputError
 from trainer.keras_api import keras
 from trainer.layers.history_context import HistoryContext
 from trainer.layers.item_tower import ItemTower
@@ -221,6 +222,19 @@ class RetrievalModel(tfrs.models.Model):
         Here there are none: an item without a training history has no vector.
         """
         return catalogue
+
+    @property
+    def text_width(self) -> int | None:
+        """E, width of what :meth:`vectors_from_text` takes; None for a model that makes no use of texts."""
+        return None
+
+    def vectors_from_text(self, texts: tf.Tensor) -> tf.Tensor:
+        """Vectors of items from their texts alone, float [M, E] to float32 [M, D], comparable to :meth:`item_vectors`.
+
+        Raises:
+          InputError: the model was made without texts.
+        """
+        raise InputError("This model knows items by their ids alone: train it with texts to place new items.")
 
     def analysis_tensors(self) -> dict[str, tf.Tensor]:
         """Weights worth looking at, by name; saved with the model for the analyses. None here."""

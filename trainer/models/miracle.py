@@ -90,8 +90,18 @@ class MIRACLE(RetrievalModel):
 
     def __init__(self, settings: MIRACLESettings, catalogue: Catalogue, *args: Any, **kwargs: Any) -> None:
         super().__init__(settings, catalogue, *args, **kwargs)
+        self._text_width: int | None = None
+        self.text_adaptor: MoEAdaptor | None = None
         if settings.text and catalogue.text_vectors is not None:
-            self.item_tower = self._text_tower(catalogue.text_vectors, self.item_tower)
+            self._text_width = int(catalogue.text_vectors.shape[1])
+            self.text_adaptor = MoEAdaptor(
+                settings.dimension, settings.experts, settings.text_dropout, self.seed, name="adaptor"
+            )
+            own = self.item_tower if settings.item_ids else None
+            self.item_tower = TextItemTower(
+                *(self.num_items, self._text_width, self.text_adaptor, own, catalogue.text_vectors),
+                name="text_item_tower",
+            )
         elif not settings.item_ids:
             raise InputError(
                 "model.item_ids: false leaves an item nothing but its text, and there are no vectors of texts here. "
@@ -150,21 +160,16 @@ class MIRACLE(RetrievalModel):
             tf.gather(interests, chosen, batch_dims=1), tf.gather(interest_mask, chosen, batch_dims=1), targets
         )
 
+    @property
+    def text_width(self) -> int | None:
+        """See the base class."""
+        return self._text_width
+
     def vectors_from_text(self, texts: tf.Tensor) -> tf.Tensor:
-        """Vectors of items, those of training or not, from their texts alone: comparable to :meth:`item_vectors`.
-
-        Args:
-          texts: float [M, E], vectors by the text encoder of training.
-
-        Returns:
-          float32 [M, D].
-
-        Raises:
-          InputError: the model was made without texts.
-        """
-        if not isinstance(self.item_tower, TextItemTower):
-            raise InputError("This model knows items by their ids alone: train it with texts to place new items.")
-        return tf.cast(self._scaled(self.item_tower.from_text(texts)), tf.float32)
+        """See the base class; the texts are vectors by the text encoder of training."""
+        if self.text_adaptor is None:
+            return super().vectors_from_text(texts)
+        return tf.cast(self._scaled(self.text_adaptor(texts, training=False)), tf.float32)
 
     def place_new_items(self, catalogue: Catalogue) -> Catalogue:
         """See the base class: items with a text become items N .. N + M - 1, in histories and as candidates.
@@ -190,18 +195,12 @@ class MIRACLE(RetrievalModel):
         parts = {
             "encoder": self.encoder,
             "capsules": self.capsules,
-            "adaptor": getattr(self.item_tower, "adaptor", None),
+            "adaptor": self.text_adaptor,
             "recency": self.recency,
             "context": self.context,
             "projection": self.projection if self.profile is None else None,
         }
         return {name: part for name, part in parts.items() if part is not None}
-
-    def _text_tower(self, texts: Any, embeddings: ItemTower) -> TextItemTower:
-        given = self.settings
-        adaptor = MoEAdaptor(given.dimension, given.experts, given.text_dropout, self.seed, name="adaptor")
-        own = embeddings if given.item_ids else None
-        return TextItemTower(self.num_items, texts.shape[1], adaptor, own, texts, name="text_item_tower")
 
     def _capsules(
         self, items: tf.Tensor, mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool

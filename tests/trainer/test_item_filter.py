@@ -1,0 +1,152 @@
+"""The filter against a restatement in Python, and its limits."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from trainer import item_filter
+from trainer.catalogue import Catalogue
+from trainer.errors import InputError
+from trainer.filter_values import check_filter
+from trainer.item_attributes import catalogue_attributes, number_attributes
+from trainer.item_filter import MOST_WANTED, ItemFilter
+from trainer.retrieval import exact_top_k
+
+NAMES = [b"colour", b"size", b"in_stock", b"never"]
+RANDOM = np.random.default_rng(0)
+ITEMS = [
+    [b"colour=" + colour for colour in RANDOM.choice([b"red", b"blue", b"a=b"], RANDOM.integers(0, 3), replace=False)]
+    + [b"size=%d" % size for size in RANDOM.choice(4, 1)]
+    + [b"in_stock=yes"] * int(RANDOM.integers(0, 2))
+    for _ in range(200)
+]
+IDS = [b"%d" % row for row in range(len(ITEMS))]
+REQUESTS = [
+    ([], []),
+    ([b"colour=red"], []),
+    ([b"colour=red", b"colour=blue"], []),
+    ([b"colour=red", b"size=1", b"size=2", b"in_stock=yes"], []),
+    ([], [b"in_stock=yes"]),
+    ([b"colour=red"], [b"colour=red"]),
+    ([b"colour=blue"], [b"colour=red", b"size=0"]),
+    ([b"colour=a=b"], []),
+    ([b"colour=no such"], []),
+    ([b"colour=no such", b"colour=red"], []),
+    ([b"never=1"], []),
+    ([], [b"never=1", b"size=9"]),
+]
+
+
+@pytest.fixture(scope="module")
+def attributes():
+    return number_attributes(NAMES, ITEMS, IDS)
+
+
+def allowed(item, allow, deny):
+    """One item, one request: as the documentation says it."""
+    wanted = {}
+    for value in allow:
+        wanted.setdefault(value.split(b"=", 1)[0], set()).add(value)
+    return not set(item) & set(deny) and all(set(item) & values for values in wanted.values())
+
+
+def padded(rows):
+    width = max(map(len, rows))
+    return tf.constant([[b""] * (width - len(row)) + row for row in rows], tf.string, [len(rows), width])
+
+
+def restated(requests=REQUESTS):
+    return np.array([[allowed(item, *request) for item in ITEMS] for request in requests])
+
+
+def test_values_of_one_attribute_are_alternatives_and_attributes_add_up(attributes):
+    allow, deny = map(padded, zip(*REQUESTS, strict=True))
+    rows = np.tile(np.arange(len(ITEMS), dtype=np.int32), (len(REQUESTS), 1))
+    keep = tf.function(ItemFilter(attributes).keep(allow, deny))
+    wanted = restated()
+    assert {0, len(ITEMS)} < set(wanted.sum(axis=1))  # everything, nothing and something in between
+    np.testing.assert_array_equal(keep(tf.constant(rows)), wanted)
+    order = RANDOM.permuted(rows, axis=1)[:, :50]
+    np.testing.assert_array_equal(keep(tf.constant(order)), np.take_along_axis(wanted, order, axis=1))
+
+
+def test_one_row_is_for_all_users(attributes):
+    rows = np.stack([np.arange(5, 25), np.arange(100, 120)]).astype(np.int32)
+    found = ItemFilter(attributes).keep(tf.constant([[b"colour=red"]]), tf.constant([[b"size=1"]]))(tf.constant(rows))
+    np.testing.assert_array_equal(found, restated([([b"colour=red"], [b"size=1"])])[0][rows])
+
+
+def test_many_items_are_compared_in_slices(attributes, monkeypatch):
+    monkeypatch.setattr(item_filter, "_MOST_COMPARED", 7 * attributes.rows.shape[1] * len(REQUESTS))
+    allow, deny = map(padded, zip(*REQUESTS, strict=True))
+    rows = tf.constant(np.tile(np.arange(len(ITEMS), dtype=np.int32), (len(REQUESTS), 1)))
+    np.testing.assert_array_equal(ItemFilter(attributes).keep(allow, deny)(rows), restated())
+
+
+def test_the_exact_list_is_that_of_the_kept_items(attributes):
+    vectors = RANDOM.normal(size=(len(ITEMS), 4)).astype(np.float32)
+    interests = RANDOM.normal(size=(len(REQUESTS), 2, 4)).astype(np.float32)
+    allow, deny = map(padded, zip(*REQUESTS, strict=True))
+    keep = ItemFilter(attributes).keep(allow, deny)
+    mask = tf.ones([len(REQUESTS), 2], tf.bool)
+    found = exact_top_k(tf.constant(interests), mask, tf.constant(vectors), 6, chunk=64, keep=keep).indices.numpy()
+    scores = np.where(restated(), (interests @ vectors.T).max(axis=1), -np.inf)
+    best = np.argsort(-scores, axis=1)[:, :6]
+    best[np.take_along_axis(scores, best, axis=1) == -np.inf] = -1
+    np.testing.assert_array_equal(found, best)
+
+
+@pytest.mark.parametrize(
+    ("allow", "deny", "words"),
+    [
+        ([[b"clour=red"]], [[b""]], "allow should be 'attribute=value'.*colour, size, in_stock, never"),
+        ([[b""]], [[b"red"]], "deny should be 'attribute=value'"),
+        ([[b"colour"]], [[b""]], "allow should be 'attribute=value'"),
+        ([[b"\xff\xfe"]], [[b""]], "allow should be 'attribute=value'"),
+        ([[b"=red"]], [[b""]], "allow should be 'attribute=value'"),
+        ([[b""]] * 2, [[b""]], "allow should have one row, or as many rows as history"),
+        ([[b""]], [[b"size=1"] * (MOST_WANTED + 1)], f"deny should have at most {MOST_WANTED} values"),
+    ],
+)
+def test_a_slip_is_an_error_in_words(attributes, allow, deny, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        ItemFilter(attributes).checks(tf.constant(allow), tf.constant(deny), tf.constant(3))
+
+
+def test_what_is_no_slip_passes(attributes):
+    known = ItemFilter(attributes)
+    for allow, deny in [*REQUESTS, ([b"colour="], [])]:
+        known.checks(padded([allow] * 3), padded([deny]), tf.constant(3))
+    nothing = ItemFilter(number_attributes([], [[]] * 5, IDS[:5]))
+    nothing.checks(tf.constant([[""]]), tf.fill([1, 0], ""), tf.constant(3))
+    keep = nothing.keep(tf.constant([[""]]), tf.fill([1, 0], ""))
+    assert keep(tf.constant([[0, 4]])).numpy().tolist() == [[True, True]]
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"attribute that items have \(none\)"):
+        nothing.checks(tf.constant([["colour=red"]]), tf.constant([[""]]), tf.constant(3))
+
+
+def test_categories_are_an_attribute_and_new_items_have_theirs():
+    catalogue = Catalogue(
+        [b"a", b"b"], np.array([2, 1]), np.array([[1, 2], [1, 0]], np.int32), [b"food", b"fruit"],
+        attributes=np.array([[0], [2]], np.int32), attribute_values=[b"stock=no", b"stock=yes"],
+    )  # fmt: skip
+    found = catalogue_attributes(catalogue, ["stock", "colour"])
+    assert found.names == [b"category", b"stock", b"colour"]
+    assert found.of_items() == [[b"category=food", b"category=fruit"], [b"category=food", b"stock=yes"]]
+    assert found.rows.shape == (2, 2)
+    assert found.having(b"category=food").tolist() == [True, True]
+    assert found.having(b"stock=yes").tolist() == [False, True]
+
+
+def test_too_much_is_refused():
+    with pytest.raises(InputError, match="Item 'b' has 65 categories and attribute values"):
+        number_attributes([b"a"], [[], [b"a=%d" % value for value in range(65)]], [b"a", b"b"])
+    with pytest.raises(InputError, match="names 63; at most 62"):
+        number_attributes([b"%d" % name for name in range(63)], [[]], [b"a"])
+
+
+def test_a_configured_filter_is_checked():
+    check_filter({"allow": ["in_stock=yes"], "deny": ["category=x=y"]}, ["in_stock", "category"])
+    for value in ("stock=yes", "in_stock", "=yes"):
+        with pytest.raises(InputError, match=r"evaluation.deny: '.*' should be attribute=value.*: in_stock\. "):
+            check_filter({"deny": [value]}, ["in_stock"])
