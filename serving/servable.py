@@ -97,6 +97,10 @@ class Servable:
             outputs = self._calls[signature_name](*[inputs[alias] for alias in signature.inputs])
         except tf.errors.OpError as error:
             raise from_tensorflow(error.error_code, error.message) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow's message quotes bytes of the request that are no text, and its code was lost with it.
+            text = bytes(error.object).decode(errors="replace")
+            raise from_tensorflow(tf.errors.INVALID_ARGUMENT, text) from None
         return dict(zip(signature.outputs, outputs, strict=True))
 
     def close(self) -> None:

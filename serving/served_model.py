@@ -181,6 +181,8 @@ class ServedModel(tf.Module):
         self, history: tf.Tensor, history_time: tf.Tensor, **user_features: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The users' vectors: ``interests`` float32 [B, K, D] and ``interest_mask`` bool [B, K]."""
+        with tf.control_dependencies([aligned(history, history_time)]):
+            history, history_time = map(tf.identity, (history, history_time))
         encoded = self._encode(history, history_time, user_features)
         return {"interests": encoded["interests"], "interest_mask": encoded["interest_mask"]}
 

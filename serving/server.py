@@ -97,8 +97,9 @@ class Server:
         """
         host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
         address, credentials = f"{host}:{self.settings.port}", server_credentials(self.settings)
-        if credentials is None and not _is_loopback(self.settings.host):
-            log.warning("%s can be reached from outside, without encryption: see tls_certificate", address)
+        for open_to, listens in ((self.settings.host, True), (self.settings.rest_host, self._rest is not None)):
+            if listens and credentials is None and not _is_loopback(open_to):
+                log.warning("%s can be reached from outside, without encryption: see tls_certificate", open_to)
         try:
             self.port = (
                 self._grpc.add_insecure_port(address)

@@ -11,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from serving import logs
+from serving.allocator import keep_few_arenas
 from serving.logs import event
 from serving.server import Server
 from serving.server_settings import ServerSettings
@@ -28,11 +29,14 @@ def serve(settings: ServerSettings) -> None:
       InputError: the directory holds no model, or the address cannot be bound.
     """
     logs.set_up(settings.log_level, settings.log_format)
+    keep_few_arenas()
     server = Server(**settings.model_dump())
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # Bytes that are no message are told to who sent them; here they would fill the log.
+    logging.getLogger("grpc._common").setLevel(logging.CRITICAL)
     # What the imports made stays for good: a collection that walks through it all holds every thread up for 0.2 s.
     gc.collect()
     gc.freeze()

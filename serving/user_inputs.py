@@ -8,6 +8,8 @@ from serving.manifest import Padding
 from trainer import schema
 
 _PADDING = {tf.string: "", tf.float32: float("nan")}
+MOST_VALUES = 1 << 20
+"""Of a feature of a batch of tf.Examples, padded to the longest: one long list among many rows takes any memory."""
 
 
 class UserInputs:
@@ -48,6 +50,8 @@ class UserInputs:
         parsed = {
             name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
         }
+        with tf.control_dependencies([_fits_padded(name, lists) for name, lists in parsed.items()]):
+            parsed = {name: tf.identity(lists) for name, lists in parsed.items()}
         history = parsed.pop(schema.HISTORY).to_tensor()
         # Times may be left out, for one row or for all.
         times = parsed.pop(schema.HISTORY_TIME).to_tensor(shape=tf.stack([-1, tf.shape(history, tf.int64)[1]]))
@@ -57,6 +61,14 @@ class UserInputs:
     def by_name(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Inputs ``user_<name>`` by the names of the profile features, as the trained ``encode`` takes them."""
         return {name: features[schema.user_feature(name)] for name in self._names}
+
+
+def _fits_padded(name: str, lists: tf.RaggedTensor) -> tf.Operation:
+    longest = tf.reduce_max(tf.concat([lists.row_lengths(), [0]], axis=0))
+    return tf.debugging.Assert(
+        lists.nrows() * longest <= MOST_VALUES,
+        [f"{name} should have at most {MOST_VALUES} values, rows times the longest. Received:", lists.nrows(), longest],
+    )
 
 
 def aligned(history: tf.Tensor, history_time: tf.Tensor) -> tf.Operation:

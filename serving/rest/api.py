@@ -4,6 +4,7 @@ Source: tensorflow_serving/model_servers/http_rest_api_util.cc and http_rest_api
 """
 
 import re
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import NamedTuple
@@ -27,6 +28,8 @@ _OF_A_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _POST = re.compile(rf"/v1/models/(?P<name>[^/:]+){_OF_A_VERSION}:(?P<what>classify|regress|predict)", re.I)
 _GET = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_OF_A_VERSION}(?:/(?P<what>metadata))?", re.I)
 _LARGEST_VERSION = 2**63 - 1
+_LARGE = 1 << 20
+"""Bytes of a body from which on only one is read at a time: as objects of Python, JSON can take 28 times its size."""
 
 HTTP_CODES = {
     grpc.StatusCode.OK: 200,
@@ -97,6 +100,7 @@ class RestApi:
     ) -> None:
         self._manager, self._prediction, self._models = manager, prediction, models
         self._limits, self._metrics = limits, metrics
+        self._large_bodies = threading.Lock()
 
     def answer(self, request: Request, context: RestContext) -> Reply:
         """Answers a request; never raises.
@@ -151,17 +155,22 @@ class RestApi:
 
     def _predict(self, spec: model_pb2.ModelSpec, body: bytes, context: RestContext) -> str:
         request = predict_pb2.PredictRequest(model_spec=spec)
+        with self._large_bodies if len(body) > _LARGE else nullcontext():
+            request_format = self._read(body, request)
+        return json_replies.prediction(self._prediction.Predict(request, context), request_format)
+
+    def _read(self, body: bytes, request: predict_pb2.PredictRequest) -> str:
+        """Fills the request's signature and inputs; returns the format."""
         document = json_requests.parse(body)
         name = request.model_spec.signature_name = json_requests.signature_name(document)
         with self._manager.use(*requested_model(request)) as (_, servable):
             signature = servable.signatures.get(name or DEFAULT_SIGNATURE)
         if signature is None:
             raise invalid_argument(f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def')
-        request_format, inputs = json_requests.tensors(document, signature.inputs, self._limits)
-        del document
+        request_format, inputs = json_requests.tensors(document, signature.inputs, signature.defaults, self._limits)
         for alias, tensor in inputs.items():
             request.inputs[alias].CopyFrom(tensor)
-        return json_replies.prediction(self._prediction.Predict(request, context), request_format)
+        return request_format
 
     def _status(self, spec: model_pb2.ModelSpec, body: bytes, context: RestContext) -> str:
         del body

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 import grpc
@@ -18,10 +18,15 @@ class RestContext(grpc.ServicerContext):
     Args:
       peer: address of the client.
       seconds: until nobody waits for the answer any more.
+      headers: of the request; lower-case name and value.
+
+    Attributes:
+      trailing: what is told beside the answer, as headers.
     """
 
-    def __init__(self, peer: str = "", seconds: float | None = None) -> None:
-        self._peer = peer
+    def __init__(self, peer: str = "", seconds: float | None = None, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self._peer, self._headers = peer, tuple(headers)
+        self.trailing: Sequence[tuple[str, str]] = ()
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._lock = threading.Lock()
         self._active = True
@@ -80,9 +85,9 @@ class RestContext(grpc.ServicerContext):
         """Address of the client."""
         return self._peer
 
-    def invocation_metadata(self) -> tuple[()]:
-        """None."""
-        return ()
+    def invocation_metadata(self) -> tuple[tuple[str, str], ...]:
+        """The request's headers."""
+        return self._headers
 
     def peer_identities(self) -> Iterable[bytes] | None:
         """Not looked at."""
@@ -99,5 +104,6 @@ class RestContext(grpc.ServicerContext):
     def send_initial_metadata(self, initial_metadata: Any) -> None:
         """HTTP has no place for it."""
 
-    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        """HTTP has no place for it."""
+    def set_trailing_metadata(self, trailing_metadata: Sequence[tuple[str, str]]) -> None:
+        """Sends headers along with the answer."""
+        self.trailing = tuple(trailing_metadata)

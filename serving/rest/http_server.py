@@ -168,7 +168,8 @@ class _Handler(RequestHandler):
             self._reply(self._refusal)
             return
         seconds = self._port.settings.rest_timeout_seconds
-        context = self._context = RestContext(self.request.remote_ip or "", seconds)
+        headers = [(name.lower(), value) for name, value in self.request.headers.get_all()]
+        context = self._context = RestContext(self.request.remote_ip or "", seconds, headers)
         request = Request(self.request.method or "", self.request.path, b"".join(self._chunks))
         self._chunks.clear()
         work = self._port.pool.submit(self._port.api.answer, request, context)
@@ -179,6 +180,8 @@ class _Handler(RequestHandler):
             reply = _failure(grpc.StatusCode.DEADLINE_EXCEEDED, f"No answer: {_NOBODY_WAITS_LONGER}.")
         except asyncio.CancelledError:
             reply = _failure(grpc.StatusCode.UNAVAILABLE, "The server has stopped.")
+        for name, value in context.trailing:
+            self.set_header(name, value)
         try:
             await self._reply(reply)
         except StreamClosedError:

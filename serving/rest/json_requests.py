@@ -4,7 +4,7 @@ Source: tensorflow_serving/g3doc/api_rest.md, and util/json_tensor.cc for what i
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from serving.limits import Limits
@@ -59,13 +59,14 @@ def signature_name(document: Mapping[str, Any]) -> str:
 
 
 def tensors(
-    document: Mapping[str, Any], expected: Expected, limits: Limits
+    document: Mapping[str, Any], expected: Expected, defaults: Collection[str], limits: Limits
 ) -> tuple[str, dict[str, tensor_pb2.TensorProto]]:
     """The inputs of a document.
 
     Args:
       document: what was sent.
       expected: the signature's inputs.
+      defaults: of them those that may be left out.
       limits: of each input's shape.
 
     Returns:
@@ -84,13 +85,15 @@ def tensors(
             raise invalid_argument(f"Expecting '{ROWS}' to be a list/array")
         if not instances:
             raise invalid_argument(f"No values in '{ROWS}' array")
-        return ROWS, _of_rows(instances, expected, limits)
+        return ROWS, _of_rows(instances, expected, defaults, limits)
     if COLUMNS in document:
-        return COLUMNS, _of_columns(document[COLUMNS], expected, limits)
+        return COLUMNS, _of_columns(document[COLUMNS], expected, defaults, limits)
     raise invalid_argument(f"Missing '{COLUMNS}' or '{ROWS}' key")
 
 
-def _of_columns(value: Any, expected: Expected, limits: Limits) -> dict[str, tensor_pb2.TensorProto]:
+def _of_columns(
+    value: Any, expected: Expected, defaults: Collection[str], limits: Limits
+) -> dict[str, tensor_pb2.TensorProto]:
     if not _has_names(value):
         if len(expected) > 1:
             raise invalid_argument(
@@ -101,6 +104,8 @@ def _of_columns(value: Any, expected: Expected, limits: Limits) -> dict[str, ten
     found = {}
     for name, info in sorted(expected.items()):
         if name not in value:
+            if name in defaults:
+                continue
             raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
         shape = shape_of(value[name])
         limits.check_shape(name, shape)
@@ -109,7 +114,13 @@ def _of_columns(value: Any, expected: Expected, limits: Limits) -> dict[str, ten
     return found
 
 
-def _of_rows(instances: list[Any], expected: Expected, limits: Limits) -> dict[str, tensor_pb2.TensorProto]:
+def _of_rows(
+    instances: list[Any], expected: Expected, defaults: Collection[str], limits: Limits
+) -> dict[str, tensor_pb2.TensorProto]:
+    named = _has_names(instances[0])
+    if named:
+        left_out = {name for name in defaults if name not in instances[0]}
+        expected = {name: info for name, info in expected.items() if name not in left_out}
     scalars = [name for name, info in expected.items() if not info.tensor_shape.unknown_rank and not _rank(info)]
     if scalars:
         raise invalid_argument(
@@ -117,7 +128,6 @@ def _of_rows(instances: list[Any], expected: Expected, limits: Limits) -> dict[s
             f"send columns, '{COLUMNS}'"
         )
     limits.check_shape(ROWS, [len(instances)])
-    named = _has_names(instances[0])
     if not named and len(expected) > 1:
         raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "

@@ -288,6 +288,19 @@ def test_a_body_in_chunks(server, http):
     )
 
 
+def test_an_unexpected_error_is_told_by_its_id(server, http, monkeypatch, caplog):
+    def broken(name):
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(server.manager, "status", broken)
+    url = f"http://127.0.0.1:{server.rest_port}/v1/models/{MODEL}"
+    reply = http.get(url, headers={"X-Request-Id": "mine-7"}, timeout=60)
+    words = "Internal error in GetModelStatus; the server's log has the cause."
+    assert (reply.status_code, reply.json()) == (500, {"error": words})
+    assert reply.headers["x-request-id"] == "mine-7"
+    assert "request mine-7: unexpected error in GetModelStatus" in caplog.text
+
+
 def test_metrics_count_it(server, ask, http):
     def counted():
         text = http.get(f"http://127.0.0.1:{server.metrics_port}/metrics").text
