@@ -30,6 +30,7 @@ from trainer.run_fn import run_fn
 ITEMS = string.ascii_lowercase
 MAX_HISTORY = 5
 WORDS = ["red", "blue", "green"]
+WIDTH = 5  # of a vector: those words, "thing" and "number"
 INDEX, SERVING = IndexSettings(kind="exact", max_k=60), ServingSettings(model_name="texts", validation_users=8)
 
 
@@ -94,8 +95,8 @@ def test_a_new_item_is_where_its_text_is(pushed, tmp_path):
     assert items.ids[-2:] == [b"twin of k", b"new"] and set(items.retired_ids) == {b"c", b"d"}
     trained = tf.saved_model.load(str(model_dir))
     encoder = tf.saved_model.load(str(version)).tower
-    expected = trained.vectors_from_text(tf.eye(6)).numpy()
-    np.testing.assert_allclose(encoder.vectors_from_text(tf.eye(6)), expected, rtol=1e-5, atol=1e-6)
+    expected = trained.vectors_from_text(tf.eye(WIDTH)).numpy()
+    np.testing.assert_allclose(encoder.vectors_from_text(tf.eye(WIDTH)), expected, rtol=1e-5, atol=1e-6)
 
     save_changed(before, items, made_from, str(tmp_path / "model"))
     build_bundle(str(tmp_path / "model"), str(tmp_path / "bundle"), INDEX, SERVING)
@@ -112,7 +113,7 @@ def test_a_new_item_is_where_its_text_is(pushed, tmp_path):
     of_training = dict(zip(before.items.ids, before.items.vectors, strict=True))
     np.testing.assert_array_equal(vectors[b"c"], of_training[b"c"])  # it came back as it was
     with Server(tmp_path / "served", "texts", poll_seconds=60) as server:
-        server.wait_until_available(120)
+        server.wait_until_available(600)
         with Client(f"127.0.0.1:{server.port}", "texts") as client:
             (answer,) = client.recommend([["c", "d"]], k=26)
     assert {item.item_id for item in answer.items} == ({*ITEMS, "new", "twin of k"} - {"c", "d"})

@@ -74,7 +74,7 @@ def refreshed(tmp_path_factory):
     tomorrow = "--items", folder / "tomorrow.parquet", "--vectors", folder / "given.parquet"
     assert refresh(config, *tomorrow, "--remove", "new 2") == 0
     with Server(folder / "served", "toy", poll_seconds=60) as server:
-        server.wait_until_available(120)
+        server.wait_until_available(600)
         with Client(f"127.0.0.1:{server.port}", "toy") as client:
             yield folder, client
 

@@ -35,7 +35,7 @@ def address(tmp_path_factory):
         push_bundle(toy_bundle(kind).directory, str(base / kind))
     put_version(base / "old", 1)
     with Server(base, poll_seconds=60) as server:
-        server.wait_until_available(120)
+        server.wait_until_available(600)
         yield f"127.0.0.1:{server.port}"
 
 
@@ -143,7 +143,7 @@ def test_one_item_in_a_thousand(tmp_path):
     push_bundle(str(tmp_path / "bundle"), str(tmp_path / "served" / "rare"))
     histories = [["item-7"], ["item-19999"], [f"item-{row}" for row in range(5)], []]
     with Server(tmp_path / "served", "rare", poll_seconds=60) as server:
-        server.wait_until_available(120)
+        server.wait_until_available(600)
         with Client(f"127.0.0.1:{server.port}", "rare") as client:
             answers = client.recommend(histories, k=rare, allow=["season=rare"])
             exact = client.recommend(histories[:1], k=rare + 5, allow=["season=rare"])[0]
