@@ -32,7 +32,13 @@ Figures = dict[str, float]
 @click.option("--vectors", "kinds", multiple=True, type=click.Choice(["clustered", "trained"]),
               default=("clustered", "trained"), show_default=True)  # fmt: skip
 @click.option("--index", "names", multiple=True, type=click.Choice([*OURS, *PEERS]), default=(*OURS, *PEERS))
-@click.option("--users", default=512, show_default=True, help="Half to find the sizes on, half to measure.")
+@click.option(
+    "--users",
+    default=512,
+    show_default=True,
+    type=click.IntRange(min=64),
+    help="Half to find the sizes on, half to measure.",
+)
 @click.option("--target", default=0.995, show_default=True, help="Recall, for which every index is tuned.")
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs/serving"), show_default=True)
 @click.option("--python", "interpreter", default=sys.executable, help="Makes the environment of faiss and hnswlib.")
@@ -67,7 +73,9 @@ def index(
                 click.echo(row(name, figures, exact))
 
 
-def measured(name: str, python: str, file: Path, folder: Path, target: float, again: bool) -> Figures:
+def measured(
+    name: str, python: str, file: Path, folder: Path, target: float, again: bool, seconds: float = 20.0
+) -> Figures:
     """What the processes of one index say.
 
     Args:
@@ -77,11 +85,12 @@ def measured(name: str, python: str, file: Path, folder: Path, target: float, ag
       folder: where the index is kept.
       target: recall.
       again: whether one that is there is built anew.
+      seconds: of each measurement.
     """
     if again or not (folder / "built.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
         _run(name, python, "build", file, folder, target, {})
-    return json.loads(_run(name, python, "serve", file, folder, target, _ONE_THREAD).splitlines()[-1])
+    return json.loads(_run(name, python, "serve", file, folder, seconds, _ONE_THREAD).splitlines()[-1])
 
 
 def row(name: str, figures: Figures, exact: Figures | None) -> str:
@@ -111,9 +120,9 @@ def _problem(root: Path, kind: str, items: int, users: int) -> Path:
     return file
 
 
-def _run(name: str, python: str, task: str, file: Path, folder: Path, target: float, variables: dict[str, str]) -> str:
+def _run(name: str, python: str, task: str, file: Path, folder: Path, number: float, variables: dict[str, str]) -> str:
     module = "benchmarks.serving.run_polyrec" if name in OURS else "benchmarks.serving.run_peers"
     interpreter = sys.executable if name in OURS else python
-    command = [interpreter, "-m", module, task, name, str(file), str(folder), str(target)]
+    command = [interpreter, "-m", module, task, name, str(file), str(folder), str(number)]
     variables = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(command, check=True, env=variables, stdout=subprocess.PIPE, text=True).stdout

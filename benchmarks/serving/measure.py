@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.serving.problem import TOP, Problem
 
 BATCHES = (1, 32)
-_LEAST_CALLS, _MOST_CALLS, _SECONDS = 20, 500, 20.0
+_LEAST_CALLS, _MOST_CALLS = 20, 500
 
 Search = Callable[[np.ndarray], np.ndarray]
 """float32 [B, K, D] to the 100 best items of each user, integer [B, 100]."""
@@ -24,15 +24,21 @@ def recall(search: Search, problem: Problem) -> float:
     return float(np.mean([np.isin(best, row).mean() for row, best in pairs]))
 
 
-def cost(search: Search, interests: np.ndarray) -> dict[str, float]:
-    """CPU milliseconds a user (``cpu_B``) and milliseconds of a call (``p50_B``, ``p99_B``) in batches of 1 and 32."""
+def cost(search: Search, interests: np.ndarray, seconds: float) -> dict[str, float]:
+    """CPU milliseconds a user (``cpu_B``) and milliseconds of a call (``p50_B``, ``p99_B``) in batches of 1 and 32.
+
+    Args:
+      search: the index.
+      interests: [U, K, D], U at least 32.
+      seconds: for each of the two; at least 20 calls are made, and at most 500.
+    """
     figures = {}
     for batch in BATCHES:
         starts = np.arange(0, len(interests) - batch + 1, batch)
         search(interests[:batch])
         walls: list[float] = []
         began = time.process_time()
-        while len(walls) < _LEAST_CALLS or (len(walls) < _MOST_CALLS and sum(walls) < _SECONDS):
+        while len(walls) < _LEAST_CALLS or (len(walls) < _MOST_CALLS and sum(walls) < seconds):
             start = starts[len(walls) % len(starts)]
             before = time.perf_counter()
             search(interests[start : start + batch])

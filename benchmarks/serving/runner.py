@@ -1,4 +1,6 @@
-"""A process that builds an index, or loads and measures it: RUNNER build|serve KIND PROBLEM FOLDER TARGET.
+"""A process that builds an index, or loads and measures it: RUNNER build|serve KIND PROBLEM FOLDER NUMBER.
+
+The number is the recall to tune for (build), or seconds of each measurement (serve).
 
 Prints one JSON object as its last line. Building and measuring are apart, so that memory is what a server would need,
 which loads the index from disk and has never seen the items.
@@ -20,12 +22,12 @@ _FIGURES = "built.json"
 
 def run(build: Build, load: Load) -> None:
     """Does what the command line says."""
-    task, kind, file, target = sys.argv[1], sys.argv[2], Path(sys.argv[3]), float(sys.argv[5])
+    task, kind, file, number = sys.argv[1], sys.argv[2], Path(sys.argv[3]), float(sys.argv[5])
     folder = Path(sys.argv[4])
     if task == "build":
         index = folder / "index"
         index.mkdir(parents=True)
-        figures = build(kind, Problem.load(file).half(0), target, index)
+        figures = build(kind, Problem.load(file).half(0), number, index)
         (folder / _FIGURES).write_text(json.dumps({**figures, "disk_mb": size_mb(index)}))
         return
     figures = json.loads((folder / _FIGURES).read_text())
@@ -36,4 +38,4 @@ def run(build: Build, load: Load) -> None:
     figures["memory_mb"] = resident_mb() - before
     problem = Problem.load(file).half(1)
     figures["recall"] = recall(search, problem)
-    print(json.dumps({**figures, **cost(search, problem.interests)}))
+    print(json.dumps({**figures, **cost(search, problem.interests, number)}))

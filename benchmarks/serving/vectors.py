@@ -39,16 +39,18 @@ def clustered(items: int, users: int) -> Problem:
 def trained(items: int, users: int, targets_an_item: int = 4) -> Problem:
     """The item vectors of ComiRec-SA after training on a made-up log, and the interests of users it did not see.
 
-    A user of the log has four clusters of items; of each cluster the items are the rarer the higher their number, as
-    in a real log (log-uniform). The settings are the model's own, but for the mixture read-out, the cheapest to train.
+    A user of the log has four clusters of items; of each cluster the items are the rarer the higher their number, as in
+    a real log (log-uniform). The settings are those of the preset ``synthetic``.
     """
     catalogue = Catalogue(
         [b""] * items, np.linspace(2 * targets_an_item, 1, items).astype(np.int64), np.zeros((items, 0), np.int32), []
     )
-    settings = TrainingSettings(batch_size=128, evaluate_every=10**6, learning_rate=1e-2, seed=1)
+    settings = TrainingSettings(batch_size=128, evaluate_every=10**6, seed=1)
     steps = max(targets_an_item * items // (settings.batch_size * _T), 300)
     settings = settings.model_copy(update={"max_steps": steps})
-    model_settings = ComiRecSASettings(name="comirec_sa", dimension=DIMENSION, read_out="mixture")
+    model_settings = ComiRecSASettings(
+        name="comirec_sa", dimension=DIMENSION, read_out="mixture", normalize=True, temperature=0.15
+    )
     model = ComiRecSA(model_settings, catalogue, _T, {}, settings.num_negatives, settings.seed)
     with tempfile.TemporaryDirectory() as folder:
         fit(model, _windows(items, settings.batch_size), _histories(items, 64), settings, folder)
