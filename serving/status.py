@@ -60,8 +60,8 @@ def from_tensorflow(code: int, message: str) -> ServingError:
       message: its message. Of it the line that says what is wrong is passed on, and not the Python stack that may
         stand before it nor the names of nodes behind it.
     """
-    _, _, behind_stack = message.rpartition("\nNode: ")
-    lines = [line.strip() for line in (behind_stack.partition("\n")[2] or message).splitlines()]
+    _, stack, behind_stack = message.rpartition("\nNode: ")
+    lines = [line.strip() for line in (behind_stack.partition("\n")[2] if stack else message).splitlines()]
     lines = [_ROOT_ERROR.sub("", line) for line in lines if line and not _PREAMBLE.match(line)]
     return ServingError(_BY_NUMBER.get(code, grpc.StatusCode.UNKNOWN), lines[0] if lines else "TensorFlow error")
 
