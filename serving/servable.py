@@ -6,7 +6,8 @@ in a server that reloads for months. Closing the session gives everything back.
 """
 
 import logging
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from serving import manifest as manifests
 from serving.batching import Batcher, BatchLimits, Wanted, always, check_wanted
 from serving.manifest import BundleError, Manifest
 from serving.status import ServingError, from_tensorflow
-from serving.tensorflow_runtime import meta_graph_pb2, tf
+from serving.tensorflow_runtime import config_pb2, meta_graph_pb2, tf
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class Servable:
         self._batcher = (
             Batcher(self._run_now, manifest.batching, limits) if manifest is not None and limits is not None else None
         )
+        self._calls: dict[str, Callable[..., list[Any]]] = {}
+        self._making = threading.Lock()
         graph = tf.Graph()
         # A thousand small operations: handing them to other threads costs more than it brings. Those worth dividing
         # are divided inside, by a pool of as many threads as there are cores.
@@ -55,14 +58,6 @@ class Servable:
             self._defaults = {
                 name: {alias: tf.make_ndarray(proto) for alias, proto in signature.defaults.items()}
                 for name, signature in self.signatures.items()
-            }
-            self._calls = {
-                name: self._session.make_callable(
-                    [info.name for info in signature.outputs.values()],
-                    [info.name for info in signature.inputs.values()],
-                )
-                for name, signature in self.signatures.items()
-                if signature.method_name
             }
         except tf.errors.OpError as error:
             self.close()
@@ -94,7 +89,8 @@ class Servable:
     def _run_now(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         signature = self.signatures[signature_name]
         try:
-            outputs = self._calls[signature_name](*[inputs[alias] for alias in signature.inputs])
+            call = self._calls.get(signature_name) or self._make_call(signature_name)
+            outputs = call(*[np.asarray(inputs[alias]) for alias in signature.inputs])
         except tf.errors.OpError as error:
             raise from_tensorflow(error.error_code, error.message) from error
         except UnicodeDecodeError as error:
@@ -102,6 +98,21 @@ class Servable:
             text = bytes(error.object).decode(errors="replace")
             raise from_tensorflow(tf.errors.INVALID_ARGUMENT, text) from None
         return dict(zip(signature.outputs, outputs, strict=True))
+
+    def _make_call(self, signature_name: str) -> Callable[..., list[Any]]:
+        """What runs a signature; made at its first run, which in a bundle is one of warm-up.
+
+        The public ``Session.make_callable`` goes through all of ``Session.run`` at every call, 0.17 ms of Python.
+        """
+        signature = self.signatures[signature_name]
+        with self._making:
+            if signature_name not in self._calls:
+                options = config_pb2.CallableOptions(
+                    feed=[info.name for info in signature.inputs.values()],
+                    fetch=[info.name for info in signature.outputs.values()],
+                )
+                self._calls[signature_name] = self._session._make_callable_from_options(options)
+            return self._calls[signature_name]
 
     def close(self) -> None:
         """Frees the model's memory; nothing can be run afterwards."""

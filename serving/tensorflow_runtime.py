@@ -12,7 +12,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2, types_pb2
-from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -25,6 +25,7 @@ from tensorflow_serving.apis import (
 )
 
 __all__ = [
+    "config_pb2",
     "get_model_metadata_pb2",
     "get_model_status_pb2",
     "meta_graph_pb2",
