@@ -25,7 +25,7 @@ def ask(
     tags: Sequence[str] = (),
     explain: Sequence[str] = (),
     titles_from: tuple[Path, str, str] | None = None,
-    encryption: Mapping[str, Any] | None = None,
+    connection: Mapping[str, Any] | None = None,
     allow: Sequence[str] = (),
     deny: Sequence[str] = (),
 ) -> Table:
@@ -45,14 +45,14 @@ def ask(
       titles_from: the item table and its columns of ids and titles.
       allow: ``attribute=value`` that recommended items have to have.
       deny: ``attribute=value`` that they may not have.
-      encryption: ``tls``, ``ca``, ``certificate`` and ``key`` of the connection.
+      connection: ``label`` of the version, and ``tls``, ``ca``, ``certificate`` and ``key``.
 
     Raises:
       InputError: the server refused or did not answer, or what is asked is nothing for the kind of model it serves.
     """
     titles = read_titles(*titles_from) if titles_from else {}
     try:
-        with Client(target, model, **(encryption or {})) as client:
+        with Client(target, model, **(connection or {})) as client:
             of_profiles = TAG_PROFILE in client.signatures()
             features = [_typed(client, TAG_PROFILE if of_profiles else "recommend", user_features)]
             if not of_profiles:

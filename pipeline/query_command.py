@@ -20,6 +20,7 @@ from trainer.errors import InputError
 @click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
 @click.option("--tags", default="", metavar="X,Y,...", help="Tags to score, of a model of profiles.")
 @click.option("--explain", default="", metavar="I,J,...", help="Items to explain instead of recommending any.")
+@click.option("--label", help="Of the version to ask, such as canary; by default the server's choice.")
 @connection_options
 @click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
 @click.option("--item-column", default="item_id", show_default=True)
@@ -40,7 +41,7 @@ def query(
     items: Path | None,
     item_column: str,
     title_column: str,
-    **encryption: Any,
+    **connection: Any,
 ) -> None:
     """Asks a running server what to recommend after a history, or which tags a user likes."""
     from rich.console import Console
@@ -49,7 +50,7 @@ def query(
 
     table = ask(
         target, model_name, _ids(history), k, _features(features), _ids(exclude), exclude_history, diversity,
-        _ids(tags), _ids(explain), (items, item_column, title_column) if items else None, encryption, allow, deny,
+        _ids(tags), _ids(explain), (items, item_column, title_column) if items else None, connection, allow, deny,
     )  # fmt: skip
     Console(highlight=False).print(table)
 

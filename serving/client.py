@@ -26,6 +26,7 @@ class Client(Connection):
       timeout: seconds for one call.
       max_message_bytes: largest reply that is accepted.
       tls, ca, certificate, key: of an encrypted connection, see :class:`serving.connection.Connection`.
+      label: of the version that is asked, see there.
     """
 
     def recommend(

@@ -36,6 +36,7 @@ class Connection:
       ca: file (PEM) of the authorities to check it against; those that gRPC comes with by default.
       certificate: file (PEM) of the client's own certificate, for a server that asks for one.
       key: file (PEM) of its key.
+      label: of the version that is asked, such as ``canary``; None: the server's choice, the stable one.
 
     Raises:
       ValueError: one of the files cannot be read.
@@ -51,8 +52,10 @@ class Connection:
         ca: str | None = None,
         certificate: str | None = None,
         key: str | None = None,
+        label: str | None = None,
     ) -> None:
         self._target, self._model, self._timeout = target, model, timeout
+        self._spec = {"name": model} if label is None else {"name": model, "version_label": label}
         # A model server is reached directly: a proxy of the environment is meant for the web.
         options = [("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", max_message_bytes)]
         if tls or ca or certificate or key:
@@ -139,7 +142,7 @@ class Connection:
         return ClientError(code, text)
 
     def _fetch_signatures(self) -> dict[str, dict[str, Input]]:
-        request = wire.GetModelMetadataRequest(model_spec={"name": self._model}, metadata_field=["signature_def"])
+        request = wire.GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
         reply = self._call(self._metadata_rpc, request)
         signatures = wire.SignatureDefMap.FromString(reply.metadata["signature_def"].value)
         return {
@@ -184,7 +187,7 @@ class Connection:
                 "FAILED_PRECONDITION",
                 f"The served model has no input {unused[0]} of {signature}: an earlier polyrec made it.",
             )
-        request = wire.PredictRequest(model_spec={"name": self._model, "signature_name": signature})
+        request = wire.PredictRequest(model_spec={**self._spec, "signature_name": signature})
         for name, spec in expected.items():
             if name in inputs:
                 request.inputs[name].CopyFrom(inputs[name])

@@ -8,6 +8,9 @@ from serving.settings import IndexSettings
 SMALL_CATALOGUE = 5_000
 """Below so many items every vector is scored: leaves would save nothing and cost recall."""
 
+_FEW = 64
+"""Below so many items there are no leaves, whatever the settings say: ScaNN crashes when it trains on two."""
+
 _SEARCHED_FRACTION = 0.05
 _LEAST_LEAVES_SEARCHED = 40
 _REORDER = 300
@@ -34,10 +37,10 @@ def scann_sizes(num_items: int, settings: IndexSettings) -> ScannSizes:
 
     Unset, the number of leaves is twice the root of the number of items, 5 % of them and at least 40 are
     searched, and 300 candidates are scored again. Numbers that are set are kept, as far as the
-    catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too.
+    catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too, though not on fewer than 64 items.
     """
     reorder = min(settings.reorder or _REORDER, num_items)
-    if num_items < SMALL_CATALOGUE and settings.num_leaves is None:
+    if num_items < (SMALL_CATALOGUE if settings.num_leaves is None else _FEW):
         return ScannSizes(0, 0, reorder)
     num_leaves = min(settings.num_leaves or round(_LEAVES_FACTOR * math.sqrt(num_items)), num_items)
     searched = settings.leaves_to_search or max(math.ceil(_SEARCHED_FRACTION * num_leaves), _LEAST_LEAVES_SEARCHED)

@@ -22,6 +22,7 @@ from serving.tensorflow_runtime import (
     tensor_pb2,
     tf,
 )
+from tests.serving.running_server import wait_for
 from tests.serving.versions_on_disk import MODEL, put_version
 
 
@@ -46,6 +47,28 @@ def test_recommend(client):
         Recommendations((Recommendation("v4-0", 0.0, 0, "a,b||"), Recommendation("v4-1", -1.0, 1, "a,b||")), False),
         Recommendations((Recommendation("v4-0", 0.0, 0, ",||"), Recommendation("v4-1", -1.0, 1, ",||")), True),
     ]
+
+
+def test_a_version_is_asked_by_its_label(tmp_path):
+    for number in (4, 5):
+        put_version(tmp_path / MODEL, number)
+    (tmp_path / "models.config").write_text(
+        f'model_config_list {{ config {{ name: "{MODEL}" base_path: "{MODEL}" model_platform: "tensorflow" '
+        'model_version_policy { all {} } version_labels { key: "stable" value: 4 } '
+        'version_labels { key: "canary" value: 5 } } }'
+    )
+    first = {}
+    with Server(tmp_path, poll_seconds=0.05) as running:
+        running.wait_until_available()
+        target = f"127.0.0.1:{running.port}"
+        for label in (None, "stable", "canary"):
+            with Client(target, MODEL, label=label) as asked:
+                if label == "canary":
+                    wait_for(lambda: len(asked.status()) == 2 and asked.status()[0].state == "AVAILABLE")
+                first[label] = asked.recommend([["a"]], k=1)[0].items[0].item_id
+        with Client(target, MODEL, label="old") as asked, pytest.raises(ClientError, match="label: old"):
+            asked.recommend([["a"]], k=1)
+    assert first == {None: "v4-0", "stable": "v4-0", "canary": "v5-0"}
 
 
 def test_every_argument_arrives(client):

@@ -282,8 +282,16 @@ def test_sizes_follow_from_the_catalogue_unless_they_are_set():
     assert sizes(10_000) == (200, 40, 300)
     assert sizes(1_000_000) == (2000, 100, 300)
     assert sizes(100, num_leaves=500, leaves_to_search=300, reorder=900) == (100, 100, 100)
+    assert sizes(63, num_leaves=10, leaves_to_search=3, reorder=20) == (0, 0, 20)
 
 
 def test_recall_counts_what_exact_search_found():
     assert list_recall(np.array([[1, 2, -1], [7, 8, 9]]), np.array([[2, 5, -1], [9, 8, 7]])) == 0.75
     assert list_recall(np.array([[-1]]), np.array([[-1]])) == 1.0
+
+
+def test_a_handful_of_items_is_searched_exactly_whatever_the_settings_say():
+    vectors = np.eye(3, dtype=np.float32)
+    index = ScannIndex(vectors[:2], IndexSettings(num_leaves=10, leaves_to_search=8, max_k=10))
+    found = index.search(vectors[np.newaxis], np.ones([1, 3], bool), 3)
+    assert found.indices.numpy().tolist() == [[0, 1, -1]]
