@@ -100,14 +100,16 @@ def _curve(run: Run, unseen: bool) -> list[dict[str, float]]:
 
     kinds = manifest.verify(run.version).inputs.user_features
     loaded = tf.saved_model.load(str(run.version))
-    categories = loaded.item_category.numpy()
+    categories = loaded.items.item_category.numpy()
     if not (categories >= 0).any():
         raise InputError("The model's items have no categories. Set data.item_columns.category and train again.")
-    ids = [item.decode() for item in loaded.item_ids.numpy().tolist()]
+    ids = [item.decode() for item in loaded.items.item_ids.numpy().tolist()]
 
     def recommend(inputs: Mapping[str, tf.Tensor], weight: float) -> tf.Tensor:
         rows = tf.shape(inputs["history"])[0]
         return loaded.signatures["recommend"](
+            allow=tf.constant([[""]]),
+            deny=tf.constant([[""]]),
             **inputs,
             exclude=tf.fill([rows, 0], ""),
             exclude_history=tf.constant(unseen),

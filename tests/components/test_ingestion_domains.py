@@ -41,9 +41,16 @@ def test_every_id_gets_its_domain(tmp_path, domains):
         ("films:1", "films:7", 30), ("films:1", "films:8", 20), ("films:2", "films:7", 10), ("books:1", "books:7", 5)
     ]  # fmt: skip
     assert items == [
-        {"item_id": "films:7", "category": [], "tags": [], "title": ["Seven"], "text": []},
-        {"item_id": "films:8", "category": [], "tags": [], "title": ["Eight"], "text": []},
-        {"item_id": "books:7", "category": ["Crime", "Drama"], "tags": [], "title": [], "text": ["A book"]},
+        {"item_id": "films:7", "category": [], "tags": [], "attributes": [], "title": ["Seven"], "text": []},
+        {"item_id": "films:8", "category": [], "tags": [], "attributes": [], "title": ["Eight"], "text": []},
+        {
+            "item_id": "books:7",
+            "category": ["Crime", "Drama"],
+            "tags": [],
+            "attributes": [],
+            "title": [],
+            "text": ["A book"],
+        },
     ]
 
 

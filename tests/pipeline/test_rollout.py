@@ -41,7 +41,7 @@ def client(server):
 
 def _rollout(directory, *arguments):
     arguments = ["rollout", arguments[0], str(directory), "--model", MODEL, *arguments[1:]]
-    return CliRunner().invoke(cli, arguments, catch_exceptions=True)
+    return CliRunner(mix_stderr=False).invoke(cli, arguments, catch_exceptions=True)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def rollout(server, base):
         result = _rollout(base.parent, *arguments, "--server", f"127.0.0.1:{server.port}")
         if result.exception is not None:
             raise result.exception
-        return result.output
+        return result.stdout
 
     return run
 
@@ -163,9 +163,9 @@ def test_without_a_server(base):
     assert "No server answers at 127.0.0.1:1" in str(wrong)
     assert "--offline changes the file alone" in str(wrong)
     assert not (base.parent / "models.config").exists()
-    assert _rollout(base.parent, "promote", "--offline").output.startswith("shop: version 3 is stable;")
+    assert _rollout(base.parent, "promote", "--offline").stdout.startswith("shop: version 3 is stable;")
     assert labels(base) == {"stable": 3, "canary": 3}
-    assert rows(_rollout(base.parent, "status", "--offline").output) == {3: ["in the folder", "canary, stable"]}
+    assert rows(_rollout(base.parent, "status", "--offline").stdout) == {3: ["in the folder", "canary, stable"]}
     missing = _rollout(base / "nowhere", "status", "--offline").exception
     assert "is not a directory" in str(missing)
 

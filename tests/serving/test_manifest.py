@@ -18,7 +18,13 @@ FIELDS = {
     "interests": 2,
     "default_k": 20,
     "user_features": {"city": "categorical", "age": "numeric"},
-    "batching": {"recommend": {"inputs": [{"history": "empty", "history_time": "zero"}], "shared_outputs": []}},
+    "batching": {
+        "recommend": {
+            "inputs": [{"history": "empty", "history_time": "zero"}],
+            "shared_inputs": [],
+            "shared_outputs": [],
+        }
+    },
 }
 
 

@@ -77,7 +77,7 @@ def test_a_bundle_that_is_tuned_for_users(tmp_path, caplog):
     history, times, _ = as_tensors(users, {})
     served = tf.saved_model.load(str(bundle / manifest.SCANN_MODEL)).signatures["recommend"](
         history=history, history_time=times, exclude=tf.fill([60, 0], ""), exclude_history=tf.constant(False),
-        k=tf.constant(10), diversity=tf.constant(0.0),
+        k=tf.constant(10), diversity=tf.constant(0.0), allow=tf.constant([[""]]), deny=tf.constant([[""]]),
     )["item_ids"].numpy()  # fmt: skip
     recalls = []
     for user, given in zip(users, served, strict=True):

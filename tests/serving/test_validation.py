@@ -41,7 +41,18 @@ def test_a_good_bundle_is_blessed(kind, profile):
     report = validate(bundle.model_dir, bundle.directory, make_users(profile), SETTINGS)
     assert report.blessed, report.reason
     assert report.reason == "All checks passed."
-    names = ["server", "interests", "scores", "recall", "exclusion", "fallback", "latency", "stock"]
+    names = [
+        "server",
+        "interests",
+        "scores",
+        "recall",
+        "exclusion",
+        "filters",
+        "filtered_recall",
+        "fallback",
+        "latency",
+        "stock",
+    ]
     assert [check.name for check in report.checks] == names
     values = {check.name: check.value for check in report.checks}
     assert max(values["interests"], values["scores"]) < 1e-5
@@ -67,7 +78,7 @@ def test_a_bundle_of_another_training_is_refused(tmp_path):
     other = ToyModel(bundle.vectors[::-1].copy(), USER_FEATURES)
     tf.saved_model.save(other, model_dir)
     report = validate(model_dir, bundle.directory, make_users(profile=True), SETTINGS)
-    assert failed(report) == {"interests", "scores", "recall", "stock"}
+    assert failed(report) == {"interests", "scores", "recall", "filtered_recall", "stock"}
     assert "Largest relative difference of a score" in report.reason
 
 
