@@ -27,6 +27,7 @@ from components.pusher import BundlePusher
 from components.serving_validator import ServingValidator
 from components.trainer import ModelTrainer
 from pipeline.baseline import baseline_settings
+from pipeline.beam_args import for_tfx
 from pipeline.code_fingerprint import fingerprint
 from pipeline.config import Config
 from pipeline.text_nodes import NO_TEXTS, TextNodes, text_nodes
@@ -127,7 +128,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
         ],
         enable_cache=config.pipeline.cache,
         metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
-        beam_pipeline_args=list(config.pipeline.beam_args),
+        beam_pipeline_args=for_tfx(config.pipeline.beam_args),
     )
 
 
