@@ -46,10 +46,7 @@ class Servable:
         self._calls: dict[str, Callable[..., list[Any]]] = {}
         self._making = threading.Lock()
         graph = tf.Graph()
-        # A thousand small operations: handing them to other threads costs more than it brings. Those worth dividing
-        # are divided inside, by a pool of as many threads as there are cores.
-        own_thread = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=-1)
-        self._session = tf.compat.v1.Session(graph=graph, config=own_thread)
+        self._session = tf.compat.v1.Session(graph=graph, config=_in_own_thread(of_a_bundle=manifest is not None))
         try:
             with graph.as_default():
                 meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
@@ -118,6 +115,22 @@ class Servable:
         """Frees the model's memory; nothing can be run afterwards."""
         self._calls = {}
         self._session.close()
+
+
+def _in_own_thread(of_a_bundle: bool) -> Any:
+    """A session that runs a graph in the request's thread.
+
+    A graph is a thousand small operations: handing them to other threads costs more than it brings. Those worth
+    dividing are divided inside, by a pool of as many threads as there are cores.
+
+    Args:
+      of_a_bundle: the graph has no control flow of TensorFlow 1, so the executor may be the one that takes operations
+        in a fixed order, which costs a fifth less, and never looks at branches that are not taken.
+    """
+    config = config_pb2.ConfigProto(inter_op_parallelism_threads=-1)
+    if of_a_bundle:
+        config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+    return config
 
 
 def load(version_dir: Path, require_manifest: bool = True, limits: BatchLimits | None = None) -> Servable:

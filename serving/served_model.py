@@ -13,10 +13,11 @@ from serving.manifest import SignatureBatching
 from serving.most_frequent import most_frequent, most_frequent_kept
 from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
 from serving.trained_functions import TrainedFunctions
-from serving.user_inputs import UserInputs, aligned, as_many_rows
+from serving.user_inputs import UserInputs, aligned, as_many_rows, checked, in_range
 from trainer import schema
 from trainer.diversity import diversify, diversity_pool
 from trainer.item_filter import ItemFilter
+from trainer.request_checks import Check
 from trainer.retrieval import TopK, because
 from trainer.vocabulary_file import line_numbers
 
@@ -119,18 +120,27 @@ class ServedModel(tf.Module):
           tf.errors.InvalidArgumentError: k or diversity is out of range, the shapes do not fit each other, or a
             filter names an attribute that no item can have.
         """
-        checks = self._checks(history, history_time, exclude, k, diversity)
-        with tf.control_dependencies([*checks, *self.item_filter.checks(allow, deny, tf.shape(history)[0])]):
-            # Behind the checks, or a less telling error of a later operation may come first.
-            history, history_time, exclude, k = map(tf.identity, (history, history_time, exclude, k))
-            allow, deny = tf.identity(allow), tf.identity(deny)
+        checks = [
+            in_range(k, self.max_k),
+            Check(diversity >= 0.0, lambda: ["diversity should be 0 or more. Received:", diversity]),
+            aligned(history, history_time),
+            as_many_rows("exclude", exclude, history),
+            *self.item_filter.checks(allow, deny, tf.shape(history)[0]),
+        ]
+        history, history_time, exclude, k, allow, deny = checked(
+            (history, history_time, exclude, k, allow, deny), checks
+        )
         encoded = self._encode(history, history_time, user_features)
         seen = tf.where(exclude_history, self._served_rows(history), tf.constant(-1, tf.int64))
         excluded = tf.concat([self._served_rows(exclude), seen], axis=1)
-        filtered, keep = self.item_filter.is_used(allow, deny), self.item_filter.keep(allow, deny)
+        filtered = self.item_filter.is_used(allow, deny)
         query = encoded["interests"], encoded["interest_mask"], diversity_pool(k, diversity), excluded
         # A search that filters fetches more.
-        pool = tf.cond(filtered, lambda: self.index.search(*query, keep), lambda: self.index.search(*query))
+        pool = tf.cond(
+            filtered,
+            lambda: self.index.search(*query, self.item_filter.keep(allow, deny)),
+            lambda: self.index.search(*query),
+        )
         found = diversify(pool, self.items.item_category, diversity, k)
         known = tf.reduce_any(encoded["history"] > 0, axis=1) & tf.reduce_any(encoded["interest_mask"], axis=1)
         fallback = ~known
@@ -139,7 +149,7 @@ class ServedModel(tf.Module):
             counts = self.items.item_counts
             popular = tf.cond(
                 filtered,
-                lambda: most_frequent_kept(counts, excluded, k, keep),
+                lambda: most_frequent_kept(counts, excluded, k, self.item_filter.keep(allow, deny)),
                 lambda: most_frequent(counts, excluded, k),
             )
             return TopK(*map(lambda p, f: tf.where(fallback[:, tf.newaxis], p, f), popular, found))
@@ -181,8 +191,7 @@ class ServedModel(tf.Module):
         self, history: tf.Tensor, history_time: tf.Tensor, **user_features: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The users' vectors: ``interests`` float32 [B, K, D] and ``interest_mask`` bool [B, K]."""
-        with tf.control_dependencies([aligned(history, history_time)]):
-            history, history_time = map(tf.identity, (history, history_time))
+        history, history_time = checked((history, history_time), [aligned(history, history_time)])
         encoded = self._encode(history, history_time, user_features)
         return {"interests": encoded["interests"], "interest_mask": encoded["interest_mask"]}
 
@@ -206,8 +215,8 @@ class ServedModel(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: the shapes do not fit each other.
         """
-        with tf.control_dependencies([aligned(history, history_time), as_many_rows("items", items, history)]):
-            history, history_time, items = map(tf.identity, (history, history_time, items))
+        checks = [aligned(history, history_time), as_many_rows("items", items, history)]
+        history, history_time, items = checked((history, history_time, items), checks)
         encoded = self._encode(history, history_time, user_features)
         numbers = self._served_rows(items)
         explained = explanation(encoded, numbers, self._vectors(tf.maximum(numbers, 0)))
@@ -238,15 +247,3 @@ class ServedModel(tf.Module):
 
     def _ids(self, rows: tf.Tensor) -> tf.Tensor:
         return tf.where(rows >= 0, tf.gather(self.items.item_ids, tf.maximum(rows, 0)), "")
-
-    def _checks(
-        self, history: tf.Tensor, history_time: tf.Tensor, exclude: tf.Tensor, k: tf.Tensor, diversity: tf.Tensor
-    ) -> list[tf.Operation]:
-        return [
-            tf.debugging.Assert(
-                (k >= 1) & (k <= self.max_k), [f"k should be between 1 and {self.max_k}. Received:", k]
-            ),
-            tf.debugging.Assert(diversity >= 0.0, ["diversity should be 0 or more. Received:", diversity]),
-            aligned(history, history_time),
-            as_many_rows("exclude", exclude, history),
-        ]

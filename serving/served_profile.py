@@ -9,7 +9,7 @@ from serving.index import Index
 from serving.manifest import SignatureBatching
 from serving.served_names import SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES
 from serving.trained_functions import TrainedFunctions
-from serving.user_inputs import UserInputs, aligned, as_many_rows
+from serving.user_inputs import UserInputs, aligned, as_many_rows, checked, in_range
 
 
 class ServedProfile(tf.Module):
@@ -78,8 +78,8 @@ class ServedProfile(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: k is out of range, or the shapes do not fit each other.
         """
-        with tf.control_dependencies([aligned(history, history_time), self._in_range(k)]):
-            history, history_time, k = map(tf.identity, (history, history_time, k))
+        checks = [aligned(history, history_time), in_range(k, self.max_k)]
+        history, history_time, k = checked((history, history_time, k), checks)
         encoded = self._encode(history, history_time, user_features)
         vectors, one = encoded["vectors"], tf.ones([tf.shape(history)[0], 1], tf.bool)
         found = [index.search(vectors[:, task, tf.newaxis], one, k) for task, index in enumerate(self.indexes)]
@@ -112,8 +112,8 @@ class ServedProfile(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: the shapes do not fit each other.
         """
-        with tf.control_dependencies([aligned(history, history_time), as_many_rows("tags", tags, history)]):
-            history, history_time, tags = map(tf.identity, (history, history_time, tags))
+        checks = [aligned(history, history_time), as_many_rows("tags", tags, history)]
+        history, history_time, tags = checked((history, history_time, tags), checks)
         encoded = self._encode(history, history_time, user_features)
         numbers = self.number_of.lookup(tags)
         known = numbers >= 0
@@ -139,8 +139,3 @@ class ServedProfile(tf.Module):
         self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         return self.tower.encode(history, history_time, self._inputs.by_name(features))
-
-    def _in_range(self, k: tf.Tensor) -> tf.Operation:
-        return tf.debugging.Assert(
-            (k >= 1) & (k <= self.max_k), [f"k should be between 1 and {self.max_k}. Received:", k]
-        )

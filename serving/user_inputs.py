@@ -1,11 +1,12 @@
 """What a served model is told of users, whatever it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from serving.manifest import Padding
 from trainer import schema
+from trainer.request_checks import Check, assert_all
 
 _PADDING = {tf.string: "", tf.float32: float("nan")}
 MOST_VALUES = 1 << 20
@@ -50,7 +51,8 @@ class UserInputs:
         parsed = {
             name: tf.RaggedTensor.from_sparse(value) for name, value in tf.io.parse_example(examples, spec).items()
         }
-        with tf.control_dependencies([_fits_padded(name, lists) for name, lists in parsed.items()]):
+        fits = assert_all([_fits_padded(name, lists) for name, lists in parsed.items()])
+        with tf.control_dependencies([fits]):
             parsed = {name: tf.identity(lists) for name, lists in parsed.items()}
         history = parsed.pop(schema.HISTORY).to_tensor()
         # Times may be left out, for one row or for all.
@@ -63,23 +65,36 @@ class UserInputs:
         return {name: features[schema.user_feature(name)] for name in self._names}
 
 
-def _fits_padded(name: str, lists: tf.RaggedTensor) -> tf.Operation:
+def _fits_padded(name: str, lists: tf.RaggedTensor) -> Check:
     longest = tf.reduce_max(tf.concat([lists.row_lengths(), [0]], axis=0))
-    return tf.debugging.Assert(
-        lists.nrows() * longest <= MOST_VALUES,
-        [f"{name} should have at most {MOST_VALUES} values, rows times the longest. Received:", lists.nrows(), longest],
+    rows = lists.nrows()
+    return Check(
+        rows * longest <= MOST_VALUES,
+        lambda: [f"{name} should have at most {MOST_VALUES} values, rows times the longest. Received:", rows, longest],
     )
 
 
-def aligned(history: tf.Tensor, history_time: tf.Tensor) -> tf.Operation:
-    """Fails when a call's history and times differ in shape."""
+def aligned(history: tf.Tensor, history_time: tf.Tensor) -> Check:
+    """A call's history and times have the same shape."""
     rows, times = tf.shape(history), tf.shape(history_time)
-    return tf.debugging.Assert(
-        tf.reduce_all(rows == times), ["history and history_time should have the same shape. Received:", rows, times]
+    return Check(
+        tf.reduce_all(rows == times),
+        lambda: ["history and history_time should have the same shape. Received:", rows, times],
     )
 
 
-def as_many_rows(name: str, values: tf.Tensor, history: tf.Tensor) -> tf.Operation:
-    """Fails when a call's input ``name`` has another number of users than its history."""
+def as_many_rows(name: str, values: tf.Tensor, history: tf.Tensor) -> Check:
+    """A call's input ``name`` is for as many users as its history."""
     rows, users = tf.shape(values)[0], tf.shape(history)[0]
-    return tf.debugging.Assert(rows == users, [f"{name} should have as many rows as history. Received:", rows, users])
+    return Check(rows == users, lambda: [f"{name} should have as many rows as history. Received:", rows, users])
+
+
+def in_range(k: tf.Tensor, largest: int) -> Check:
+    """A call asks for 1 to ``largest``."""
+    return Check((k >= 1) & (k <= largest), lambda: [f"k should be between 1 and {largest}. Received:", k])
+
+
+def checked(tensors: Sequence[tf.Tensor], checks: Sequence[Check]) -> list[tf.Tensor]:
+    """The inputs of a call, behind its checks: a less telling error of a later operation would come first."""
+    with tf.control_dependencies([assert_all(checks)]):
+        return [tf.identity(tensor) for tensor in tensors]

@@ -16,7 +16,7 @@ from trainer.metrics.category_diversity import category_diversity
 from trainer.metrics.interest_health import interest_health
 from trainer.metrics.ranking import CUTOFFS, ranking_metrics
 from trainer.models.base import RetrievalModel
-from trainer.preprocessing import padded_history
+from trainer.preprocessing import padded, padded_history
 from trainer.raw_features import RawFeatures
 from trainer.retrieval import exact_top_k
 from trainer.vocabulary_file import line_numbers, vocabulary_file
@@ -91,9 +91,9 @@ class TrainedModel(tf.Module):
           ``interests`` [B, K, D], ``interest_mask`` [B, K], ``attribution`` [B, K, T] and ``history`` [B, T]:
           1 + index of each item the model looked at, 0 behind the last.
         """
-        return self._encode_ragged(self._raw.of_request(history, history_time, user_features))
+        return self._encode_sparse(self._raw.of_request(history, history_time, user_features))
 
-    def _encode_ragged(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+    def _encode_sparse(self, raw: Mapping[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
         features = self._raw.transformed(raw)
         features |= self._looked_up(raw)
         encoding = self.model.encode_last(features)
@@ -104,14 +104,12 @@ class TrainedModel(tf.Module):
             "history": features[schema.HISTORY],
         }
 
-    def _looked_up(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+    def _looked_up(self, raw: Mapping[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
         """The history in the served vocabulary: Transform's lacks the items that training never saw."""
         if not self._has_new_items:
             return {}
-        indices = tf.ragged.map_flat_values(self._index_of.lookup, raw[schema.HISTORY])
-        known = indices >= 0
-        times = tf.ragged.boolean_mask(raw[schema.HISTORY_TIME], known)
-        return padded_history(tf.ragged.boolean_mask(indices, known), times, self.model.max_history)
+        indices = self._index_of.lookup(padded(raw[schema.HISTORY]))
+        return padded_history(indices, padded(raw[schema.HISTORY_TIME]), self.model.max_history)
 
     def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Per-example metrics of serialized raw examples (string [B]), for TensorFlow Model Analysis.
@@ -125,10 +123,11 @@ class TrainedModel(tf.Module):
           no value of.
         """
         raw = self._raw.of_examples(examples, (schema.TARGETS,))
-        targets = self._index_of.lookup(raw.pop(schema.TARGETS))
-        targets = tf.where(targets.to_tensor(-9) == -1, tf.cast(-2, tf.int64), targets.to_tensor(-1))
-        seen = tf.ragged.map_flat_values(self._index_of.lookup, raw[schema.HISTORY]).to_tensor(-1)
-        encoded = self._encode_ragged(raw)
+        asked = padded(raw.pop(schema.TARGETS))
+        targets = self._index_of.lookup(asked)
+        targets = tf.where((targets == -1) & (asked != ""), tf.cast(-2, tf.int64), targets)
+        seen = self._index_of.lookup(padded(raw[schema.HISTORY]))
+        encoded = self._encode_sparse(raw)
         unknown = tf.reduce_all(encoded["history"] == 0, axis=1)
         popular = tf.cast(self.item_counts, tf.float32)[:, tf.newaxis]
         one = tf.ones([tf.shape(examples)[0], 1, 1])

@@ -40,11 +40,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         ragged(inputs[schema.ITEM]) if tasks else _sequences(history, targets, ragged(inputs[schema.HISTORY_OVERLAP]))
     )
     vocabulary = _item_vocabulary(counted)
-    indices = tft.apply_vocabulary(history, vocabulary, default_value=-1)
-    known = indices >= 0
     outputs = padded_history(
-        tf.ragged.boolean_mask(indices, known),
-        tf.ragged.boolean_mask(ragged(inputs[schema.HISTORY_TIME]), known),
+        tft.apply_vocabulary(padded(inputs[schema.HISTORY]), vocabulary, default_value=-1),
+        padded(inputs[schema.HISTORY_TIME]),
         settings.max_history,
     )
     outputs[schema.TARGETS] = (tft.apply_vocabulary(targets, vocabulary, default_value=-1) + 1).to_sparse()
@@ -60,29 +58,41 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     return outputs
 
 
-def padded_history(indices: tf.RaggedTensor, times: tf.RaggedTensor, max_history: int) -> dict[str, tf.Tensor]:
-    """Keeps the last ``max_history`` items of each row and pads behind them.
+def padded_history(indices: tf.Tensor, times: tf.Tensor, max_history: int) -> dict[str, tf.Tensor]:
+    """Keeps the last ``max_history`` known items of each row and pads behind them.
 
     Args:
-      indices: int64 [B, (n)], vocabulary indices of the known items, oldest first.
-      times: int64 [B, (n)], seconds, aligned with ``indices``.
+      indices: int64 [B, S], vocabulary indices, oldest first; -1 is no known item, wherever it stands.
+      times: int64 [B, S], seconds.
       max_history: T.
 
     Returns:
       ``history``, ``history_mask`` and ``history_gap`` as in :func:`preprocessing_fn`.
     """
-    history = (indices[:, -max_history:] + 1).to_tensor(shape=[None, max_history])
+    known = indices >= 0
+    still_to_come = tf.cumsum(tf.cast(known, tf.int32), axis=1, reverse=True)
+    kept = known & (still_to_come <= max_history)
+    places, lengths = tf.where(kept), tf.reduce_sum(tf.cast(kept, tf.int64), axis=1)
+
+    def to_the_front(values: tf.Tensor) -> tf.Tensor:
+        # This runs at every request: checks of what was just computed would be a hundred operations more.
+        rows = tf.RaggedTensor.from_row_lengths(tf.gather_nd(values, places), lengths, validate=False)
+        return rows.to_tensor(shape=[None, max_history])
+
+    history, seconds = to_the_front(indices + 1), to_the_front(times)
     mask = tf.cast(history > 0, tf.int64)
-    kept = times[:, -max_history:].to_tensor(shape=[None, max_history])
-    seconds = tf.concat([tf.zeros_like(kept[:, :1]), kept[:, 1:] - kept[:, :-1]], axis=1)
-    gap = tf.math.log1p(tf.cast(tf.maximum(seconds * mask, 0), tf.float32))
+    since = tf.concat([tf.zeros_like(seconds[:, :1]), seconds[:, 1:] - seconds[:, :-1]], axis=1)
+    gap = tf.math.log1p(tf.cast(tf.maximum(since * mask, 0), tf.float32))
     return {schema.HISTORY: history, schema.HISTORY_MASK: mask, schema.HISTORY_GAP: gap}
 
 
-def ragged(feature: tf.SparseTensor | tf.RaggedTensor | tf.Tensor) -> tf.RaggedTensor:
+def padded(feature: tf.SparseTensor | tf.Tensor) -> tf.Tensor:
+    """A raw feature as [B, S], padded with "" or 0, whichever way the schema made it arrive."""
+    return tf.sparse.to_dense(feature) if isinstance(feature, tf.SparseTensor) else feature
+
+
+def ragged(feature: tf.SparseTensor | tf.Tensor) -> tf.RaggedTensor:
     """A raw feature as a ragged tensor [B, (n)], whichever way the schema made it arrive."""
-    if isinstance(feature, tf.RaggedTensor):
-        return feature
     if isinstance(feature, tf.SparseTensor):
         return tf.RaggedTensor.from_sparse(feature)
     return tf.RaggedTensor.from_tensor(feature)

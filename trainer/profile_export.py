@@ -11,6 +11,7 @@ from trainer.catalogue import Catalogue
 from trainer.export import EVALUATE, write_description
 from trainer.metrics.tags import TAG_CUTOFFS, precision_of_tags
 from trainer.models.profile_base import ProfileModel
+from trainer.preprocessing import padded
 from trainer.raw_features import RawFeatures
 from trainer.vocabulary_file import line_numbers, vocabulary_file
 
@@ -69,7 +70,8 @@ class TrainedProfile(tf.Module):
         known = tf.reduce_any(features[schema.HISTORY] > 0, axis=1)
         for name, values in raw.items():
             if name.startswith(schema.USER_PREFIX):
-                known |= values.row_lengths() > 0
+                told = tf.math.bincount(tf.cast(values.indices[:, 0], tf.int32), minlength=tf.size(known))
+                known |= told > 0
         return {"vectors": tf.cast(self.model.user_vectors(features), tf.float32), "known": known}
 
     def _evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -81,7 +83,7 @@ class TrainedProfile(tf.Module):
           the same of the tags most frequent in training with the prefix ``popularity_``.
         """
         raw = self._raw.of_examples(examples, (schema.ITEM, schema.TARGETS))
-        items, targets = (self._index_of.lookup(raw.pop(name).to_tensor("")) for name in (schema.ITEM, schema.TARGETS))
+        items, targets = (self._index_of.lookup(padded(raw.pop(name))) for name in (schema.ITEM, schema.TARGETS))
         features = self._raw.transformed(raw)
         features[schema.ITEM] = items[:, :1] + 1
         vectors = tf.cast(self.model.user_vectors(features), tf.float32)

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import schema
-from trainer.preprocessing import ragged
+from trainer.preprocessing import padded
 
 
 class RawFeatures(tf.Module):
@@ -38,7 +38,7 @@ class RawFeatures(tf.Module):
 
     def of_request(
         self, history: tf.Tensor, history_time: tf.Tensor, user_features: Mapping[str, tf.Tensor]
-    ) -> dict[str, tf.RaggedTensor]:
+    ) -> dict[str, tf.SparseTensor]:
         """Raw features by name, without the padding.
 
         Args:
@@ -47,16 +47,13 @@ class RawFeatures(tf.Module):
           user_features: name -> string [B, M] padded with "", or float32 [B, M] padded with NaN.
         """
         present = history != ""
-        raw = {
-            schema.HISTORY: tf.ragged.boolean_mask(history, present),
-            schema.HISTORY_TIME: tf.ragged.boolean_mask(history_time, present),
-        }
+        raw = {schema.HISTORY: _those(history, present), schema.HISTORY_TIME: _those(history_time, present)}
         for name, values in user_features.items():
-            values_present = values != "" if values.dtype == tf.string else tf.math.is_finite(values)
-            raw[schema.user_feature(name)] = tf.ragged.boolean_mask(values, values_present)
+            told = values != "" if values.dtype == tf.string else tf.math.is_finite(values)
+            raw[schema.user_feature(name)] = _those(values, told)
         return raw
 
-    def of_examples(self, examples: tf.Tensor, others: tuple[str, ...]) -> dict[str, tf.RaggedTensor]:
+    def of_examples(self, examples: tf.Tensor, others: tuple[str, ...]) -> dict[str, tf.SparseTensor]:
         """Raw features by name.
 
         Args:
@@ -64,19 +61,23 @@ class RawFeatures(tf.Module):
           others: names of features wanted beside those of the user.
         """
         names = [schema.HISTORY, schema.HISTORY_TIME, *others, *map(schema.user_feature, self.user_features)]
-        parsed = tf.io.parse_example(examples, {name: tf.io.VarLenFeature(self._spec[name].dtype) for name in names})
-        return {name: ragged(value) for name, value in parsed.items()}
+        spec = {name: tf.io.VarLenFeature(self._spec[name].dtype) for name in names}
+        return dict(tf.io.parse_example(examples, spec))
 
-    def transformed(self, raw: Mapping[str, tf.RaggedTensor]) -> dict[str, tf.Tensor]:
+    def transformed(self, raw: Mapping[str, tf.SparseTensor]) -> dict[str, tf.Tensor]:
         """The model's features; sparse ones padded with 0."""
         features = self._transform({name: self._as_expected(name, value) for name, value in raw.items()})
-        return {
-            name: tf.sparse.to_dense(value) if isinstance(value, tf.SparseTensor) else value
-            for name, value in features.items()
-        }
+        return {name: padded(value) for name, value in features.items()}
 
-    def _as_expected(self, name: str, values: tf.RaggedTensor) -> Any:
+    def _as_expected(self, name: str, values: tf.SparseTensor) -> Any:
         """Transform's graph was traced with sparse or dense inputs, as the data's schema said."""
         if isinstance(self._spec[name], tf.io.VarLenFeature):
-            return values.to_sparse()
-        return values.to_tensor(shape=[None, *self._spec[name].shape])
+            return values
+        rows = tf.RaggedTensor.from_value_rowids(values.values, values.indices[:, 0], values.dense_shape[0])
+        return rows.to_tensor(shape=[None, *self._spec[name].shape])
+
+
+def _those(values: tf.Tensor, present: tf.Tensor) -> tf.SparseTensor:
+    """The values [B, M] that are present, where they stand."""
+    places = tf.where(present)
+    return tf.SparseTensor(places, tf.gather_nd(values, places), tf.shape(values, tf.int64))

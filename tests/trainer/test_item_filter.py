@@ -10,6 +10,7 @@ from trainer.errors import InputError
 from trainer.filter_values import check_filter
 from trainer.item_attributes import catalogue_attributes, number_attributes
 from trainer.item_filter import MOST_WANTED, ItemFilter
+from trainer.request_checks import assert_all
 from trainer.retrieval import exact_top_k
 
 NAMES = [b"colour", b"size", b"in_stock", b"never"]
@@ -110,19 +111,19 @@ def test_the_exact_list_is_that_of_the_kept_items(attributes):
 )
 def test_a_slip_is_an_error_in_words(attributes, allow, deny, words):
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-        ItemFilter(attributes).checks(tf.constant(allow), tf.constant(deny), tf.constant(3))
+        assert_all(ItemFilter(attributes).checks(tf.constant(allow), tf.constant(deny), tf.constant(3)))
 
 
 def test_what_is_no_slip_passes(attributes):
     known = ItemFilter(attributes)
     for allow, deny in [*REQUESTS, ([b"colour="], [])]:
-        known.checks(padded([allow] * 3), padded([deny]), tf.constant(3))
+        assert_all(known.checks(padded([allow] * 3), padded([deny]), tf.constant(3)))
     nothing = ItemFilter(number_attributes([], [[]] * 5, IDS[:5]))
-    nothing.checks(tf.constant([[""]]), tf.fill([1, 0], ""), tf.constant(3))
+    assert_all(nothing.checks(tf.constant([[""]]), tf.fill([1, 0], ""), tf.constant(3)))
     keep = nothing.keep(tf.constant([[""]]), tf.fill([1, 0], ""))
     assert keep(tf.constant([[0, 4]])).numpy().tolist() == [[True, True]]
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"attribute that items have \(none\)"):
-        nothing.checks(tf.constant([["colour=red"]]), tf.constant([[""]]), tf.constant(3))
+        assert_all(nothing.checks(tf.constant([["colour=red"]]), tf.constant([[""]]), tf.constant(3)))
 
 
 def test_categories_are_an_attribute_and_new_items_have_theirs():

@@ -66,8 +66,23 @@ def test_profile_features(transformed):
 
 
 def test_a_history_of_exactly_the_limit_is_kept_whole():
-    indices = tf.ragged.constant([[4, 5], [1, 2, 3]], tf.int64)
-    times = tf.ragged.constant([[10, 5], [0, 0, 9]], tf.int64)
+    indices = tf.constant([[4, 5, -1], [1, 2, 3]], tf.int64)
+    times = tf.constant([[10, 5, 0], [0, 0, 9]], tf.int64)
     outputs = padded_history(indices, times, 2)
     np.testing.assert_array_equal(outputs["history"], [[5, 6], [3, 4]])
     np.testing.assert_allclose(outputs["history_gap"], [[0, 0], [0, np.log(10)]], rtol=1e-6)
+
+
+def test_unknown_items_leave_no_gap_wherever_they_stand():
+    indices = tf.constant([[-1, 7, -1, -1, 0], [-1, -1, -1, -1, -1]], tf.int64)
+    outputs = padded_history(indices, tf.constant([[1, 2, 3, 4, 9]] * 2, tf.int64), 4)
+    np.testing.assert_array_equal(outputs["history"], [[8, 1, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_array_equal(outputs["history_mask"], [[1, 1, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(outputs["history_gap"], [[0, np.log(8), 0, 0], [0, 0, 0, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+def test_nothing_at_all(shape):
+    outputs = padded_history(tf.zeros(shape, tf.int64), tf.zeros(shape, tf.int64), 4)
+    for values in outputs.values():
+        np.testing.assert_array_equal(values, np.zeros([shape[0], 4]))
