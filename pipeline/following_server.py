@@ -49,7 +49,7 @@ class FollowingServer:
         try:
             return self._client.status()
         except ClientError as error:
-            offline = " --offline changes the file alone." if error.code == "UNAVAILABLE" else ""
+            offline = " With --offline the file alone is changed." if error.code == "UNAVAILABLE" else ""
             raise InputError(f"{error.text}{offline}") from error
 
     def answering(self, label: str) -> int | None:

@@ -133,12 +133,16 @@ class Connection:
     def _in_words(self, code: str, text: str) -> ClientError:
         if code == "UNAVAILABLE":
             return ClientError(
-                code, f"No server answers at {self._target} ({text}). Start one: polyrec serve DIRECTORY"
+                code, f"No server answers at {self._target} ({text}). Start one: polyrec serve DIRECTORY."
             )
         if code == "DEADLINE_EXCEEDED":
             return ClientError(code, f"{self._target} did not answer within {self._timeout:g} s.")
         if code == "NOT_FOUND":
-            return ClientError(code, f"{self._target} does not serve model {self._model} now ({text}).")
+            return ClientError(
+                code,
+                f"{self._target} does not serve model {self._model} now ({text}). "
+                "If it has just started, it is loading.",
+            )
         return ClientError(code, text)
 
     def _fetch_signatures(self) -> dict[str, dict[str, Input]]:

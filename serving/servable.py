@@ -17,7 +17,7 @@ from serving import manifest as manifests
 from serving.batching import Batcher, BatchLimits, Wanted, always, check_wanted
 from serving.manifest import BundleError, Manifest
 from serving.status import ServingError, from_tensorflow
-from serving.tensorflow_runtime import config_pb2, meta_graph_pb2, tf
+from serving.tensorflow_runtime import config_pb2, meta_graph_pb2, rewriter_config_pb2, tf
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,8 @@ def _in_own_thread(of_a_bundle: bool) -> Any:
         in a fixed order, which costs a fifth less, and never looks at branches that are not taken.
     """
     config = config_pb2.ConfigProto(inter_op_parallelism_threads=-1)
+    # What it looks for, training has, and its estimates write warnings of shapes past every log setting.
+    config.graph_options.rewrite_options.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
     if of_a_bundle:
         config.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
     return config

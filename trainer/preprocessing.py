@@ -35,23 +35,23 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     """
     settings = TransformSettings(**custom_config["transform"])
     tasks = custom_config.get("labels", ())
-    history, targets = ragged(inputs[schema.HISTORY]), ragged(inputs[schema.TARGETS])
-    counted = (
-        ragged(inputs[schema.ITEM]) if tasks else _sequences(history, targets, ragged(inputs[schema.HISTORY_OVERLAP]))
-    )
+    history = padded(inputs[schema.HISTORY])
+    if tasks:
+        counted = padded(inputs[schema.ITEM])
+    else:
+        counted = _sequences(history, padded(inputs[schema.TARGETS]), padded(inputs[schema.HISTORY_OVERLAP]))
     vocabulary = _item_vocabulary(counted)
     outputs = padded_history(
-        tft.apply_vocabulary(padded(inputs[schema.HISTORY]), vocabulary, default_value=-1),
+        tft.apply_vocabulary(history, vocabulary, default_value=-1),
         padded(inputs[schema.HISTORY_TIME]),
         settings.max_history,
     )
-    outputs[schema.TARGETS] = (tft.apply_vocabulary(targets, vocabulary, default_value=-1) + 1).to_sparse()
-    if tasks:
-        shown = tft.apply_vocabulary(ragged(inputs[schema.ITEM]), vocabulary, default_value=-1) + 1
-        outputs[schema.ITEM] = shown.to_sparse()
+    for feature in (schema.TARGETS, schema.ITEM) if tasks else (schema.TARGETS,):
+        numbers = tft.apply_vocabulary(_sparse(inputs[feature]), vocabulary, default_value=-1)
+        outputs[feature] = numbers.with_values(numbers.values + 1)
     for task in tasks:
         for feature in (schema.label_feature(task), schema.weight_feature(task)):
-            outputs[feature] = ragged(inputs[feature]).to_sparse()
+            outputs[feature] = _sparse(inputs[feature])
     for name, kind in custom_config.get("user_features", {}).items():
         feature = schema.user_feature(name)
         outputs[feature] = _profile_feature(feature, inputs[feature], kind)
@@ -72,14 +72,11 @@ def padded_history(indices: tf.Tensor, times: tf.Tensor, max_history: int) -> di
     known = indices >= 0
     still_to_come = tf.cumsum(tf.cast(known, tf.int32), axis=1, reverse=True)
     kept = known & (still_to_come <= max_history)
-    places, lengths = tf.where(kept), tf.reduce_sum(tf.cast(kept, tf.int64), axis=1)
-
-    def to_the_front(values: tf.Tensor) -> tf.Tensor:
-        # This runs at every request: checks of what was just computed would be a hundred operations more.
-        rows = tf.RaggedTensor.from_row_lengths(tf.gather_nd(values, places), lengths, validate=False)
-        return rows.to_tensor(shape=[None, max_history])
-
-    history, seconds = to_the_front(indices + 1), to_the_front(times)
+    places, shape = tf.where(kept), tf.shape(indices, tf.int64)
+    history, seconds = (
+        to_the_front(tf.SparseTensor(places, tf.gather_nd(values, places), shape)).to_tensor(shape=[None, max_history])
+        for values in (indices + 1, times)
+    )
     mask = tf.cast(history > 0, tf.int64)
     since = tf.concat([tf.zeros_like(seconds[:, :1]), seconds[:, 1:] - seconds[:, :-1]], axis=1)
     gap = tf.math.log1p(tf.cast(tf.maximum(since * mask, 0), tf.float32))
@@ -91,26 +88,39 @@ def padded(feature: tf.SparseTensor | tf.Tensor) -> tf.Tensor:
     return tf.sparse.to_dense(feature) if isinstance(feature, tf.SparseTensor) else feature
 
 
-def ragged(feature: tf.SparseTensor | tf.Tensor) -> tf.RaggedTensor:
-    """A raw feature as a ragged tensor [B, (n)], whichever way the schema made it arrive."""
+def to_the_front(values: tf.SparseTensor) -> tf.RaggedTensor:
+    """A row's values without the places between them.
+
+    The graph runs at every request: TensorFlow's checks of rows that are in order by their making would be a hundred
+    operations more.
+    """
+    return tf.RaggedTensor.from_value_rowids(
+        values.values, values.indices[:, 0], nrows=values.dense_shape[0], validate=False
+    )
+
+
+def _sparse(feature: tf.SparseTensor | tf.Tensor) -> tf.SparseTensor:
+    """A raw feature as a sparse tensor, whichever way the schema made it arrive; zeros are values, too."""
     if isinstance(feature, tf.SparseTensor):
-        return tf.RaggedTensor.from_sparse(feature)
-    return tf.RaggedTensor.from_tensor(feature)
+        return feature
+    everywhere = tf.where(tf.fill(tf.shape(feature), True))
+    return tf.SparseTensor(everywhere, tf.reshape(feature, [-1]), tf.shape(feature, tf.int64))
 
 
-def _sequences(history: tf.RaggedTensor, targets: tf.RaggedTensor, overlap: tf.RaggedTensor) -> tf.RaggedTensor:
-    """The items of windows, each event of a user in one window only.
+def _sequences(history: tf.Tensor, targets: tf.Tensor, overlap: tf.Tensor) -> tf.Tensor:
+    """The items of windows [any], each event of a user in one window only.
 
     A window's last target is in no history of that window, and its first ``overlap`` items were counted with
     the window before: what is left of all windows of a user is the user's sequence, once.
     """
-    position = tf.ragged.range(history.row_lengths())
-    first = tf.reduce_max(overlap.to_tensor(shape=[None, 1]), axis=1)
-    new = tf.ragged.boolean_mask(history, position >= tf.expand_dims(first, 1))
-    return tf.concat([new, targets[:, -1:]], axis=1)
+    first = tf.reduce_max(overlap, axis=1, keepdims=True)
+    new = (history != "") & (tf.range(tf.shape(history, tf.int64)[1]) >= first)
+    still_to_come = tf.cumsum(tf.cast(targets != "", tf.int32), axis=1, reverse=True)
+    last = (targets != "") & (still_to_come == 1)
+    return tf.concat([tf.gather_nd(items, tf.where(mask)) for items, mask in ((history, new), (targets, last))], axis=0)
 
 
-def _item_vocabulary(items: tf.RaggedTensor) -> Any:
+def _item_vocabulary(items: tf.Tensor) -> Any:
     """The items of the training split by descending frequency, and a second file with the frequencies."""
     tft.vocabulary(items, vocab_filename=ITEM_FREQUENCY, store_frequency=True)
     return tft.vocabulary(items, vocab_filename=schema.ITEM_VOCABULARY)
@@ -118,7 +128,7 @@ def _item_vocabulary(items: tf.RaggedTensor) -> Any:
 
 def _profile_feature(feature: str, values: Any, kind: str) -> Any:
     if kind == "categorical":
-        indices = tft.compute_and_apply_vocabulary(ragged(values), vocab_filename=feature, default_value=-1)
-        return (tf.ragged.boolean_mask(indices, indices >= 0) + 1).to_sparse()
-    scaled = tft.scale_to_z_score(ragged(values).to_sparse())
-    return tf.RaggedTensor.from_sparse(scaled).to_tensor(shape=[None, 1])
+        numbers = tft.compute_and_apply_vocabulary(_sparse(values), vocab_filename=feature, default_value=-1)
+        known = tf.sparse.retain(numbers, numbers.values >= 0)
+        return to_the_front(known.with_values(known.values + 1)).to_sparse()
+    return to_the_front(tft.scale_to_z_score(_sparse(values))).to_tensor(shape=[None, 1])

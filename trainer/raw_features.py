@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from trainer import schema
-from trainer.preprocessing import padded
+from trainer.preprocessing import padded, to_the_front
 
 
 class RawFeatures(tf.Module):
@@ -73,8 +73,7 @@ class RawFeatures(tf.Module):
         """Transform's graph was traced with sparse or dense inputs, as the data's schema said."""
         if isinstance(self._spec[name], tf.io.VarLenFeature):
             return values
-        rows = tf.RaggedTensor.from_value_rowids(values.values, values.indices[:, 0], values.dense_shape[0])
-        return rows.to_tensor(shape=[None, *self._spec[name].shape])
+        return to_the_front(values).to_tensor(shape=[None, *self._spec[name].shape])
 
 
 def _those(values: tf.Tensor, present: tf.Tensor) -> tf.SparseTensor:

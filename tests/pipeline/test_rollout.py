@@ -161,7 +161,7 @@ def test_without_a_server(base):
     wrong = _rollout(base.parent, "promote", "--server", "127.0.0.1:1").exception
     assert isinstance(wrong, InputError)
     assert "No server answers at 127.0.0.1:1" in str(wrong)
-    assert "--offline changes the file alone" in str(wrong)
+    assert "With --offline the file alone is changed" in str(wrong)
     assert not (base.parent / "models.config").exists()
     assert _rollout(base.parent, "promote", "--offline").stdout.startswith("shop: version 3 is stable;")
     assert labels(base) == {"stable": 3, "canary": 3}
