@@ -43,9 +43,9 @@ class ServedProfile(tf.Module):
         k, tags = tf.TensorSpec([], tf.int32, name="k"), tf.TensorSpec([None, None], tf.string, name="tags")
         examples = tf.TensorSpec([None], tf.string, name="examples")
         return {
-            TAG_PROFILE: tf.function(self.tag_profile).get_concrete_function(**user, k=k),
-            TAG_SCORES: tf.function(self.tag_scores).get_concrete_function(**user, tags=tags),
-            SERVING_DEFAULT: tf.function(self.profile_examples).get_concrete_function(examples),
+            TAG_PROFILE: tf.function(self.tag_profile, autograph=False).get_concrete_function(**user, k=k),
+            TAG_SCORES: tf.function(self.tag_scores, autograph=False).get_concrete_function(**user, tags=tags),
+            SERVING_DEFAULT: tf.function(self.profile_examples, autograph=False).get_concrete_function(examples),
         }
 
     def batching(self) -> dict[str, SignatureBatching]:

@@ -71,11 +71,12 @@ class TrainedModel(tf.Module):
         self._index_of = line_numbers(vocabulary)
         trained_on = transform.vocabulary_size_by_name(schema.ITEM_VOCABULARY)
         self._has_new_items = catalogue.size > trained_on
-        self.encode = tf.function(self._encode, input_signature=self._raw.signature)
+        self.encode = tf.function(self._encode, input_signature=self._raw.signature, autograph=False)
         if model.text_width is not None:
             texts = tf.TensorSpec([None, model.text_width], tf.float32, name="texts")
-            self.vectors_from_text = tf.function(model.vectors_from_text, input_signature=[texts])
-        self.evaluate = tf.function(self._evaluate, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+            self.vectors_from_text = tf.function(model.vectors_from_text, input_signature=[texts], autograph=False)
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        self.evaluate = tf.function(self._evaluate, input_signature=[examples], autograph=False)
 
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, user_features: Mapping[str, tf.Tensor]

@@ -129,13 +129,16 @@ def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
 
 
 def _training_function(model: Model) -> tf.types.experimental.GenericFunction:
+    # The loop alone has to become an operation: rewriting the source of every function below it takes seconds.
+    step = tf.autograph.experimental.do_not_convert(training_step)
+
     @tf.function(reduce_retracing=True)
     def run(iterator: Iterator[Batch], steps: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean loss and number of targets of ``steps`` steps."""
         loss, targets = tf.constant(0.0), tf.constant(0, tf.int64)
         for _ in tf.range(steps):
             batch = next(iterator)
-            loss += training_step(model, batch)
+            loss += step(model, batch)
             targets += targets_in(batch)
         return loss / tf.cast(steps, tf.float32), targets
 

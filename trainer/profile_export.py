@@ -54,8 +54,9 @@ class TrainedProfile(tf.Module):
         self.tag_counts = tf.Variable(_tag_counts(catalogue), trainable=False)
         self._item_tags = tf.Variable(catalogue.tags, trainable=False)
         self._index_of = line_numbers(vocabulary)
-        self.encode = tf.function(self._encode, input_signature=self._raw.signature)
-        self.evaluate = tf.function(self._evaluate, input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+        self.encode = tf.function(self._encode, input_signature=self._raw.signature, autograph=False)
+        examples = tf.TensorSpec([None], tf.string, name="examples")
+        self.evaluate = tf.function(self._evaluate, input_signature=[examples], autograph=False)
 
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, user_features: Mapping[str, tf.Tensor]

@@ -24,7 +24,7 @@ class ProfileValidator:
 
     def __init__(self, model: ProfileModel) -> None:
         self._model = model
-        self._step = tf.function(lambda batch: model.logits(batch)[:, 0], reduce_retracing=True)
+        self._step = tf.function(lambda batch: model.logits(batch)[:, 0], reduce_retracing=True, autograph=False)
 
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """``auc_<task>``, left out where the labels that count are all equal, and ``auc``, their mean.

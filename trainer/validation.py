@@ -36,7 +36,7 @@ class Validator:
 
     def __init__(self, model: RetrievalModel, cutoffs: tuple[int, ...] = (50,), most_kept: int = MOST_KEPT) -> None:
         self._model, self._cutoffs, self._most_kept = model, cutoffs, most_kept
-        self._step = tf.function(self._batch_metrics, reduce_retracing=True)
+        self._step = tf.function(self._batch_metrics, reduce_retracing=True, autograph=False)
 
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Means over all users of ``batches`` (trainer.input_pipeline.evaluation_dataset).
