@@ -1,5 +1,6 @@
 """The graph of a served model: raw ids in, raw ids out."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -62,11 +63,14 @@ class ServedModel(tf.Module):
             "diversity": tf.TensorSpec([], tf.float32, name="diversity"),
         }
         examples = tf.TensorSpec([None], tf.string, name="examples")
+        # Once in the file, and traced once: the one that takes examples calls it.
+        recommend = with_filter_by_default(self.recommend, {**user, **request})
+        of_examples = functools.partial(self.recommend_examples, recommend)
         return {
-            RECOMMEND: with_filter_by_default(self.recommend, {**user, **request}),
-            SERVING_DEFAULT: tf.function(self.recommend_examples).get_concrete_function(examples),
-            USER_INTERESTS: tf.function(self.user_interests).get_concrete_function(**user),
-            EXPLAIN: tf.function(self.explain).get_concrete_function(
+            RECOMMEND: recommend,
+            SERVING_DEFAULT: tf.function(of_examples, autograph=False).get_concrete_function(examples),
+            USER_INTERESTS: tf.function(self.user_interests, autograph=False).get_concrete_function(**user),
+            EXPLAIN: tf.function(self.explain, autograph=False).get_concrete_function(
                 **user, items=tf.TensorSpec([None, None], tf.string, name="items")
             ),
         }
@@ -170,21 +174,24 @@ class ServedModel(tf.Module):
             "fallback": fallback,
         }
 
-    def recommend_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As :meth:`recommend`, with nothing excluded, no diversity and k = ``default_k``.
+    def recommend_examples(
+        self, recommend: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]], examples: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """As :meth:`recommend`, with nothing excluded or filtered, no diversity and k = ``default_k``.
 
         Args:
+          recommend: :meth:`recommend` of inputs by name, without filters.
           examples: string [B], serialized tf.Examples with the raw features of trainer/schema.py.
         """
         user = self._inputs.of_examples(examples)
-        return self.recommend(
-            **user,
-            exclude=tf.fill([tf.shape(user[schema.HISTORY])[0], 0], ""),
-            exclude_history=tf.constant(False),
-            k=tf.constant(self.default_k),
-            diversity=tf.constant(0.0),
-            allow=tf.fill([1, 0], ""),
-            deny=tf.fill([1, 0], ""),
+        return recommend(
+            {
+                **user,
+                "exclude": tf.fill([tf.shape(user[schema.HISTORY])[0], 0], ""),
+                "exclude_history": tf.constant(False),
+                "k": tf.constant(self.default_k),
+                "diversity": tf.constant(0.0),
+            }
         )
 
     def user_interests(
