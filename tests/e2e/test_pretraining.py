@@ -47,6 +47,7 @@ def folder(tmp_path_factory) -> Path:
         "data": {"directory": "beauty", **TABLES},
         "model": {"name": "miracle", "base_model": "bases/two", "item_ids": False, **MODEL},
         "evaluation": {"baseline": False, "max_regression": None},
+        "index": {"kind": "exact"},
         "serving": {"model_name": "beauty", "validation_users": 8},
         "pipeline": {"name": "beauty"},
         **SMALL,
