@@ -71,17 +71,17 @@ def table(tuned: "Tuned", num_leaves: int, k: int) -> Table:
 def _tuned(
     folder: Path, target: float, k: int, users: int, leaves: int | None, version: Path | None
 ) -> tuple["ScannSizes", "Tuned"]:
-    from serving.index import ExactIndex
+    from serving.index import ExactIndex, build_index
     from serving.index.scann import ScannIndex
     from serving.index.tuning import tune
     from serving.settings import IndexSettings
 
     pushed = _read(folder, users, version)
-    index = ScannIndex(pushed.vectors, IndexSettings(num_leaves=leaves))
-    if index.is_exact():
+    index = build_index(pushed.vectors, IndexSettings(num_leaves=leaves))
+    if not isinstance(index, ScannIndex):
         raise InputError(
-            f"Of a catalogue of {index.num_items:,} items every one is scored: recall is 1, and there is nothing to "
-            "tune. With --leaves (and index.num_leaves) leaves are made all the same."
+            f"Of a catalogue of {len(pushed.vectors):,} items every one is scored: recall is 1, and there is nothing "
+            "to tune. With --leaves (and index.num_leaves) leaves are made all the same."
         )
     tuned = tune(index, ExactIndex(pushed.vectors), pushed.interests, pushed.interest_mask, k, target)
     return index.sizes, tuned

@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from trainer.retrieval import Keep, TopK, exact_top_k, merge_interest_lists
+from serving.index.candidates import candidates
+from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish
 
 
 def most_frequent(counts: tf.Variable, excluded: tf.Tensor, k: tf.Tensor) -> TopK:
@@ -15,9 +16,12 @@ def most_frequent(counts: tf.Variable, excluded: tf.Tensor, k: tf.Tensor) -> Top
     """
     fetch = tf.minimum(k + tf.shape(excluded)[1], counts.shape[0])
     shape = [tf.shape(excluded)[0], 1, fetch]
-    indices = tf.broadcast_to(tf.range(fetch), shape)
-    scores = tf.broadcast_to(tf.cast(counts[:fetch], tf.float32), shape)
-    return merge_interest_lists(indices, scores, tf.fill(shape[:2], True), k, excluded)
+    frequency = tf.cast(counts[:fetch], tf.float32)
+    indices, scores = tf.broadcast_to(tf.range(fetch), shape), tf.broadcast_to(frequency, shape)
+    found = candidates(indices, scores, tf.fill(shape[:2], True), k, tf.constant(False), excluded)
+    best, order = tf.math.top_k(tf.where(found.usable, tf.gather(frequency, found.items), NO_SCORE), k)
+    items = tf.gather(found.items, order, batch_dims=1)
+    return finish(items, best, tf.zeros_like(items), tf.get_static_value(k))
 
 
 def most_frequent_kept(counts: tf.Variable, excluded: tf.Tensor, k: tf.Tensor, keep: Keep) -> TopK:

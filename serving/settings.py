@@ -13,7 +13,9 @@ class IndexSettings(Settings):
     kind: Literal["scann", "exact"] = Field("scann", description="What polyrec's server searches with.")
     num_leaves: int | None = Field(None, ge=1)
     leaves_to_search: int | None = Field(None, ge=1)
-    reorder: int | None = Field(None, ge=1, description="Candidates scored exactly after the approximate search.")
+    reorder: int | None = Field(
+        None, ge=1, description="Candidates of an interest scored again, with eight bits a coordinate instead of two."
+    )
     target_recall: float | None = Field(
         None,
         gt=0,

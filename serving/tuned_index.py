@@ -47,7 +47,7 @@ def tune_indexes(
         )
     encoded = trained.encode(*as_tensors(users, user_features))
     for number, (index, judge) in enumerate(zip(indexes, exact, strict=True)):
-        if not isinstance(index, ScannIndex) or index.is_exact():
+        if not isinstance(index, ScannIndex):
             continue
         if "vectors" in encoded:  # of a model of profiles: one of each task
             interests = encoded["vectors"][:, number, tf.newaxis]

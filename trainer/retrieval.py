@@ -1,9 +1,7 @@
-"""From interests to a list of items: exact search, merge, exclusion and explanation, all in the graph.
+"""From interests to a list of items: exact search, exclusion and explanation, all in the graph.
 
 Evaluation and serving call these same functions, so that what was measured is what is served. A user's
-score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``;
-the exact top-N of that maximum is contained in the union of the K exact top-N lists, so merging whole
-lists of N loses nothing (lists of N / K would).
+score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``.
 
 Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
 """
@@ -14,7 +12,6 @@ from typing import NamedTuple
 import tensorflow as tf
 
 _MAX_SCORES = 1 << 25
-_LARGEST_INDEX = tf.int32.max
 NO_SCORE = float("-inf")
 
 Keep = Callable[[tf.Tensor], tf.Tensor]
@@ -118,62 +115,6 @@ def _kept(item_vectors: tf.Tensor | tf.Variable) -> ComputedVectors:
     return ComputedVectors(tf.shape(vectors)[0], lambda start, stop: vectors[start:stop])
 
 
-def merge_interest_lists(
-    indices: tf.Tensor,
-    scores: tf.Tensor,
-    interest_mask: tf.Tensor,
-    k: int | tf.Tensor,
-    excluded: tf.Tensor | None = None,
-    keep: Keep | None = None,
-) -> TopK:
-    """Merges the K lists of each user into the k best different items, each with its best score.
-
-    A candidate becomes one int64 key (item, then score); one sort brings equal items together, best
-    score first; an excluded item joins the sort with a score above all others and so takes its whole
-    group away. Given lists that hold each interest's true top-(k + E), the result is the exact top-k of
-    the items that are not excluded.
-
-    Args:
-      indices: [B, K, n] int32, the lists of an approximate index; -1 is padding.
-      scores: [B, K, n] float32; NaN (what ScaNN pads with) is padding too, whatever the index says.
-      interest_mask: [B, K] bool; lists of masked interests are ignored.
-      k: number of items, at least 1; may be a scalar tensor, and larger than K n.
-      excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding.
-      keep: which items each user may get; None for all.
-    """
-    static_k = tf.get_static_value(k)
-    k = tf.convert_to_tensor(k, tf.int32)
-    batch, width = tf.shape(indices)[0], tf.shape(indices)[2]
-    usable = (indices >= 0) & ~tf.math.is_nan(scores) & interest_mask[:, :, tf.newaxis]
-    if keep is not None:
-        rows = tf.reshape(tf.maximum(indices, 0), [batch, -1])
-        usable &= tf.reshape(keep(rows), tf.shape(indices))
-    keys = tf.where(usable, _item_key(indices) + _ascending_bits(scores), tf.constant(-1, tf.int64))
-    keys = tf.reshape(keys, [batch, -1])
-    flat_scores = tf.reshape(scores, [batch, -1])
-    if excluded is not None:
-        above_all = tf.where(excluded >= 0, _item_key(excluded) + 0xFFFFFFFF, tf.constant(-1, tf.int64))
-        keys = tf.concat([keys, above_all], axis=1)
-        flat_scores = tf.concat([flat_scores, tf.fill(tf.shape(above_all), NO_SCORE)], axis=1)
-    keys, position = tf.math.top_k(keys, tf.shape(keys)[1])
-    item_key = tf.bitwise.right_shift(keys, tf.constant(32, tf.int64))
-    first = tf.concat([tf.ones_like(item_key[:, :1], tf.bool), item_key[:, 1:] != item_key[:, :-1]], axis=1)
-    best = tf.gather(flat_scores, position, batch_dims=1)
-    best = tf.where(first & (keys >= 0), best, NO_SCORE)
-
-    # Items stand in ascending order here, so that top_k gives equal scores in that order.
-    found, order = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
-    chosen = _LARGEST_INDEX - tf.cast(tf.gather(item_key, order, batch_dims=1), tf.int32)
-    interest = tf.gather(position, order, batch_dims=1) // tf.maximum(width, 1)
-    missing = [[0, 0], [0, k - tf.shape(found)[1]]]
-    return finish(
-        tf.pad(chosen, missing),
-        tf.pad(found, missing, constant_values=NO_SCORE),
-        tf.pad(interest, missing),
-        static_k,
-    )
-
-
 def because(
     attribution: tf.Tensor,
     history: tf.Tensor,
@@ -215,18 +156,6 @@ def _drop_excluded(scores: tf.Tensor, start: tf.Tensor, excluded: tf.Tensor | No
     where = tf.stack([row, tf.where(inside, column, 0)], axis=2)
     # The minimum with +inf leaves a score as it is: items of other chunks need no filtering.
     return tf.tensor_scatter_nd_min(scores, where, tf.where(inside, NO_SCORE, float("inf")))
-
-
-def _item_key(indices: tf.Tensor) -> tf.Tensor:
-    """High half of a key; descending keys are ascending items."""
-    return tf.bitwise.left_shift(_LARGEST_INDEX - tf.cast(indices, tf.int64), tf.constant(32, tf.int64))
-
-
-def _ascending_bits(scores: tf.Tensor) -> tf.Tensor:
-    """The bits of float32 scores as int64 in [0, 2^32), in the order of the numbers."""
-    bits = tf.bitcast(tf.where(scores == 0.0, 0.0, scores), tf.int32)
-    ordered = tf.where(bits >= 0, bits, tf.bitwise.bitwise_xor(bits, tf.int32.max))
-    return tf.cast(ordered, tf.int64) - tf.int32.min
 
 
 def finish(indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor, k: int | None) -> TopK:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from benchmarks.serving.measure import Clock, Search
 from benchmarks.serving.problem import DIMENSION, INTERESTS, TOP, Problem
 from benchmarks.serving.runner import run
-from serving.index import ExactIndex, Index
+from serving.index import ExactIndex, Index, build_index
 from serving.index.scann import SAVE_OPTIONS, ScannIndex
 from serving.index.tuning import tune
 from serving.servable import Servable
@@ -34,9 +34,9 @@ def build(kind: str, problem: Problem, target: float, folder: Path) -> dict[str,
         index: Index = ExactIndex(problem.items)
         figures = clock.seconds()
     else:
-        index = ScannIndex(problem.items, IndexSettings())
+        index = build_index(problem.items, IndexSettings())
         figures = clock.seconds()
-        if not index.is_exact():
+        if isinstance(index, ScannIndex):
             mask = np.ones(problem.interests.shape[:2], bool)
             tune(index, ExactIndex(problem.items), problem.interests, mask, TOP, target)
             sizes = index.sizes

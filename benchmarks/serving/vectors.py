@@ -36,16 +36,14 @@ def clustered(items: int, users: int) -> Problem:
     return Problem.of(around(items) * lengths, around(users * INTERESTS).reshape(users, INTERESTS, DIMENSION))
 
 
-def trained(items: int, users: int, targets_an_item: int = 4) -> Problem:
+def trained(items: int, users: int, targets_an_item: int = 8) -> Problem:
     """The item vectors of ComiRec-SA after training on a made-up log, and the interests of users it did not see.
 
     A user of the log has four clusters of items; of each cluster the items are the rarer the higher their number, as in
     a real log (log-uniform). The settings are those of the preset ``synthetic``.
     """
-    catalogue = Catalogue(
-        [b""] * items, np.linspace(2 * targets_an_item, 1, items).astype(np.int64), np.zeros((items, 0), np.int32), []
-    )
-    settings = TrainingSettings(batch_size=128, evaluate_every=10**6, seed=1)
+    catalogue = Catalogue([b""] * items, np.linspace(8, 1, items).astype(np.int64), np.zeros((items, 0), np.int32), [])
+    settings = TrainingSettings(batch_size=max(128, items // 2000), evaluate_every=10**6, seed=1)
     steps = max(targets_an_item * items // (settings.batch_size * _T), 300)
     settings = settings.model_copy(update={"max_steps": steps})
     model_settings = ComiRecSASettings(

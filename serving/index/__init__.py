@@ -9,13 +9,14 @@ import tensorflow as tf
 
 from serving.index.base import Index
 from serving.index.exact import ExactIndex
+from serving.index.sizes import scann_sizes
 from serving.settings import IndexSettings
 
 __all__ = ["ExactIndex", "Index", "build_index"]
 
 
 def build_index(item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings) -> Index:
-    """Builds the index that ``settings.kind`` names.
+    """Builds the index that ``settings.kind`` names; a small catalogue is searched exactly whatever it names.
 
     Args:
       item_vectors: [N, D] float32.
@@ -24,7 +25,7 @@ def build_index(item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: In
     Raises:
       InputError: ScaNN is asked for and its op does not load here.
     """
-    if settings.kind == "exact":
+    if settings.kind == "exact" or not scann_sizes(item_vectors.shape[0], settings).num_leaves:
         return ExactIndex(item_vectors, settings.exact_chunk)
     from serving.index.scann import ScannIndex
 

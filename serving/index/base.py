@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import numpy as np
 import tensorflow as tf
 
 from trainer.retrieval import Keep, TopK
@@ -41,9 +42,12 @@ class Index(tf.Module, ABC):
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """Vectors of items: int [...] in 0 .. N - 1 to float32 [..., D]."""
 
-    @abstractmethod
-    def is_exact(self) -> bool:
-        """Whether ``search`` is certain to find the best items."""
+
+def as_variable(item_vectors: np.ndarray | tf.Tensor | tf.Variable) -> tf.Variable:
+    """Vectors that an index keeps; a variable is shared, not copied."""
+    if isinstance(item_vectors, tf.Variable):
+        return item_vectors
+    return tf.Variable(item_vectors, trainable=False, dtype=tf.float32)
 
 
 def gather_rows(table: tf.Variable, indices: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from serving.index.base import Index, gather_rows
+from serving.index.base import Index, as_variable, gather_rows
 from trainer.retrieval import Keep, TopK, exact_top_k
 
 
@@ -17,8 +17,7 @@ class ExactIndex(Index):
 
     def __init__(self, item_vectors: np.ndarray | tf.Tensor | tf.Variable, chunk: int = 65_536) -> None:
         super().__init__()
-        is_variable = isinstance(item_vectors, tf.Variable)
-        self.item_vectors = item_vectors if is_variable else tf.Variable(item_vectors, trainable=False)
+        self.item_vectors = as_variable(item_vectors)
         self.chunk = chunk
 
     def search(
@@ -35,7 +34,3 @@ class ExactIndex(Index):
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """See :meth:`serving.index.base.Index.vectors`."""
         return gather_rows(self.item_vectors, indices)
-
-    def is_exact(self) -> bool:
-        """Always."""
-        return True

@@ -27,9 +27,20 @@ def ann_recall(index: Index, exact: Index, interests: tf.Tensor, interest_mask: 
 
 def list_recall(found: np.ndarray, expected: np.ndarray) -> float:
     """The part of ``expected`` [B, k] that stands in ``found`` [B, k], averaged over the rows; -1 is padding."""
-    recalls = []
-    for found_row, expected_row in zip(found, expected, strict=True):
-        wanted = expected_row[expected_row >= 0]
-        if len(wanted):
-            recalls.append(np.isin(wanted, found_row).mean())
-    return float(np.mean(recalls)) if recalls else 1.0
+    recalls = list_recalls(found, expected)
+    return float(recalls.mean()) if len(recalls) else 1.0
+
+
+def list_recalls(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """The same of each row in which something is expected."""
+    wanted = [row[row >= 0] for row in expected]
+    pairs = zip(wanted, found, strict=True)
+    return np.array([np.isin(row, found_row).mean() for row, found_row in pairs if len(row)])
+
+
+def surely_reached(recalls: np.ndarray, target: float) -> bool:
+    """Whether the mean of the users' recalls [U] is at least the target, with one standard error to spare.
+
+    The cheapest setting that just reaches it on some users would miss it on half of all others.
+    """
+    return bool(not len(recalls) or recalls.mean() - recalls.std() / np.sqrt(len(recalls)) >= target)

@@ -11,14 +11,16 @@ import uuid
 import numpy as np
 import tensorflow as tf
 
-from serving.index.base import Index, gather_rows
+from serving.index.base import Index, as_variable, gather_rows
+from serving.index.candidates import Candidates, candidates
 from serving.index.sizes import scann_sizes
 from serving.settings import IndexSettings
 from trainer.errors import InputError
-from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish, merge_interest_lists
+from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish
 
 try:
     from scann.scann_ops.py import scann_ops
+    from scann.scann_ops.py.scann_builder import ReorderType
 except (ImportError, tf.errors.OpError) as error:
     raise InputError(
         f"ScaNN's TensorFlow op does not load with TensorFlow {tf.__version__} ({error}). "
@@ -31,7 +33,6 @@ SAVE_OPTIONS = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
 _ANISOTROPIC_THRESHOLD = 0.2
 _CENTRE_THRESHOLD = 2.5
 _SAMPLE, _SAMPLE_A_LEAF, _ITERATIONS = 100_000, 125, 8
-_RESCORED = 2
 POINTS_PER_NEIGHBOUR = 5
 
 KEEP_FACTOR = 3
@@ -42,38 +43,36 @@ MOST_MORE = 1_000
 
 
 class ScannIndex(Index):
-    """A tree of leaves, asymmetric hashing in the searched leaves, and exact scores for the best of them.
+    """A tree of leaves, asymmetric hashing in the searched leaves, and scores of eight bits for the best of them.
 
-    All K searches of a batch are one call of the op; their lists are merged exactly.
+    All K searches of a batch are one call of the op; what they found is scored exactly.
 
     Args:
-      item_vectors: [N, D] float32, N at least 1.
+      item_vectors: [N, D] float32, so many that :func:`scann_sizes` gives them leaves. A variable is shared.
       settings: unset sizes follow from N, see :func:`scann_sizes`.
     """
 
     def __init__(self, item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings) -> None:
         super().__init__()
-        vectors = np.asarray(item_vectors, np.float32)
-        self.num_items, self.dimension = vectors.shape
+        self.item_vectors = as_variable(item_vectors)
+        self.num_items, self.dimension = self.item_vectors.shape
         self.sizes = scann_sizes(self.num_items, settings)
-        builder = scann_ops.builder(vectors, min(settings.max_k, self.num_items), "dot_product")
-        if self.sizes.num_leaves:
-            builder = (
-                # With random centres two builds of one catalogue differ, in recall too; k-means++ repeats itself.
-                builder.tree(
-                    self.sizes.num_leaves,
-                    self.sizes.leaves_to_search,
-                    training_sample_size=max(_SAMPLE, _SAMPLE_A_LEAF * self.sizes.num_leaves),
-                    training_iterations=_ITERATIONS,
-                    random_init=False,
-                    avq=_CENTRE_THRESHOLD,
-                )
-                .score_ah(settings.dimensions_per_block, _ANISOTROPIC_THRESHOLD)
-                .reorder(self.sizes.reorder)
+        searcher = (
+            scann_ops.builder(self.item_vectors.numpy(), min(settings.max_k, self.num_items), "dot_product")
+            # With random centres two builds of one catalogue differ, in recall too; k-means++ repeats itself.
+            .tree(
+                self.sizes.num_leaves,
+                self.sizes.leaves_to_search,
+                training_sample_size=max(_SAMPLE, _SAMPLE_A_LEAF * self.sizes.num_leaves),
+                training_iterations=_ITERATIONS,
+                random_init=False,
+                avq=_CENTRE_THRESHOLD,
             )
-        else:
-            builder = builder.score_brute_force()
-        self._state = builder.build().serialize_to_module()
+            .score_ah(settings.dimensions_per_block, _ANISOTROPIC_THRESHOLD)
+            .reorder(self.sizes.reorder, ReorderType.INT8)
+            .build()
+        )
+        self._state = searcher.serialize_to_module()
         self._shared_name = f"scann-{uuid.uuid4()}"
         self._exact_chunk = settings.exact_chunk
 
@@ -88,27 +87,23 @@ class ScannIndex(Index):
         """See :meth:`serving.index.base.Index.search`.
 
         Each interest fetches more than k items where some of them cannot be returned, within limits. A user whose
-        list may lack an item for that reason, see :func:`nothing_is_cut_off`, is searched exactly. A long list
+        list may lack an item for that reason, see :class:`Candidates`, is searched exactly. A long list
         searches more leaves than the settings say: enough to hold five times its length.
         """
         k = tf.convert_to_tensor(k, tf.int32)
         interests, interest_mask = tf.convert_to_tensor(interests), tf.convert_to_tensor(interest_mask)
         fetch = self._fetch(k, excluded, keep)
         indices, scores = self._lists(interests, interest_mask, fetch)
-        if self.is_exact() or interests.shape[1] == 1:
-            approximate = best = merge_interest_lists(indices, scores, interest_mask, k, excluded, keep)
-        else:
-            best = merge_interest_lists(indices, scores, interest_mask, _RESCORED * k, excluded, keep)
-            approximate = self._scored_by_all_interests(best, interests, interest_mask, k)
-        complete = nothing_is_cut_off(best.scores[:, :k], scores, interest_mask, fetch, self.num_items)
-        complete |= self.is_exact() & (fetch == self.num_items)
+        cut_off = (tf.shape(scores)[2] >= fetch) & (fetch < self.num_items)
+        found = candidates(indices, scores, interest_mask, k, cut_off, excluded, keep)
+        approximate = self._best(found, interests, interest_mask, k)
 
         def searched_exactly() -> TopK:
-            users = tf.where(~complete)[:, 0]
+            users = tf.where(~found.complete)[:, 0]
             replaced = exact_top_k(
                 tf.gather(interests, users),
                 tf.gather(interest_mask, users),
-                self._state.dataset,
+                self.item_vectors,
                 k,
                 self._exact_chunk,
                 None if excluded is None else tf.gather(excluded, users),
@@ -120,8 +115,8 @@ class ScannIndex(Index):
                 )
             )
 
-        found = tf.cond(tf.reduce_all(complete), lambda: approximate, searched_exactly)
-        return finish(found.indices, found.scores, found.interest, tf.get_static_value(k))
+        best = tf.cond(tf.reduce_all(found.complete), lambda: approximate, searched_exactly)
+        return finish(best.indices, best.scores, best.interest, tf.get_static_value(k))
 
     def _fetch(self, k: tf.Tensor, excluded: tf.Tensor | None, keep: Keep | None) -> tf.Tensor:
         """How many items each interest fetches for a list of k."""
@@ -147,28 +142,21 @@ class ScannIndex(Index):
         row = tf.reshape(tf.cumsum(tf.cast(searched, tf.int32)) - 1, tf.shape(interest_mask))
         return tf.gather(indices, row), tf.gather(scores, row)
 
-    def _scored_by_all_interests(
-        self, candidates: TopK, interests: tf.Tensor, interest_mask: tf.Tensor, k: tf.Tensor
-    ) -> TopK:
+    def _best(self, found: Candidates, interests: tf.Tensor, interest_mask: tf.Tensor, k: tf.Tensor) -> TopK:
         """The k best candidates by their true scores.
 
-        An item that the search found for one interest and missed for a better one would be scored too low.
+        The search knows scores with eight bits, and only those of the interest that found an item.
         """
-        found = candidates.indices >= 0
-        vectors = self.vectors(tf.maximum(candidates.indices, 0))
-        usable = interest_mask[:, :, tf.newaxis] & found[:, tf.newaxis, :]
-        scores = tf.where(usable, tf.matmul(interests, vectors, transpose_b=True), NO_SCORE)
-        best, order = tf.math.top_k(tf.reduce_max(scores, axis=1), k)
+        scores = tf.matmul(interests, self.vectors(found.items), transpose_b=True)
+        scores += tf.where(interest_mask, 0.0, NO_SCORE)[:, :, tf.newaxis]
+        best = tf.where(found.usable, tf.reduce_max(scores, axis=1), NO_SCORE)
+        best, order = tf.math.top_k(best, k)
         interest = tf.gather(tf.argmax(scores, axis=1, output_type=tf.int32), order, batch_dims=1)
-        return TopK(tf.gather(candidates.indices, order, batch_dims=1), best, interest)
+        return TopK(tf.gather(found.items, order, batch_dims=1), best, interest)
 
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """See :meth:`serving.index.base.Index.vectors`."""
-        return gather_rows(self._state.dataset, indices)
-
-    def is_exact(self) -> bool:
-        """Only where every vector is scored."""
-        return not self.sizes.num_leaves
+        return gather_rows(self.item_vectors, indices)
 
     def _handle(self) -> tf.Tensor:
         """The index in memory, made of the saved tensors at the first call.
@@ -191,36 +179,9 @@ class ScannIndex(Index):
         )
 
     def _leaves(self, fetch: tf.Tensor) -> tf.Tensor:
-        if not self.sizes.num_leaves:
-            return tf.constant(-1)
         items_in_a_leaf = self.num_items / self.sizes.num_leaves
         enough = tf.cast(tf.math.ceil(POINTS_PER_NEIGHBOUR * tf.cast(fetch, tf.float32) / items_in_a_leaf), tf.int32)
         return tf.minimum(tf.maximum(enough, self.sizes.leaves_to_search), self.sizes.num_leaves)
-
-
-def nothing_is_cut_off(
-    best: tf.Tensor, scores: tf.Tensor, interest_mask: tf.Tensor, fetch: tf.Tensor, num_items: int
-) -> tf.Tensor:
-    """Whether longer lists could not have changed a user's best k items, bool [B].
-
-    What a list leaves out scores no higher than its last item, so nothing is missing from a full list whose last
-    score is no lower than the last one of every list fetched. A list that ended before ``fetch`` leaves nothing
-    out, but for what is not in the searched leaves.
-
-    Args:
-      best: [B, k], scores of the merged list after exclusions and filter; -inf where a place is empty.
-      scores: [B, K, n], the lists fetched, best first; NaN is padding.
-      interest_mask: [B, K] bool.
-      fetch: items asked for.
-      num_items: N.
-    """
-    width = tf.shape(scores)[2]
-    ended = (width < fetch) | (fetch >= num_items)
-    last = tf.reduce_max(scores[:, :, width - 1 :], axis=2)
-    left_out = tf.where(ended | tf.math.is_nan(last) | ~interest_mask, NO_SCORE, last)
-    least = tf.reduce_min(best, axis=1)
-    nothing_to_find = ~tf.reduce_any(interest_mask, axis=1)
-    return nothing_to_find | ((least > NO_SCORE) & (least >= tf.reduce_max(left_out, axis=1)))
 
 
 def _of_some_users(keep: Keep, users: tf.Tensor, batch: tf.Tensor) -> Keep:

@@ -12,9 +12,9 @@ _FEW = 64
 """Below so many items there are no leaves, whatever the settings say: ScaNN crashes when it trains on two."""
 
 _SEARCHED_FRACTION = 0.05
-_LEAST_LEAVES_SEARCHED = 40
+_LEAST_LEAVES_SEARCHED = 60
 _REORDER = 300
-_LEAVES_FACTOR = 2
+_LEAVES_FACTOR = 3
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ScannSizes:
     Attributes:
       num_leaves: parts of the catalogue; 0 for a small one, of which every vector is scored.
       leaves_to_search: parts searched for one interest, at least.
-      reorder: candidates scored exactly, at least.
+      reorder: candidates scored with eight bits a coordinate instead of two, at least.
     """
 
     num_leaves: int
@@ -35,7 +35,7 @@ class ScannSizes:
 def scann_sizes(num_items: int, settings: IndexSettings) -> ScannSizes:
     """Completes the settings from the size of the catalogue.
 
-    Unset, the number of leaves is twice the root of the number of items, 5 % of them and at least 40 are
+    Unset, the number of leaves is three times the root of the number of items, 5 % of them and at least 60 are
     searched, and 300 candidates are scored again. Numbers that are set are kept, as far as the
     catalogue allows; setting ``num_leaves`` forces leaves on a small catalogue too, though not on fewer than 64 items.
     """

@@ -29,17 +29,18 @@ def toy_artifacts(folder, kind="exact"):
     return model_artifact(folder / "model", bundle.model_dir), model_artifact(folder / "bundle", bundle.directory)
 
 
-def examples_artifact(folder, histories):
-    """Raw examples with a split ``test``."""
+def examples_artifact(folder, histories, **others):
+    """Raw examples: of the split ``test``, and of others by their names."""
     result = artifact(standard_artifacts.Examples, folder)
-    result.split_names = artifact_utils.encode_split_names(["train", "test"])
-    split = os.path.join(result.uri, "Split-test")
-    os.makedirs(split)
-    with tf.io.TFRecordWriter(os.path.join(split, "part-0.gz"), "GZIP") as writer:
-        for history in histories:
-            example = tf.train.Example()
-            ids = [ITEM_IDS[row].encode() for row in history]
-            example.features.feature["history"].bytes_list.value.extend(ids)
-            example.features.feature["history_time"].int64_list.value.extend(range(len(ids)))
-            writer.write(example.SerializeToString())
+    result.split_names = artifact_utils.encode_split_names(["train", "test", *others])
+    for name, users in {"test": histories, **others}.items():
+        split = os.path.join(result.uri, f"Split-{name}")
+        os.makedirs(split)
+        with tf.io.TFRecordWriter(os.path.join(split, "part-0.gz"), "GZIP") as writer:
+            for history in users:
+                example = tf.train.Example()
+                ids = [ITEM_IDS[row].encode() for row in history]
+                example.features.feature["history"].bytes_list.value.extend(ids)
+                example.features.feature["history_time"].int64_list.value.extend(range(len(ids)))
+                writer.write(example.SerializeToString())
     return result

@@ -1,7 +1,9 @@
 """The IndexBuilder writes a bundle that TFX's own path functions find."""
 
 import json
+import os
 
+import numpy as np
 import pytest
 import yaml
 from tfx.components import ImportExampleGen
@@ -15,8 +17,11 @@ from components.index_builder import IndexBuilder, IndexBuilderExecutor
 from components.pusher import BundlePusher
 from components.serving_validator import ServingValidator
 from serving import manifest
+from serving.raw_users import RawUser
 from serving.settings import IndexSettings, ServingSettings
-from tests.components.artifacts import artifact, toy_artifacts
+from tests.components.artifacts import artifact, examples_artifact, toy_artifacts
+from tests.serving.toy_bundle import recalls, toy_bundle
+from tests.serving.toy_model import ITEM_IDS
 from trainer.errors import InputError
 
 EXECUTION = {
@@ -32,6 +37,32 @@ def test_the_bundle_is_written_as_a_model(tmp_path):
     IndexBuilderExecutor().Do({"model": [model]}, {"bundle": [bundle]}, EXECUTION)
     stated = manifest.verify(path_utils.serving_model_path(bundle.uri))
     assert (stated.kind, stated.default_k, stated.items) == ("exact", 9, 300)
+
+
+def test_the_index_is_tuned_on_the_users_of_the_split_valid(tmp_path, caplog):
+    model, _ = toy_artifacts(tmp_path)
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    rng = np.random.default_rng(3)
+    histories = rng.integers(0, 299, (50, 4))
+    examples = examples_artifact(tmp_path / "examples", rng.integers(0, 299, (7, 4)), valid=histories)
+    index = IndexSettings(kind="scann", num_leaves=100, leaves_to_search=1, max_k=50, target_recall=0.97)
+    execution = {**EXECUTION, "index": index.model_dump_json()}
+    with caplog.at_level("INFO", "polyrec.progress"):
+        IndexBuilderExecutor().Do({"model": [model], "examples": [examples]}, {"bundle": [bundle]}, execution)
+    assert "recall@9" in caplog.text and "on 50 users" in caplog.text
+    directory = path_utils.serving_model_path(bundle.uri)
+    users = [RawUser([ITEM_IDS[row] for row in history], [1, 2, 3, 4]) for history in histories]
+    vectors = toy_bundle("exact").vectors
+    assert np.mean(recalls(os.path.join(directory, manifest.SCANN_MODEL), users, vectors, 9)) >= 0.97
+
+
+def test_a_target_without_users_in_the_split_valid_is_refused(tmp_path):
+    model, _ = toy_artifacts(tmp_path)
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    examples = examples_artifact(tmp_path / "examples", [[1, 2]], valid=[[]])
+    execution = {**EXECUTION, "index": IndexSettings(num_leaves=10, target_recall=0.9).model_dump_json()}
+    with pytest.raises(InputError, match="the split valid is empty"):
+        IndexBuilderExecutor().Do({"model": [model], "examples": [examples]}, {"bundle": [bundle]}, execution)
 
 
 def test_a_model_that_is_not_the_trainers_is_refused(tmp_path):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from serving.index import ExactIndex, build_index
 from serving.index.recall import ann_recall, list_recall
-from serving.index.scann import MOST_MORE, SAVE_OPTIONS, ScannIndex, nothing_is_cut_off
+from serving.index.scann import MOST_MORE, SAVE_OPTIONS, ScannIndex
 from serving.index.sizes import SMALL_CATALOGUE, scann_sizes
 from serving.settings import IndexSettings
 
@@ -70,7 +70,7 @@ def test_a_small_catalogue_is_searched_exactly(kind, catalogue, users):
     index = build_index(catalogue[:500], IndexSettings(kind=kind, exact_chunk=128))
     excluded = np.random.default_rng(3).integers(0, 500, size=(40, 50))
     result = index.search(*users, 25, tf.constant(excluded))
-    assert index.is_exact()
+    assert isinstance(index, ExactIndex)
     np.testing.assert_array_equal(result.indices, expected(catalogue[:500], users, 25, excluded))
 
 
@@ -84,7 +84,7 @@ def test_k_larger_than_a_tiny_catalogue(kind, items, catalogue, users):
 
 
 def test_scann_finds_nearly_all_of_the_exact_list(scann, catalogue, users):
-    assert not scann.is_exact()
+    assert isinstance(scann, ScannIndex)
     exact = ExactIndex(catalogue)
     assert ann_recall(exact, exact, *users, 50) == 1.0
     assert ann_recall(scann, exact, *users, 50) > 0.95
@@ -210,19 +210,6 @@ def test_what_cannot_be_full_is_all_that_there_is(scann, catalogue, users):
     assert assert_finds(scann.search(*some, 50, tf.constant(out)), catalogue, some, 50, out) == 1.0
 
 
-def test_lists_are_long_enough_when_nothing_better_can_be_left_out():
-    scores = tf.constant([[[5.0, 4.0, 3.0], [9.0, 8.0, np.nan]]] * 5)
-    mask = tf.constant([[True, True]] * 3 + [[False, True], [False, False]])
-    best = tf.constant([[9.0, 3.0], [9.0, 2.5], [9.0, -np.inf], [9.0, 2.5], [-np.inf, -np.inf]])
-    # The second list ended early, so only the first can hide something, below 3: enough for the first user, not for
-    # the second; the third lacks an item; the fourth does not look at that list; the fifth looks for nothing.
-    result = nothing_is_cut_off(best, scores, mask, tf.constant(3), 100)
-    assert result.numpy().tolist() == [True, False, False, True, True]
-    for fetch, items in ((4, 100), (3, 3)):
-        whole = nothing_is_cut_off(best, scores, mask, tf.constant(fetch), items)
-        assert whole.numpy().tolist() == [True, True, False, True, True]
-
-
 class Searcher(tf.Module):
     def __init__(self, index):
         super().__init__()
@@ -279,8 +266,8 @@ def test_sizes_follow_from_the_catalogue_unless_they_are_set():
 
     assert sizes(SMALL_CATALOGUE - 1) == (0, 0, 300)
     assert sizes(100) == (0, 0, 100)
-    assert sizes(10_000) == (200, 40, 300)
-    assert sizes(1_000_000) == (2000, 100, 300)
+    assert sizes(10_000) == (300, 60, 300)
+    assert sizes(1_000_000) == (3000, 150, 300)
     assert sizes(100, num_leaves=500, leaves_to_search=300, reorder=900) == (100, 100, 100)
     assert sizes(63, num_leaves=10, leaves_to_search=3, reorder=20) == (0, 0, 20)
 
@@ -292,6 +279,7 @@ def test_recall_counts_what_exact_search_found():
 
 def test_a_handful_of_items_is_searched_exactly_whatever_the_settings_say():
     vectors = np.eye(3, dtype=np.float32)
-    index = ScannIndex(vectors[:2], IndexSettings(num_leaves=10, leaves_to_search=8, max_k=10))
+    index = build_index(vectors[:2], IndexSettings(num_leaves=10, leaves_to_search=8, max_k=10))
+    assert isinstance(index, ExactIndex)
     found = index.search(vectors[np.newaxis], np.ones([1, 3], bool), 3)
     assert found.indices.numpy().tolist() == [[0, 1, -1]]

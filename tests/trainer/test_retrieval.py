@@ -70,8 +70,6 @@ def test_exact_top_k_of_what_a_user_may_get(share, chunk):
     expected = expected_top_k(users, mask, vectors, 8, forbidden)
     keep = kept(allowed)
     assert_same(retrieval.exact_top_k(users, mask, vectors, 8, chunk, tf.constant(excluded), keep), expected)
-    lists = interest_lists(users, vectors, 60)
-    assert_same(retrieval.merge_interest_lists(*lists, mask, 8, tf.constant(excluded), keep), expected)
 
 
 def kept(allowed):
@@ -104,47 +102,6 @@ def test_a_user_without_interests_gets_nothing():
     np.testing.assert_array_equal(result.indices[1], [-1, -1, -1])
     np.testing.assert_array_equal(result.scores[1], [-np.inf] * 3)
     assert (result.indices[0].numpy() >= 0).all()
-
-
-def interest_lists(users, vectors, n):
-    """Each interest's true top-n, [B, K, n]."""
-    scores = np.einsum("bkd,nd->bkn", users, vectors)
-    indices = np.argsort(-scores, axis=2, kind="stable")[:, :, :n]
-    return indices.astype(np.int32), np.take_along_axis(scores, indices, axis=2)
-
-
-@pytest.mark.parametrize("interests", [1, 3])
-@pytest.mark.parametrize("k", [1, 10, 75])
-def test_the_merge_of_the_lists_is_the_exact_top_k(interests, k):
-    rng = np.random.default_rng(SEED)
-    users, mask, vectors = make_users(rng, interests=interests)
-    excluded = np.concatenate([rng.integers(0, 60, size=(5, 20)), np.full((5, 3), -1)], axis=1)
-    lists = interest_lists(users, vectors, min(k + 20, 60))
-    assert_same(
-        retrieval.merge_interest_lists(*lists, mask, k, tf.constant(excluded)),
-        expected_top_k(users, mask, vectors, k, excluded),
-    )
-    assert_same(retrieval.merge_interest_lists(*lists, mask, k), expected_top_k(users, mask, vectors, k))
-
-
-def test_the_merge_of_fractional_scores_keeps_their_order():
-    rng = np.random.default_rng(SEED)
-    users = rng.normal(size=(4, 3, 6)).astype(np.float32)
-    vectors = rng.normal(size=(60, 6)).astype(np.float32)
-    mask = np.ones((4, 3), bool)
-    result = retrieval.merge_interest_lists(*interest_lists(users, vectors, 30), mask, 30)
-    np.testing.assert_array_equal(result.indices, expected_top_k(users, mask, vectors, 30)[0])
-
-
-def test_what_an_approximate_index_pads_with_is_dropped():
-    nan = np.nan
-    indices = np.array([[[4, 0, 0], [4, 7, -1]], [[0, 0, 0], [3, 2, 1]]], np.int32)
-    scores = np.array([[[2.0, nan, nan], [3.0, -1.0, 9.0]], [[nan, nan, nan], [8.0, 8.0, 8.0]]], np.float32)
-    mask = np.array([[True, True], [True, False]])
-    result = retrieval.merge_interest_lists(indices, scores, mask, 3)
-    np.testing.assert_array_equal(result.indices, [[4, 7, -1], [-1, -1, -1]])
-    np.testing.assert_array_equal(result.scores, [[3.0, -1.0, -np.inf], [-np.inf] * 3])
-    np.testing.assert_array_equal(result.interest, [[1, 1, 0], [0, 0, 0]])
 
 
 def test_because_is_the_history_item_that_adds_most_to_the_score():
