@@ -203,11 +203,13 @@ def audience(
 @cli.command("tune-index")
 @click.argument("run", metavar="RUN_DIR", type=click.Path(path_type=Path))
 @click.option("--target", default=0.995, show_default=True, type=click.FloatRange(0, 1, min_open=True), help="Recall.")
-@click.option("--k", default=100, show_default=True, type=click.IntRange(min=1), help="Length of the lists.")
+@click.option(
+    "--k", type=click.IntRange(min=1), help="Length of the lists; by default the model's (serving.default_k)."
+)
 @click.option("--users", default=256, show_default=True, type=click.IntRange(min=1))
 @click.option("--leaves", type=click.IntRange(min=1), help="Leaves of the index; by the catalogue's size.")
 @click.option("--model", "version", type=click.Path(path_type=Path), help="Version folder; by default the run's.")
-def tune_index(run: Path, target: float, k: int, users: int, leaves: int | None, version: Path | None) -> None:
+def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int | None, version: Path | None) -> None:
     """Finds the cheapest index that reaches a recall for the users of the run's split `valid`.
 
     RUN_DIR is the folder of a run (pipeline.root/pipeline.name), whose pushed version is looked at.

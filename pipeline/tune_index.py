@@ -23,20 +23,24 @@ class _Pushed(NamedTuple):
       vectors: float32 [N, D].
       interests: float32 [U, K, D].
       interest_mask: bool [U, K].
+      default_k: length of the lists it answers with when none is asked for.
     """
 
     vectors: np.ndarray
     interests: np.ndarray
     interest_mask: np.ndarray
+    default_k: int
 
 
-def print_tuning(folder: Path, target: float, k: int, users: int, leaves: int | None, version: Path | None) -> None:
+def print_tuning(
+    folder: Path, target: float, k: int | None, users: int, leaves: int | None, version: Path | None
+) -> None:
     """Prints the settings that were tried and the lines for the configuration.
 
     Args:
       folder: of the run, with ``results.json``.
       target: part of the exact list that is to be found.
-      k: length of the lists.
+      k: length of the lists; None for the default of the model.
       users: of the split ``valid``, at most.
       leaves: of the index; None for what follows from the number of items.
       version: another version folder than the run's.
@@ -47,7 +51,7 @@ def print_tuning(folder: Path, target: float, k: int, users: int, leaves: int | 
     from pipeline.quiet import quiet
 
     with quiet(Path(os.devnull)):
-        sizes, tuned = _tuned(folder, target, k, users, leaves, version)
+        sizes, tuned, k = _tuned(folder, target, k, users, leaves, version)
     console = Console(highlight=False)
     console.print(table(tuned, sizes.num_leaves, k))
     if not tuned.chosen.reaches:
@@ -69,8 +73,8 @@ def table(tuned: "Tuned", num_leaves: int, k: int) -> Table:
 
 
 def _tuned(
-    folder: Path, target: float, k: int, users: int, leaves: int | None, version: Path | None
-) -> tuple["ScannSizes", "Tuned"]:
+    folder: Path, target: float, k: int | None, users: int, leaves: int | None, version: Path | None
+) -> tuple["ScannSizes", "Tuned", int]:
     from serving.index import ExactIndex, build_index
     from serving.index.scann import ScannIndex
     from serving.index.tuning import tune
@@ -83,8 +87,9 @@ def _tuned(
             f"Of a catalogue of {len(pushed.vectors):,} items every one is scored: recall is 1, and there is nothing "
             "to tune. With --leaves (and index.num_leaves) leaves are made all the same."
         )
+    k = k or pushed.default_k
     tuned = tune(index, ExactIndex(pushed.vectors), pushed.interests, pushed.interest_mask, k, target)
-    return index.sizes, tuned
+    return index.sizes, tuned, k
 
 
 def _read(folder: Path, users: int, version: Path | None) -> _Pushed:
@@ -107,4 +112,5 @@ def _read(folder: Path, users: int, version: Path | None) -> _Pushed:
     loaded = tf.saved_model.load(str(directory))
     features = {schema.user_feature(name): values for name, values in profile.items()}
     answer = loaded.signatures["user_interests"](history=history, history_time=times, **features)
-    return _Pushed(loaded.index.item_vectors.numpy(), answer["interests"].numpy(), answer["interest_mask"].numpy())
+    interests, mask = answer["interests"].numpy(), answer["interest_mask"].numpy()
+    return _Pushed(loaded.index.item_vectors.numpy(), interests, mask, stated.default_k)

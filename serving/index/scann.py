@@ -39,7 +39,10 @@ KEEP_FACTOR = 3
 """With a filter, an interest fetches so many times k more."""
 
 MOST_MORE = 1_000
-"""An interest fetches at most so many items more than k; a list that wants more is searched exactly."""
+"""For what cannot be returned an interest fetches at most so many items; a list that wants more is searched exactly."""
+
+SPARE = 8
+"""So many more are fetched because scores of eight bits may order neighbours wrongly, the k-th and the next too."""
 
 
 class ScannIndex(Index):
@@ -123,7 +126,7 @@ class ScannIndex(Index):
         more = 0 if keep is None else KEEP_FACTOR * k
         if excluded is not None:
             more += tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(excluded >= 0, tf.int32), axis=1)), 0)
-        return tf.minimum(k + tf.minimum(more, MOST_MORE), self.num_items)
+        return tf.minimum(k + SPARE + tf.minimum(more, MOST_MORE), self.num_items)
 
     def _lists(self, interests: tf.Tensor, interest_mask: tf.Tensor, fetch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The items nearest to each interest, [B, K, n] int32 and their scores, n at most ``fetch``.
@@ -137,7 +140,7 @@ class ScannIndex(Index):
             queries,
             final_num_neighbors=fetch,
             pre_reorder_num_neighbors=tf.maximum(self.sizes.reorder, tf.minimum(2 * fetch, self.num_items)),
-            leaves_to_search=self._leaves(fetch),
+            leaves_to_search=tf.maximum(self._enough_leaves(fetch), self.sizes.leaves_to_search),
         )
         row = tf.reshape(tf.cumsum(tf.cast(searched, tf.int32)) - 1, tf.shape(interest_mask))
         return tf.gather(indices, row), tf.gather(scores, row)
@@ -178,10 +181,14 @@ class ScannIndex(Index):
             shared_name=self._shared_name,
         )
 
-    def _leaves(self, fetch: tf.Tensor) -> tf.Tensor:
+    def least_leaves(self, k: int) -> int:
+        """How many leaves are searched for a list of k, whatever the sizes say."""
+        return int(self._enough_leaves(self._fetch(tf.constant(k), None, None)))
+
+    def _enough_leaves(self, fetch: tf.Tensor) -> tf.Tensor:
         items_in_a_leaf = self.num_items / self.sizes.num_leaves
         enough = tf.cast(tf.math.ceil(POINTS_PER_NEIGHBOUR * tf.cast(fetch, tf.float32) / items_in_a_leaf), tf.int32)
-        return tf.minimum(tf.maximum(enough, self.sizes.leaves_to_search), self.sizes.num_leaves)
+        return tf.minimum(enough, self.sizes.num_leaves)
 
 
 def _of_some_users(keep: Keep, users: tf.Tensor, batch: tf.Tensor) -> Keep:

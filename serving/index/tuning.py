@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 TUNING_USERS = 256
 """Users that sizes are found on."""
 
-_FRACTIONS = (0.003, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)
 _REORDERED = (2, 3, 5, 10)
 _BATCH = 32
-_BETWEEN = 3
+_BETWEEN = 4
 _POINTS_PER_REORDERED = 40
 """Hashed items that are scored in the time of one score of eight bits, which waits for memory (at a million)."""
 
@@ -37,6 +36,7 @@ class Trial:
       recall: part of the exact list that was found, averaged over the users.
       cpu_ms: processor time of a user, milliseconds, in batches of 32.
       reaches: whether the recall is what was asked for, by a standard error at least.
+      cost: of an interest's search, in scores of hashed items.
     """
 
     leaves_to_search: int
@@ -44,10 +44,11 @@ class Trial:
     recall: float
     cpu_ms: float
     reaches: bool
+    cost: float
 
 
 class Tuned(NamedTuple):
-    """What was tried, in that order, and the one that the index has now."""
+    """What was tried, from few to many candidates and leaves, and the one that the index has now."""
 
     trials: list[Trial]
     chosen: Trial
@@ -58,10 +59,10 @@ def tune(
 ) -> Tuned:
     """Sets the sizes of ``index`` to the cheapest that reach the recall.
 
-    For each number of reordered candidates, the number of leaves rises until the target is reached, and the steps
-    before that are halved; how many leaves there are stays as it is. Which of the settings that reach it is the
-    cheapest is told by what they score, not by the measured time: the same model and users give the same index. Where
-    none reaches it, the one with the best recall is taken.
+    For each number of reordered candidates, the number of leaves is doubled until the target is reached, and the last
+    step halved; how many leaves there are stays as it is. Which of the settings that reach it is the cheapest is told
+    by what they score, not by the measured time: the same model and users give the same index. Where none reaches it,
+    the one with the best recall is taken.
 
     Args:
       index: with leaves; its sizes are changed in place.
@@ -75,7 +76,10 @@ def tune(
     batches = [(tf.constant(interests[part]), tf.constant(interest_mask[part])) for part in parts]
     expected = np.concatenate([exact.search(*batch, k).indices for batch in batches])
     index.search(*batches[0], k)  # The first search builds the index in memory.
-    num_leaves, trials = index.sizes.num_leaves, []
+    num_leaves, least, trials = index.sizes.num_leaves, index.least_leaves(k), []
+
+    def cost(reorder: int, leaves: int) -> float:
+        return leaves * index.num_items / num_leaves + _POINTS_PER_REORDERED * reorder
 
     def reaches(reorder: int, leaves: int) -> bool:
         index.sizes = replace(index.sizes, leaves_to_search=leaves, reorder=reorder)
@@ -84,19 +88,23 @@ def tune(
         cpu_ms = (time.process_time() - started) / len(interests) * 1000
         recalls = list_recalls(found, expected)
         mean = float(recalls.mean()) if len(recalls) else 1.0
-        trials.append(Trial(leaves, reorder, mean, cpu_ms, surely_reached(recalls, target)))
-        return trials[-1].reaches
+        reached = surely_reached(recalls, target)
+        trials.append(Trial(leaves, reorder, mean, cpu_ms, reached, cost(reorder, leaves)))
+        return reached
 
     for factor in _REORDERED:
-        reorder, too_few = min(factor * k, index.num_items), 0
-        for leaves in sorted({math.ceil(fraction * num_leaves) for fraction in _FRACTIONS}):
+        reorder, too_few, leaves = min(factor * k, index.num_items), least - 1, least
+        # What costs as much as a setting that reaches the target is not tried.
+        while cost(reorder, leaves) < min((trial.cost for trial in trials if trial.reaches), default=math.inf):
             if reaches(reorder, leaves):
                 _halve(too_few, leaves, partial(reaches, reorder))
+            elif leaves < num_leaves:
+                too_few, leaves = leaves, min(2 * leaves, num_leaves)
+            else:
                 break
-            too_few = leaves
-    chosen = min(trials, key=lambda trial: _rank(trial, index.num_items / num_leaves))
+    chosen = min(trials, key=_rank)
     index.sizes = replace(index.sizes, leaves_to_search=chosen.leaves_to_search, reorder=chosen.reorder)
-    return Tuned(trials, chosen)
+    return Tuned(sorted(trials, key=lambda trial: (trial.reorder, trial.leaves_to_search)), chosen)
 
 
 def _halve(too_few: int, enough: int, reaches: Callable[[int], bool]) -> None:
@@ -111,7 +119,6 @@ def _halve(too_few: int, enough: int, reaches: Callable[[int], bool]) -> None:
             too_few = between
 
 
-def _rank(trial: Trial, items_in_a_leaf: float) -> tuple[bool, float, float]:
+def _rank(trial: Trial) -> tuple[bool, float, float]:
     """The smaller the better: what reaches the target by its cost, and else by its recall."""
-    cost = trial.leaves_to_search * items_in_a_leaf + _POINTS_PER_REORDERED * trial.reorder
-    return (False, cost, 0.0) if trial.reaches else (True, -trial.recall, cost)
+    return (False, trial.cost, 0.0) if trial.reaches else (True, -trial.recall, trial.cost)

@@ -45,7 +45,7 @@ def test_the_index_is_tuned_on_the_users_of_the_split_valid(tmp_path, caplog):
     rng = np.random.default_rng(3)
     histories = rng.integers(0, 299, (50, 4))
     examples = examples_artifact(tmp_path / "examples", rng.integers(0, 299, (7, 4)), valid=histories)
-    index = IndexSettings(kind="scann", num_leaves=100, leaves_to_search=1, max_k=50, target_recall=0.97)
+    index = IndexSettings(kind="scann", num_leaves=25, leaves_to_search=1, max_k=50, target_recall=0.97)
     execution = {**EXECUTION, "index": index.model_dump_json()}
     with caplog.at_level("INFO", "polyrec.progress"):
         IndexBuilderExecutor().Do({"model": [model], "examples": [examples]}, {"bundle": [bundle]}, execution)
