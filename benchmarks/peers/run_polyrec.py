@@ -35,6 +35,8 @@ class Polyrec:
         settings |= {"temperature": options.temperature} | (
             PUBLISHED if read_out == "published" else {"read_out": read_out} if read_out else {}
         )
+        if read_out == "published" and "identity_start" in registry.settings_class(name).model_fields:
+            settings["identity_start"] = False
         empty = np.zeros((data.num_items, 0), np.int32)
         catalogue = Catalogue([b""] * data.num_items, data.counts, empty, [])
         self._model = registry.get(name)(

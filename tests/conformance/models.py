@@ -37,7 +37,8 @@ OPTIONS: dict[str, dict] = {
     "one": {"num_interests": 1},
 }
 VARIANTS: dict[str, dict[str, dict]] = {
-    "mind": {"relu": {"relu_layers": [9]}},
+    "mind": {"relu": {"relu_layers": [9]}, "cosines": {"routing_temperature": 0.3}},
+    "comirec_dr": {"cosines": {"routing_temperature": 0.3, "squash_power": 0.1}},
     "sine": {"official": {"variant": "official"}, "interests": {"serve": "interests"}},
     "miracle": {"bidirectional": {"attention": "bidirectional", "encoder_affine": True}},
 }

@@ -16,6 +16,9 @@ class ComiRecDRSettings(ModelSettings):
 
     name: Literal["comirec_dr"] = "comirec_dr"
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
+    routing_temperature: float | None = Field(
+        None, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
+    )
     squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
     identity_start: bool = Field(True, description="Matrices start near the identity; false, as published: N(0, 1).")
 
@@ -42,6 +45,7 @@ class ComiRecDR(RetrievalModel):
             transform="per_position",
             iterations=settings.routing_iterations,
             squash_power=settings.squash_power,
+            routing_temperature=settings.routing_temperature,
             identity_start=settings.identity_start,
             name="capsules",
         )

@@ -19,7 +19,11 @@ class MINDSettings(ModelSettings):
     dynamic_interests: bool = Field(True, description="max(1, min(K, log2 of the history's length)) interests a user.")
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
     routing_stddev: float = Field(1.0, gt=0, description="Spread of the fixed random logits that routing starts from.")
+    routing_temperature: float | None = Field(
+        None, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
+    )
     squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+    identity_start: bool = Field(True, description="The matrix starts as the identity; false: Glorot uniform.")
     relu_layers: tuple[PositiveInt, ...] = Field(
         (), description="Widths of ReLU layers between capsules and interests, as published; none: residual_projection."
     )
@@ -29,9 +33,9 @@ class MINDSettings(ModelSettings):
 class MIND(RetrievalModel):
     """Up to K interests by dynamic routing of the history into capsules.
 
-    As published: ``read_out: soft, recency: false, dropout: 0, relu_layers: [128]``. The defaults train as serving
-    scores, by the maximum over interests, weigh votes by recency, drop out items' components, and project with a
-    residual layer, which profile features enter.
+    As published: ``read_out: soft, recency: false, dropout: 0, relu_layers: [128], identity_start: false``. Defaults
+    train as serving scores, by the maximum over interests, weigh votes by recency, drop out items' components, start
+    from votes that are the item vectors, and project with a residual layer, which profile features enter.
 
     Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
     """
@@ -48,6 +52,8 @@ class MIND(RetrievalModel):
             logits_stddev=settings.routing_stddev,
             iterations=settings.routing_iterations,
             squash_power=settings.squash_power,
+            routing_temperature=settings.routing_temperature,
+            identity_start=settings.identity_start,
             seed=self.seed,
             name="capsules",
         )

@@ -50,9 +50,14 @@ def _restatement(layer, items, bias=None):
             for j in range(used):
                 weights[j, i] = recency[j, i] * math.exp(logits[i, j]) / sum(np.exp(logits[i, :used]))
         for j in range(used):
-            capsules[j] = _squash(sum(weights[j, i] * votes[i, j] for i in range(n)), layer.squash_power)
+            z = sum(weights[j, i] * votes[i, j] for i in range(n))
+            capsules[j] = _squash(z, layer.squash_power)
             for i in range(n):
-                logits[i, j] += capsules[j] @ votes[i, j]
+                if layer.routing_temperature is None:
+                    logits[i, j] += capsules[j] @ votes[i, j]
+                else:
+                    cosine = z @ votes[i, j] / np.linalg.norm(z) / np.linalg.norm(votes[i, j])
+                    logits[i, j] += cosine / layer.routing_temperature
     return capsules, used, weights
 
 
@@ -66,6 +71,8 @@ def _restatement(layer, items, bias=None):
         ("per_position", {}),
         ("per_position", {"num_interests": 1}),
         ("per_position", {"iterations": 1, "dynamic_interests": True}),
+        ("shared", {"dynamic_interests": True, "routing_temperature": 0.4}),
+        ("per_position", {"routing_temperature": 0.3, "squash_power": 0.1}),
     ],
 )
 def test_every_prefix_against_numpy(transform, options, with_bias):
@@ -161,11 +168,22 @@ def test_routing_starts_from_the_seed_and_is_not_trained():
     assert layer.routing_logits.shape == (3, T + 2)
 
 
+def test_cosines_route_alike_whatever_the_length_of_the_items():
+    """By inner products a hundredth of the length leaves the routing where it started; by cosines nothing changes."""
+    attributions = {}
+    for temperature in (None, 0.3):
+        layer = _layer(routing_temperature=temperature)
+        layer.bilinear.assign(np.eye(D))
+        long, short = (layer(tf.constant(scale * ITEMS), tf.constant(MASK), ALL)[2] for scale in (1.0, 0.01))
+        attributions[temperature] = np.abs(long - short).max()
+    assert attributions[0.3] < 1e-4 and attributions[None] > 0.1
+
+
 def test_matrices_start_near_the_identity_or_as_published():
     shared = CapsuleLayer(2, 50, identity_start=True)
     shared.build((None, None, 16))
     np.testing.assert_array_equal(shared.bilinear, np.eye(16))
-    for identity_start, mean, deviation in ((True, np.eye(16), 0.1), (False, np.zeros((16, 16)), 1.0)):
+    for identity_start, mean, deviation in ((True, np.eye(16), 0.02), (False, np.zeros((16, 16)), 1.0)):
         layer = CapsuleLayer(2, 50, "per_position", identity_start=identity_start)
         layer.build((None, None, 16))
         noise = layer.matrices.numpy().reshape(50, 2, 16, 16) - mean
@@ -192,13 +210,15 @@ def test_round_trips(tmp_path, transform):
         dynamic_interests=True,
         iterations=2,
         squash_power=0.7,
+        routing_temperature=0.3,
         logits_stddev=2.0,
         identity_start=True,
         seed=4,
     )
     copy = check_config_round_trip(layer)
     assert (copy.transform, copy.iterations, copy.seed, copy.logits_stddev) == (transform, 2, 4, 2.0)
-    assert copy.identity_start and copy.dynamic_interests and copy.squash_power == 0.7
+    assert copy.identity_start and copy.dynamic_interests
+    assert (copy.squash_power, copy.routing_temperature) == (0.7, 0.3)
     inputs = [tf.constant(ITEMS), tf.constant(MASK), tf.constant([[8], [3], [0], [-1]])]
     check_save_and_load(layer, lambda items, mask, queries: layer(items, mask, queries), inputs, tmp_path)
 
@@ -215,6 +235,7 @@ def test_no_rows():
         ({"transform": "both"}, "shared, per_position. Received: 'both'"),
         ({"logits_stddev": 0.0}, "Received: 0.0"),
         ({"squash_power": 1.5}, "Received: 1.5"),
+        ({"routing_temperature": 0.0}, "Received: 0.0"),
     ],
 )
 def test_bad_arguments(arguments, words):

@@ -16,7 +16,7 @@ BATCH = {
     "targets": tf.constant(RANDOM.integers(1, N + 1, size=(2, T)) * MASK, tf.int64),
     "user_age": tf.constant([[0.5], [-1.0]]),
 }
-AS_PUBLISHED = {"read_out": "soft", "recency": False, "dropout": 0.0, "relu_layers": [7]}
+AS_PUBLISHED = {"read_out": "soft", "recency": False, "dropout": 0.0, "relu_layers": [7], "identity_start": False}
 
 
 def _model(seed=1, **options):
@@ -29,6 +29,7 @@ def _model(seed=1, **options):
 def test_as_published_the_profile_joins_every_capsule_before_relu():
     model = _model(**AS_PUBLISHED)
     assert model.recency is None
+    assert np.abs(model.capsules.bilinear - np.eye(6)).max() > 0.1
     for weights in model.trainable_weights:
         weights.assign(RANDOM.normal(size=weights.shape))
     with tf.GradientTape() as tape:
@@ -45,6 +46,10 @@ def test_as_published_the_profile_joins_every_capsule_before_relu():
             joined = np.concatenate([capsules[row, 0, k], BATCH["user_age"][row]])
             expected = np.maximum(np.maximum(joined @ w1 + b1, 0) @ w2 + b2, 0)
             np.testing.assert_allclose(encoding.interests[row, 0, k], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_by_default_votes_start_as_the_item_vectors():
+    np.testing.assert_array_equal(_model().capsules.bilinear, np.eye(6))
 
 
 def test_the_fixed_logits_are_saved_and_not_drawn_again(tmp_path):
