@@ -1,12 +1,15 @@
 """grpc.health.v1: whether the server can answer, and a stop that open watches do not hold up."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grpc_health.v1 import health, health_pb2
 
 SERVICES = ("", "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 """What a health check may name beside a model; all of them serve when every model can answer."""
+
+
+Respond = Callable[[health_pb2.HealthCheckResponse | None], None]
 
 
 class Health(health.HealthServicer):
@@ -51,9 +54,36 @@ class Health(health.HealthServicer):
         for respond in list(self._watches):
             respond(None)
 
-    def Watch(self, request: Any, context: Any, send_response_callback: Any = None) -> Any:
-        """Streams the state of a service, now and whenever it changes."""
-        if send_response_callback is not None:
-            self._watches.add(send_response_callback)
-            context.add_callback(lambda: self._watches.discard(send_response_callback))
-        return super().Watch(request, context, send_response_callback)
+    def watch(
+        self, request: health_pb2.HealthCheckRequest, respond: Callable[[health_pb2.HealthCheckResponse | None], None]
+    ) -> Callable[[], None]:
+        """Has the state of a service told, now and whenever it changes, and None at the end.
+
+        Args:
+          request: names the service.
+          respond: is told; called from any thread.
+
+        Returns:
+          ends it.
+        """
+        watch = _Watch()
+        self._watches.add(respond)
+        super().Watch(request, watch, respond)
+
+        def forget() -> None:
+            self._watches.discard(respond)
+            watch.end()
+
+        return forget
+
+
+class _Watch:
+    """What the library's servicer asks of the call of a watch: to be told of its end."""
+
+    def __init__(self) -> None:
+        self.end: Callable[[], None] = lambda: None
+
+    def add_callback(self, callback: Callable[[], None]) -> bool:
+        """Keeps what is to be called at the end."""
+        self.end = callback
+        return True

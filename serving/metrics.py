@@ -1,8 +1,7 @@
 """What a server counts, for Prometheus."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 import grpc
@@ -69,22 +68,23 @@ class Metrics:
         )
         self.registry.register(_Versions(models))
 
-    @contextmanager
-    def request(self, spec: Any, method: str, context: Any) -> Iterator[None]:
-        """Counts and times what happens inside.
+    def request(self, spec: Any, method: str) -> Callable[[grpc.StatusCode], None]:
+        """Begins to time a request.
 
         Args:
           spec: ``model_spec`` of the request; None if it has none.
           method: that was called.
-          context: of the call; it has the status code when it ends.
+
+        Returns:
+          to be called once, with how it ended.
         """
         started, of_model = time.perf_counter(), self._labels(spec)
-        try:
-            yield
-        finally:
-            code = context.code() or grpc.StatusCode.OK
+
+        def ended(code: grpc.StatusCode) -> None:
             self._latency.labels(*of_model, method).observe(time.perf_counter() - started)
             self._requests.labels(*of_model, method, code.name).inc()
+
+        return ended
 
     def answered(self, spec: Any, outputs: Mapping[str, np.ndarray]) -> None:
         """Looks at the answer of a signature that has ``fallback`` [B] and, of recommendations, ``interest`` [B, k]."""
@@ -102,26 +102,6 @@ class Metrics:
             return _OTHER, ""
         known = spec.version_label and spec.version_label in self._models.labels(spec.name)
         return spec.name, spec.version_label if known else ""
-
-
-class CountRequests(grpc.ServerInterceptor):
-    """Counts the calls of TensorFlow Serving's services; health checks are none of a model."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """See the base class."""
-        handler, path = continuation(handler_call_details), handler_call_details.method
-        if handler is None or handler.unary_unary is None or not path.startswith("/tensorflow.serving."):
-            return handler
-        method, answer = path.rpartition("/")[2], handler.unary_unary
-
-        def counted(request: Any, context: Any) -> Any:
-            with self._metrics.request(getattr(request, "model_spec", None), method, context):
-                return answer(request, context)
-
-        return grpc.unary_unary_rpc_method_handler(counted, handler.request_deserializer, handler.response_serializer)
 
 
 class _Versions(Collector):

@@ -1,6 +1,4 @@
-"""ModelService of TensorFlow Serving's protocol: GetModelStatus and HandleReloadConfigRequest."""
-
-from typing import Any
+"""ModelService of TensorFlow Serving's protocol, whatever the requests come by."""
 
 import grpc
 
@@ -8,12 +6,12 @@ from serving.label_rules import UnavailableLabels
 from serving.model_config import ModelConfig
 from serving.models_config import model_configs
 from serving.servable import Servable
-from serving.status import ServingError, answering, invalid_argument, not_found
-from serving.tensorflow_runtime import get_model_status_pb2, model_management_pb2, model_service_pb2_grpc
+from serving.status import ServingError, invalid_argument, not_found
+from serving.tensorflow_runtime import get_model_status_pb2, model_management_pb2
 from serving.versions import ServableManager
 
 
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+class ModelService:
     """Reports on the models of a manager, and replaces them.
 
     Args:
@@ -24,11 +22,14 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     def __init__(self, manager: ServableManager[Servable], labels: UnavailableLabels) -> None:
         self._manager, self._labels = manager, labels
 
-    @answering
-    def GetModelStatus(
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: Any
+    def status(
+        self, request: get_model_status_pb2.GetModelStatusRequest
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        """Tells the state of one version or of all, newest first, with the reason of a refused one."""
+        """Tells the state of one version or of all, newest first, with the reason of a refused one.
+
+        Raises:
+          ServingError: what the client is to be told.
+        """
         if not request.HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
         spec = request.model_spec
@@ -51,11 +52,12 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             added.status.error_message = error.text if error else ""
         return response
 
-    @answering
-    def HandleReloadConfigRequest(
-        self, request: model_management_pb2.ReloadConfigRequest, context: Any
-    ) -> model_management_pb2.ReloadConfigResponse:
-        """Replaces what is served until the next one, a change of ``models.config`` or the end of the server."""
+    def reload(self, request: model_management_pb2.ReloadConfigRequest) -> model_management_pb2.ReloadConfigResponse:
+        """Replaces what is served until the next one, a change of ``models.config`` or the end of the server.
+
+        Raises:
+          ServingError: what the client is to be told.
+        """
         if request.config.WhichOneof("config") != "model_config_list":
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest."

@@ -1,6 +1,7 @@
-"""One Predict call on a loaded model, in TensorFlow Serving's words; warm-up makes the same calls."""
+"""One Predict call on a loaded model, in TensorFlow Serving's words: read, run, reply."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import grpc
 import numpy as np
@@ -16,30 +17,48 @@ DEFAULT_SIGNATURE = "serving_default"
 _METHODS = tuple(f"tensorflow/serving/{method}" for method in ("predict", "classify", "regress"))
 
 
-def predict(
-    servable: Servable,
-    request: predict_pb2.PredictRequest,
-    limits: Limits,
-    observe: Callable[[Mapping[str, np.ndarray]], None] | None = None,
-    wanted: Wanted = always,
-) -> predict_pb2.PredictResponse:
-    """Answers a request with the model.
+class Asked(NamedTuple):
+    """A request, read.
 
-    All outputs are computed also when ``output_filter`` asks for some of them: TensorFlow keeps an executor for every
-    set of outputs it was ever asked for, and a client could ask for any.
+    Attributes:
+      model: its name.
+      signature: its name.
+      inputs: those that were sent.
+      outputs: names of the wanted outputs and their types.
+    """
+
+    model: str
+    signature: str
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, int]
+
+
+def predict(
+    servable: Servable, request: predict_pb2.PredictRequest, limits: Limits, wanted: Wanted = always
+) -> predict_pb2.PredictResponse:
+    """Answers a request with the model, and waits for it.
 
     Args:
       servable: the model.
       request: its ``model_spec`` has been used to find the model; only the signature's name is read here.
       limits: of the inputs.
-      observe: is shown all outputs.
       wanted: whether the client still waits; if not, the model is not run.
 
     Returns:
-      the reply; ``model_spec`` holds the request's model name and the signature's, the version is the caller's to fill.
+      as of :func:`reply`.
 
     Raises:
       ServingError: with TensorFlow Serving's code and text.
+    """
+    asked = read(servable, request, limits)
+    return reply(asked, servable.run(asked.signature, asked.inputs, wanted))
+
+
+def read(servable: Servable, request: predict_pb2.PredictRequest, limits: Limits) -> Asked:
+    """What a request asks of a model.
+
+    Raises:
+      ServingError: it does not fit the model.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
@@ -52,15 +71,21 @@ def predict(
             f"{{{', '.join(_METHODS)}}}. Was: {signature.method_name}",
         )
     inputs = _inputs(signature, request, limits)
-    asked = _asked_outputs(signature, request)
-    outputs = servable.run(name, inputs, wanted)
-    if observe is not None:
-        observe(outputs)
+    outputs = {alias: signature.outputs[alias].dtype for alias in _asked_outputs(signature, request)}
+    return Asked(request.model_spec.name, name, inputs, outputs)
+
+
+def reply(asked: Asked, outputs: Mapping[str, np.ndarray]) -> predict_pb2.PredictResponse:
+    """The reply to a request; its version is the caller's to fill.
+
+    All outputs were computed also where ``output_filter`` asks for some of them: TensorFlow keeps an executor for every
+    set of outputs it was ever asked for, and a client could ask for any.
+    """
     response = predict_pb2.PredictResponse()
-    response.model_spec.name = request.model_spec.name
-    response.model_spec.signature_name = name
-    for alias in asked:
-        response.outputs[alias].CopyFrom(to_proto(outputs[alias], signature.outputs[alias].dtype))
+    response.model_spec.name = asked.model
+    response.model_spec.signature_name = asked.signature
+    for alias, dtype in asked.outputs.items():
+        response.outputs[alias].CopyFrom(to_proto(outputs[alias], dtype))
     return response
 
 
@@ -77,16 +102,13 @@ def _inputs(
     arrays = {}
     for alias, info in sorted(signature.inputs.items()):
         if alias in sent:
-            proto = request.inputs[alias]
-        elif alias in signature.defaults:
-            proto = signature.defaults[alias]
-        else:
+            arrays[alias] = to_array(alias, request.inputs[alias], info, limits)
+        elif alias not in signature.defaults:
             raise invalid_argument(
                 f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
                 f"provided. Inputs expected to be in the request {_names(sent)}, or default input alias set: "
                 f"{_names(set(signature.defaults))}"
             )
-        arrays[alias] = to_array(alias, proto, info, limits)
     if sent - expected:
         raise invalid_argument(
             f"Inputs contains invalid name. Used request inputs: {_names(sent & expected)}, request input: "

@@ -1,22 +1,25 @@
-"""PredictionService of TensorFlow Serving's protocol: Predict and GetModelMetadata."""
+"""PredictionService of TensorFlow Serving's protocol, whatever the requests come by."""
 
-from functools import partial
+import asyncio
+from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any
 
 import grpc
 
+from serving.batching import Outputs, Wanted, always
 from serving.limits import Limits
 from serving.metrics import Metrics
-from serving.predict import predict
+from serving.predict import Asked, read, reply
 from serving.servable import Servable
-from serving.status import ServingError, answering, invalid_argument
-from serving.tensorflow_runtime import get_model_metadata_pb2, model_pb2, predict_pb2, prediction_service_pb2_grpc
+from serving.status import ServingError, invalid_argument
+from serving.tensorflow_runtime import get_model_metadata_pb2, model_pb2, predict_pb2
 from serving.versions import ServableManager
 
 _SIGNATURE_DEF = "signature_def"
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+class PredictionService:
     """Answers with the models of a manager.
 
     Args:
@@ -28,21 +31,54 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def __init__(self, manager: ServableManager[Servable], limits: Limits, metrics: Metrics | None = None) -> None:
         self._manager, self._limits, self._metrics = manager, limits, metrics
 
-    @answering
-    def Predict(self, request: predict_pb2.PredictRequest, context: Any) -> predict_pb2.PredictResponse:
-        """Runs a signature of a model."""
+    def predict(self, request: predict_pb2.PredictRequest, wanted: Wanted = always) -> predict_pb2.PredictResponse:
+        """Runs a signature of a model and waits for it.
+
+        Args:
+          request: as received.
+          wanted: whether the client still waits; asked just before the run.
+
+        Raises:
+          ServingError: what the client is to be told.
+        """
+        number, asked, answer = self._begin(request, wanted)
+        return self._reply(request, number, asked, answer.result())
+
+    async def predict_meanwhile(
+        self, request: predict_pb2.PredictRequest, wanted: Wanted = always
+    ) -> predict_pb2.PredictResponse:
+        """The same for an event loop, which goes on meanwhile; if it is cancelled, a request that waits is not run."""
+        number, asked, answer = self._begin(request, wanted)
+        return self._reply(request, number, asked, await asyncio.wrap_future(answer))
+
+    def _begin(self, request: predict_pb2.PredictRequest, wanted: Wanted) -> tuple[int, Asked, Future[Outputs]]:
         name, choice = requested_model(request)
-        with self._manager.use(name, choice) as (number, servable):
-            observe = None if self._metrics is None else partial(self._metrics.answered, request.model_spec)
-            response = predict(servable, request, self._limits, observe, partial(_waits, context))
+        with ExitStack() as lent:
+            number, servable = lent.enter_context(self._manager.use(name, choice))
+            asked = read(servable, request, self._limits)
+            answer = servable.submit(asked.signature, asked.inputs, wanted)
+            # Not before the run has ended, though nobody may wait for it any more.
+            kept = lent.pop_all()
+        answer.add_done_callback(lambda _: kept.close())
+        return number, asked, answer
+
+    def _reply(
+        self, request: predict_pb2.PredictRequest, number: int, asked: Asked, outputs: Outputs
+    ) -> predict_pb2.PredictResponse:
+        if self._metrics is not None:
+            self._metrics.answered(request.model_spec, outputs)
+        response = reply(asked, outputs)
         response.model_spec.version.value = number
         return response
 
-    @answering
-    def GetModelMetadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: Any
+    def metadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """Tells a model's signatures."""
+        """Tells a model's signatures.
+
+        Raises:
+          ServingError: what the client is to be told.
+        """
         if not request.HasField("model_spec"):
             raise invalid_argument("Missing ModelSpec")
         if not request.metadata_field:
@@ -60,21 +96,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.model_spec.version.value = number
         response.metadata[_SIGNATURE_DEF].Pack(signatures)
         return response
-
-    @answering
-    def Classify(self, request: Any, context: Any) -> Any:
-        """Not offered."""
-        raise _not_offered("Classify")
-
-    @answering
-    def Regress(self, request: Any, context: Any) -> Any:
-        """Not offered."""
-        raise _not_offered("Regress")
-
-    @answering
-    def MultiInference(self, request: Any, context: Any) -> Any:
-        """Not offered."""
-        raise _not_offered("MultiInference")
 
 
 def requested_model(request: Any) -> tuple[str, int | str | None]:
@@ -97,11 +118,6 @@ def requested_model(request: Any) -> tuple[str, int | str | None]:
     return spec.name, spec.version.value if choice == "version" else None
 
 
-def _waits(context: Any) -> bool:
-    """Whether the client of a call has neither gone nor run out of time."""
-    left = context.time_remaining()
-    return context.is_active() and (left is None or left > 0)
-
-
-def _not_offered(method: str) -> ServingError:
+def not_offered(method: str) -> ServingError:
+    """What is told of Classify and the like."""
     return ServingError(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not offered by this server; use Predict.")

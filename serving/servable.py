@@ -6,20 +6,26 @@ in a server that reloads for months. Closing the session gives everything back.
 """
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from serving import manifest as manifests
-from serving.batching import Batcher, BatchLimits, Wanted, always, check_wanted
-from serving.manifest import BundleError, Manifest
+from serving.batching import Batcher, Outputs, Run, Wanted, always
+from serving.manifest import BundleError, Manifest, SignatureBatching
 from serving.status import ServingError, from_tensorflow
 from serving.tensorflow_runtime import config_pb2, meta_graph_pb2, rewriter_config_pb2, tf
 
 log = logging.getLogger(__name__)
+
+
+BatcherOf = Callable[[Run, Mapping[str, SignatureBatching]], Batcher]
+"""Makes the batcher of a model, given what runs it and what of it may be joined."""
 
 
 class Servable:
@@ -32,17 +38,17 @@ class Servable:
     Args:
       directory: of the SavedModel.
       manifest: of the bundle it belongs to.
-      limits: of the batches that requests are joined to, as far as the manifest allows; None: none are joined.
+      batcher_of: makes what runs requests, in batches as far as the manifest allows; None: each is run at once, by the
+        thread that asks.
 
     Raises:
       ServingError: TensorFlow cannot load it.
     """
 
-    def __init__(self, directory: Path, manifest: Manifest | None = None, limits: BatchLimits | None = None) -> None:
+    def __init__(self, directory: Path, manifest: Manifest | None = None, batcher_of: BatcherOf | None = None) -> None:
         self.manifest = manifest
-        self._batcher = (
-            Batcher(self._run_now, manifest.batching, limits) if manifest is not None and limits is not None else None
-        )
+        batching = manifest.batching if manifest is not None else {}
+        self._batcher = batcher_of(self._run_now, batching) if batcher_of is not None else None
         self._calls: dict[str, Callable[..., list[Any]]] = {}
         self._making = threading.Lock()
         graph = tf.Graph()
@@ -63,8 +69,16 @@ class Servable:
             self.close()
             raise
 
-    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> dict[str, Any]:
-        """Runs one signature, in a batch with other requests where that is allowed.
+    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> Outputs:
+        """Runs one signature and waits for it; see :meth:`submit`.
+
+        Raises:
+          ServingError: TensorFlow's error, under its code; or CANCELLED, nobody waits and nothing was run.
+        """
+        return self.submit(signature_name, inputs, wanted).result()
+
+    def submit(self, signature_name: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> Future[Outputs]:
+        """Has one signature run, in a batch with other requests where that is allowed.
 
         Args:
           signature_name: a key of ``signatures``.
@@ -72,16 +86,17 @@ class Servable:
           wanted: whether the client still waits; asked just before the graph is run.
 
         Returns:
-          every output of the signature.
-
-        Raises:
-          ServingError: TensorFlow's error, under its code; or CANCELLED, nobody waits and nothing was run.
+          every output of the signature, or the ServingError of :meth:`run`.
         """
         inputs = {**self._defaults[signature_name], **inputs}
         if self._batcher is not None:
-            return self._batcher.run(signature_name, inputs, wanted)
-        check_wanted(wanted)
-        return self._run_now(signature_name, inputs)
+            return self._batcher.submit(signature_name, inputs, wanted)
+        answer: Future[Outputs] = Future()
+        try:
+            answer.set_result(self._run_now(signature_name, inputs))
+        except Exception as error:
+            answer.set_exception(error)
+        return answer
 
     def _run_now(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         signature = self.signatures[signature_name]
@@ -121,13 +136,15 @@ def _in_own_thread(of_a_bundle: bool) -> Any:
     """A session that runs a graph in the request's thread.
 
     A graph is a thousand small operations: handing them to other threads costs more than it brings. Those worth
-    dividing are divided inside, by a pool of as many threads as there are cores.
+    dividing are divided inside, by a pool of as many threads as there are cores but one: the one that reads requests.
 
     Args:
       of_a_bundle: the graph has no control flow of TensorFlow 1, so the executor may be the one that takes operations
         in a fixed order, which costs a fifth less, and never looks at branches that are not taken.
     """
-    config = config_pb2.ConfigProto(inter_op_parallelism_threads=-1)
+    config = config_pb2.ConfigProto(
+        inter_op_parallelism_threads=-1, intra_op_parallelism_threads=max((os.cpu_count() or 1) - 1, 1)
+    )
     # What it looks for, training has, and its estimates write warnings of shapes past every log setting.
     config.graph_options.rewrite_options.memory_optimization = rewriter_config_pb2.RewriterConfig.NO_MEM_OPT
     if of_a_bundle:
@@ -135,7 +152,7 @@ def _in_own_thread(of_a_bundle: bool) -> Any:
     return config
 
 
-def load(version_dir: Path, require_manifest: bool = True, limits: BatchLimits | None = None) -> Servable:
+def load(version_dir: Path, require_manifest: bool = True, batcher_of: BatcherOf | None = None) -> Servable:
     """Verifies and loads a version folder.
 
     Of a bundle of kind ``scann`` the SavedModel with the ScaNN ops is loaded if this machine has the ops, and the one
@@ -144,7 +161,7 @@ def load(version_dir: Path, require_manifest: bool = True, limits: BatchLimits |
     Args:
       version_dir: a bundle, or a plain SavedModel.
       require_manifest: refuse a plain SavedModel.
-      limits: as of :class:`Servable`.
+      batcher_of: as of :class:`Servable`.
 
     Raises:
       BundleError: the folder is not complete, was changed, or is no SavedModel.
@@ -162,7 +179,7 @@ def load(version_dir: Path, require_manifest: bool = True, limits: BatchLimits |
     if not (directory / "saved_model.pb").is_file():
         raise BundleError(f"{directory}: no saved_model.pb, so this is no SavedModel.")
     try:
-        return Servable(directory, manifest, limits)
+        return Servable(directory, manifest, batcher_of)
     except (ServingError, BundleError):
         raise
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:

@@ -6,21 +6,20 @@ Run it with ``python -m serving.server --directory served`` (serving/server_comm
 import ipaddress
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent import futures
 from pathlib import Path
 from typing import Any
 
-import grpc
-from grpc_health.v1 import health_pb2_grpc
-
 from serving import metrics_port
 from serving import servable as servables
-from serving.batching import BatchLimits
+from serving.batching import Batcher, BatchLimits, Run
+from serving.grpc_port import GrpcPort
 from serving.health import Health
 from serving.label_rules import UnavailableLabels
 from serving.logs import event
-from serving.metrics import CountRequests, Metrics
+from serving.manifest import SignatureBatching
+from serving.metrics import Metrics
 from serving.model_service import ModelService
 from serving.model_source import ModelSource
 from serving.prediction_service import PredictionService
@@ -28,12 +27,9 @@ from serving.rest.api import RestApi
 from serving.rest.http_server import RestPort
 from serving.servable import Servable
 from serving.server_settings import ServerSettings
-from serving.tensorflow_runtime import model_service_pb2_grpc, prediction_service_pb2_grpc
-from serving.tls import server_credentials
 from serving.version_folders import version_number
 from serving.versions import ServableManager
 from serving.warmup import warm_up
-from trainer.errors import InputError
 
 log = logging.getLogger("serving.server")
 
@@ -81,11 +77,12 @@ class Server:
         self._metrics = None if self.settings.metrics_port is None else Metrics(self.manager)
         self._stop_metrics: Callable[[], None] = lambda: None
         self._pool = futures.ThreadPoolExecutor(self.settings.threads, thread_name_prefix="request")
+        self._runs = futures.ThreadPoolExecutor(self.settings.threads, thread_name_prefix="run")
         self._prediction = PredictionService(self.manager, self.settings.limits, self._metrics)
         unused = self.settings.allow_version_labels_for_unavailable_models
         labels = UnavailableLabels.UNUSED if unused else UnavailableLabels.NONE
         self._models = ModelService(self.manager, labels)
-        self._grpc = self._make_grpc()
+        self._grpc = GrpcPort(self._prediction, self._models, self._health, self._metrics, self._pool, self.settings)
         self.rest_port: int | None = None
         self._rest = self._make_rest()
 
@@ -95,22 +92,11 @@ class Server:
         Raises:
           InputError: the address cannot be bound, or the certificate cannot be used.
         """
-        host = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        address, credentials = f"{host}:{self.settings.port}", server_credentials(self.settings)
+        encrypted = self.settings.tls_certificate is not None
         for open_to, listens in ((self.settings.host, True), (self.settings.rest_host, self._rest is not None)):
-            if listens and credentials is None and not _is_loopback(open_to):
+            if listens and not encrypted and not _is_loopback(open_to):
                 log.warning("%s can be reached from outside, without encryption: see tls_certificate", open_to)
-        try:
-            self.port = (
-                self._grpc.add_insecure_port(address)
-                if credentials is None
-                else self._grpc.add_secure_port(address, credentials)
-            )
-        except RuntimeError:
-            self.port = 0
-        if not self.port:
-            or_files = ", or tls_certificate and tls_key are no certificate and its key" if credentials else ""
-            raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine{or_files}.")
+        self.port = self._grpc.listen()
         if self._metrics is not None and self.settings.metrics_port is not None:
             self.metrics_port, self._stop_metrics = metrics_port.listen(
                 self._metrics.registry,
@@ -120,7 +106,6 @@ class Server:
             )
         if self._rest is not None:
             self.rest_port = self._rest.listen()
-        self._grpc.start()
         self.manager.start()
         self._source.watch(self.manager.reconfigure)
         return self
@@ -160,11 +145,12 @@ class Server:
         self._health.leave()
         if self._rest is not None:
             self._rest.close()
-        stopped = self._grpc.stop(grace)
+        wait = self._grpc.stop(grace)
         if self._rest is not None:
             self._rest.stop(grace)
-        stopped.wait()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        wait()
+        for pool in (self._pool, self._runs):
+            pool.shutdown(wait=False, cancel_futures=True)
         self._stop_metrics()
         self.manager.stop(timeout=grace)
 
@@ -174,24 +160,6 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _make_grpc(self) -> grpc.Server:
-        settings = self.settings
-        server = grpc.server(
-            self._pool,
-            maximum_concurrent_rpcs=settings.max_concurrent,
-            interceptors=[] if self._metrics is None else [CountRequests(self._metrics)],
-            options=[
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                # Two servers on one port would share its requests without anyone noticing.
-                ("grpc.so_reuseport", 0),
-            ],
-        )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self._prediction, server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self._models, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        return server
-
     def _make_rest(self) -> RestPort | None:
         if self.settings.rest_port is None:
             return None
@@ -199,7 +167,7 @@ class Server:
         return RestPort(api, self._pool, self.settings)
 
     def _load(self, name: str, folder: Path) -> Servable:
-        servable = servables.load(folder, self.settings.require_manifest, self._batch_limits())
+        servable = servables.load(folder, self.settings.require_manifest, self._batcher)
         try:
             number = warm_up(servable, folder, self.settings.limits)
         except BaseException:
@@ -211,9 +179,10 @@ class Server:
         )  # fmt: skip
         return servable
 
-    def _batch_limits(self) -> BatchLimits | None:
-        rows = self.settings.batch_rows
-        return BatchLimits(rows, self.settings.batch_wait_ms / 1000, self.settings.batch_runs) if rows > 1 else None
+    def _batcher(self, run: Run, batching: Mapping[str, SignatureBatching]) -> Batcher:
+        settings = self.settings
+        limits = BatchLimits(settings.batch_rows, settings.batch_wait_ms / 1000, settings.batch_runs)
+        return Batcher(run, batching, limits, self._runs)
 
     def _tell_health(self) -> None:
         self._health.tell({name: self.manager.available(name) is not None for name in self.manager.model_names})

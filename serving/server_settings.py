@@ -36,7 +36,7 @@ class ServerSettings(Settings):
     keep_last_version: bool = Field(
         False, description="Keep serving when all version folders are gone; TensorFlow Serving unloads."
     )
-    threads: int = Field(16, ge=1, description="Requests answered at the same time.")
+    threads: int = Field(16, ge=1, description="Graphs run at the same time, and large or REST requests read.")
     max_concurrent: int = Field(512, ge=1, description="Requests under way on a port; more: RESOURCE_EXHAUSTED.")
     batch_rows: int = Field(
         32, ge=1, description="Users answered by one run: requests that arrive together are joined; 1: never."

@@ -1,11 +1,9 @@
-"""Answers that are errors: a status code and a text, and the one place that hands them to gRPC."""
+"""Answers that are errors: a status code and a text, and what a client is told of an error that nobody expected."""
 
-import functools
 import logging
 import re
 import uuid
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 
@@ -20,7 +18,6 @@ _REQUEST_ID, _ID, _LONGEST_NAME = "x-request-id", re.compile(r"[A-Za-z0-9_.-]{1,
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 _PREAMBLE = re.compile(r"Graph execution error:|\d+ root error\(s\) found")
 _ROOT_ERROR = re.compile(r"^\(0\) [A-Z_]+: ")
-_Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 class ServingError(Exception):
@@ -91,18 +88,3 @@ def as_told(error: Exception, method: str, model: str, context: Any) -> ServingE
         return failure
     log.exception("request %s: unexpected error in %s", request_id, method, extra=extra)
     return ServingError(grpc.StatusCode.INTERNAL, f"Internal error in {method}; the server's log has the cause.")
-
-
-def answering(method: _Method) -> _Method:
-    """Wraps a servicer's method: errors become a status, see :func:`as_told`."""
-
-    @functools.wraps(method)
-    def wrapped(self: Any, request: Any, context: Any) -> Any:
-        try:
-            return method(self, request, context)
-        except Exception as error:
-            spec = getattr(request, "model_spec", None)
-            failure = as_told(error, method.__name__, spec.name if spec else "", context)
-        context.abort(failure.code, failure.text)
-
-    return wrapped  # type: ignore[return-value]

@@ -16,11 +16,11 @@ from serving.limits import Limits
 from serving.metrics import Metrics
 from serving.model_service import ModelService
 from serving.predict import DEFAULT_SIGNATURE
-from serving.prediction_service import PredictionService, requested_model
+from serving.prediction_service import PredictionService, not_offered, requested_model
 from serving.rest import json_replies, json_requests
-from serving.rest.context import Aborted, RestContext
+from serving.rest.context import RestContext
 from serving.servable import Servable
-from serving.status import as_told, invalid_argument
+from serving.status import ServingError, as_told, invalid_argument
 from serving.tensorflow_runtime import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 from serving.versions import ServableManager
 
@@ -111,10 +111,10 @@ class RestApi:
         """
         try:
             if not context.is_active():
-                context.abort(grpc.StatusCode.CANCELLED, "Nobody waits for the answer any more.")
+                raise ServingError(grpc.StatusCode.CANCELLED, "Nobody waits for the answer any more.")
             body = self._route(request, context)
-        except Aborted:
-            return Reply(HTTP_CODES[context.code()], json_replies.failure(context.details()))
+        except ServingError as failure:
+            return Reply(HTTP_CODES[failure.code], json_replies.failure(failure.text))
         finally:
             context.cancel()
         return Reply(HTTP_CODES[grpc.StatusCode.OK], body)
@@ -123,32 +123,32 @@ class RestApi:
         pattern = {"POST": _POST, "GET": _GET}.get(request.method)
         found = pattern and pattern.fullmatch(request.path)
         if not found:
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Malformed request: {request.method} {request.path[:200]}")
+            raise invalid_argument(f"Malformed request: {request.method} {request.path[:200]}")
         name, what = unquote(found["name"] or ""), (found["what"] or "status").lower()
         spec = model_pb2.ModelSpec(name=name)
         if found["version"]:
             if len(found["version"]) > 19 or int(found["version"]) > _LARGEST_VERSION:
-                context.abort(
-                    grpc.StatusCode.INVALID_ARGUMENT, f"Failed to convert version: {found['version'][:40]} to numeric."
-                )
+                raise invalid_argument(f"Failed to convert version: {found['version'][:40]} to numeric.")
             spec.version.value = int(found["version"])
         elif found["label"]:
             spec.version_label = unquote(found["label"])
         method, call = self._methods()[what]
-        with nullcontext() if self._metrics is None else self._metrics.request(spec, method, context):
-            try:
-                return call(spec, request.body, context)
-            except Aborted:
-                raise
-            except Exception as error:
-                failure = as_told(error, method, name, context)
-            context.abort(failure.code, failure.text)
+        ended, code = self._metrics and self._metrics.request(spec, method), grpc.StatusCode.OK
+        try:
+            return call(spec, request.body, context)
+        except Exception as error:
+            failure = as_told(error, method, name, context)
+            code = failure.code
+            raise failure from error
+        finally:
+            if ended:
+                ended(code)
 
     def _methods(self) -> dict[str, tuple[str, Callable[[model_pb2.ModelSpec, bytes, RestContext], str]]]:
         return {
             "predict": ("Predict", self._predict),
-            "classify": ("Classify", lambda spec, body, context: self._prediction.Classify(None, context)),
-            "regress": ("Regress", lambda spec, body, context: self._prediction.Regress(None, context)),
+            "classify": ("Classify", _refuse("Classify")),
+            "regress": ("Regress", _refuse("Regress")),
             "status": ("GetModelStatus", self._status),
             "metadata": ("GetModelMetadata", self._metadata),
         }
@@ -157,7 +157,7 @@ class RestApi:
         request = predict_pb2.PredictRequest(model_spec=spec)
         with self._large_bodies if len(body) > _LARGE else nullcontext():
             request_format = self._read(body, request)
-        return json_replies.prediction(self._prediction.Predict(request, context), request_format)
+        return json_replies.prediction(self._prediction.predict(request, context.is_active), request_format)
 
     def _read(self, body: bytes, request: predict_pb2.PredictRequest) -> str:
         """Fills the request's signature and inputs; returns the format."""
@@ -177,11 +177,18 @@ class RestApi:
         if not spec.name:
             raise invalid_argument("Missing model name in request.")
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
-        return json_replies.status(self._models.GetModelStatus(request, context))
+        return json_replies.status(self._models.status(request))
 
     def _metadata(self, spec: model_pb2.ModelSpec, body: bytes, context: RestContext) -> str:
         del body
         if not spec.name:
             raise invalid_argument("Missing model name in request.")
         request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=["signature_def"])
-        return json_replies.metadata(self._prediction.GetModelMetadata(request, context))
+        return json_replies.metadata(self._prediction.metadata(request))
+
+
+def _refuse(method: str) -> Callable[[model_pb2.ModelSpec, bytes, RestContext], str]:
+    def refuse(*_: object) -> str:
+        raise not_offered(method)
+
+    return refuse

@@ -169,7 +169,7 @@ class _Handler(RequestHandler):
             return
         seconds = self._port.settings.rest_timeout_seconds
         headers = [(name.lower(), value) for name, value in self.request.headers.get_all()]
-        context = self._context = RestContext(self.request.remote_ip or "", seconds, headers)
+        context = self._context = RestContext(seconds, headers)
         request = Request(self.request.method or "", self.request.path, b"".join(self._chunks))
         self._chunks.clear()
         work = self._port.pool.submit(self._port.api.answer, request, context)

@@ -88,12 +88,15 @@ def test_health_follows_the_server(tmp_path):
 def test_a_request_that_does_not_end_does_not_hold_the_stop_up(base):
     server = Server(base.parent, MODEL, poll_seconds=POLL).start()
     server.wait_until_available()
-    with server.manager.use(MODEL) as (_, loaded):
+    with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
+        predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
+        call = predict.future(request("slow", {"seconds": np.float64(2)}), timeout=60)
+        wait_for(lambda: server.manager.requests_under_way == 1)
         server.stop(grace=0.1)
         assert server.manager.requests_under_way == 1
         assert states(server) == {1: "UNLOADING"}
-        assert loaded.run("serving_default", {"examples": ["abc"]})["length"].tolist() == [3]
-    assert server.manager.requests_under_way == 0
+        assert call.code() is grpc.StatusCode.UNAVAILABLE
+    wait_for(lambda: server.manager.requests_under_way == 0)
 
 
 def test_several_models(tmp_path):
