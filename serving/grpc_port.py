@@ -5,13 +5,11 @@ loop takes the requests one after another, and waits for nothing.
 """
 
 import asyncio
-import logging
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Executor, Future
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
 from functools import partial
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
@@ -19,6 +17,7 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.health import Health
+from serving.loop_thread import LoopThread
 from serving.metrics import Metrics
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService, not_offered
@@ -33,12 +32,9 @@ from serving.tensorflow_runtime import (
 from serving.tls import server_credentials
 from trainer.errors import InputError
 
-log = logging.getLogger(__name__)
-
 _LARGE = 1 << 17
 """Bytes of a request that is read by a thread of its own: the loop would keep all others waiting."""
 
-_Answer = TypeVar("_Answer")
 _Method = Callable[[Any, Any], Awaitable[Any]]
 
 
@@ -65,8 +61,9 @@ class GrpcPort:
     ) -> None:
         self._prediction, self._models, self._health, self._metrics = prediction, models, health, metrics
         self._pool, self._settings = pool, settings
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="grpc", daemon=True)
+        self._thread = LoopThread("grpc")
+        self._loop = self._thread.loop
+        self._loop.set_exception_handler(_log_unless_woken_for_nothing)
 
     def listen(self) -> int:
         """Starts to answer.
@@ -80,9 +77,9 @@ class GrpcPort:
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         address, credentials = f"{host}:{self._settings.port}", server_credentials(self._settings)
         self._thread.start()
-        port = self._in_loop(self._listen(address, credentials)).result()
+        port = self._thread.submit(self._listen(address, credentials)).result()
         if not port:
-            self._end()
+            self._thread.end()
             or_files = ", or tls_certificate and tls_key are no certificate and its key" if credentials else ""
             raise InputError(f"Cannot listen on {address}: it is in use or not an address of this machine{or_files}.")
         return port
@@ -96,23 +93,15 @@ class GrpcPort:
         Returns:
           waits until they have, or the time is over.
         """
-        if not self._thread.is_alive():
+        if not self._thread.running:
             return lambda: None
-        stopped = self._in_loop(self._server.stop(grace))
+        stopped = self._thread.submit(self._server.stop(grace))
 
         def wait() -> None:
             stopped.result()
-            self._end()
+            self._thread.end()
 
         return wait
-
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _in_loop(self, coroutine: Coroutine[Any, Any, _Answer]) -> "Future[_Answer]":
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     async def _listen(self, address: str, credentials: grpc.ServerCredentials | None) -> int:
         settings = self._settings
@@ -224,6 +213,12 @@ class GrpcPort:
                 await context.write(state)
         finally:
             forget()
+
+
+def _log_unless_woken_for_nothing(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Logs what nobody caught. gRPC's loops of one process share a pipe: any may be woken for what another has read."""
+    if not isinstance(context.get("exception"), BlockingIOError):
+        loop.default_exception_handler(context)
 
 
 def _waits(context: Any) -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -13,6 +12,7 @@ from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 
+from serving.loop_thread import LoopThread
 from serving.rest import json_replies
 from serving.rest.api import HTTP_CODES, Reply, Request, RestApi
 from serving.rest.context import RestContext
@@ -43,8 +43,7 @@ class RestPort:
         self.api, self.pool, self.settings = api, pool, settings
         self.gate = Gate(settings.max_concurrent, _BODIES_AT_A_TIME * settings.max_message_bytes)
         self.stopping = False
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="rest", daemon=True)
+        self._thread = LoopThread("rest")
 
     def listen(self) -> int:
         """Starts to answer.
@@ -71,7 +70,7 @@ class RestPort:
             idle_connection_timeout=_SECONDS_IDLE,
         )
         self._thread.start()
-        self._in_loop(self._accept(sockets))
+        self._thread.submit(self._accept(sockets)).result()
         # Handshakes that fail and requests that are none are the doing of clients.
         logging.getLogger("tornado.general").setLevel(logging.ERROR)
         return int(sockets[0].getsockname()[1])
@@ -79,8 +78,8 @@ class RestPort:
     def close(self) -> None:
         """Takes no more requests: those of open connections are told UNAVAILABLE."""
         self.stopping = True
-        if self._thread.is_alive():
-            self._in_loop(self._no_more())
+        if self._thread.running:
+            self._thread.submit(self._no_more()).result()
 
     def stop(self, grace: float) -> None:
         """Lets the requests under way finish, then ends every connection.
@@ -88,16 +87,11 @@ class RestPort:
         Args:
           grace: seconds for them.
         """
-        if not self._thread.is_alive():
+        if not self._thread.running:
             return
         self.gate.wait_until_empty(grace)
-        self._in_loop(self._server.close_all_connections())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _in_loop(self, coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+        self._thread.submit(self._server.close_all_connections()).result()
+        self._thread.end()
 
     async def _accept(self, sockets: Any) -> None:
         self._server.add_sockets(sockets)

@@ -44,7 +44,8 @@ def test_the_first_setting_that_reaches_the_recall(problem):
     recalls = {count: recall(searching(count), problem) for count in (100, 200, 400)}
     assert recalls[100] < recalls[200] < recalls[400] == 1.0
     searches = [(count, searching(count)) for count in recalls]
-    assert cheapest(searches, problem, recalls[200]) == 200
+    # More than a standard error below what 200 reach, and as far above what 100 do.
+    assert cheapest(searches, problem, (recalls[100] + recalls[200]) / 2) == 200
     assert cheapest(searches[:2], problem, 1.0) == 200
 
 
