@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -19,6 +20,10 @@ from trainer.errors import InputError
 
 log = logging.getLogger("serving.server")
 
+_SWITCH_SECONDS = 0.001
+"""How long a thread may keep Python's interpreter from the one that reads requests: loading a model would keep it for
+five times as long, at every step of every request."""
+
 
 def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the requests under way.
@@ -29,6 +34,7 @@ def serve(settings: ServerSettings) -> None:
       InputError: the directory holds no model, or the address cannot be bound.
     """
     logs.set_up(settings.log_level, settings.log_format)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     keep_few_arenas()
     server = Server(**settings.model_dump())
     stopping = threading.Event()
@@ -36,7 +42,7 @@ def serve(settings: ServerSettings) -> None:
         signal.signal(number, lambda *_: stopping.set())
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Bytes that are no message are told to who sent them; here they would fill the log.
-    logging.getLogger("grpc._common").setLevel(logging.CRITICAL)
+    logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)
     # What the imports made stays for good: a collection that walks through it all holds every thread up for 0.2 s.
     gc.collect()
     gc.freeze()
