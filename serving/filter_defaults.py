@@ -15,7 +15,7 @@ def with_filter_by_default(
     TensorFlow writes the defaults of arguments that are tensors into the signature, if they are the last ones.
 
     Args:
-      recommend: takes the inputs, ``allow`` and ``deny`` by name.
+      recommend: takes the inputs, ``allow`` and ``deny`` by name; traced twice.
       inputs: all others -> their types.
     """
     anything = tf.constant([[""]])

@@ -63,11 +63,12 @@ class ServedModel(tf.Module):
             "diversity": tf.TensorSpec([], tf.float32, name="diversity"),
         }
         examples = tf.TensorSpec([None], tf.string, name="examples")
-        # Once in the file, and traced once: the one that takes examples calls it.
-        recommend = with_filter_by_default(self.recommend, {**user, **request})
+        filters = {name: tf.TensorSpec([None, None], tf.string, name=name) for name in FILTERS}
+        # Concrete: saving traces what is not once more, and the file would hold the search again.
+        recommend = tf.function(self.recommend, autograph=False).get_concrete_function(**user, **request, **filters)
         of_examples = functools.partial(self.recommend_examples, recommend)
         return {
-            RECOMMEND: recommend,
+            RECOMMEND: with_filter_by_default(recommend, {**user, **request}),
             SERVING_DEFAULT: tf.function(of_examples, autograph=False).get_concrete_function(examples),
             USER_INTERESTS: tf.function(self.user_interests, autograph=False).get_concrete_function(**user),
             EXPLAIN: tf.function(self.explain, autograph=False).get_concrete_function(
@@ -175,23 +176,22 @@ class ServedModel(tf.Module):
         }
 
     def recommend_examples(
-        self, recommend: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]], examples: tf.Tensor
+        self, recommend: Callable[..., dict[str, tf.Tensor]], examples: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """As :meth:`recommend`, with nothing excluded or filtered, no diversity and k = ``default_k``.
 
         Args:
-          recommend: :meth:`recommend` of inputs by name, without filters.
+          recommend: :meth:`recommend`.
           examples: string [B], serialized tf.Examples with the raw features of trainer/schema.py.
         """
         user = self._inputs.of_examples(examples)
         return recommend(
-            {
-                **user,
-                "exclude": tf.fill([tf.shape(user[schema.HISTORY])[0], 0], ""),
-                "exclude_history": tf.constant(False),
-                "k": tf.constant(self.default_k),
-                "diversity": tf.constant(0.0),
-            }
+            **user,
+            exclude=tf.fill([tf.shape(user[schema.HISTORY])[0], 0], ""),
+            exclude_history=tf.constant(False),
+            k=tf.constant(self.default_k),
+            diversity=tf.constant(0.0),
+            **{name: tf.constant([[""]]) for name in FILTERS},
         )
 
     def user_interests(

@@ -6,6 +6,7 @@ Run it with ``python -m serving.server --directory served`` (serving/server_comm
 import ipaddress
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent import futures
 from pathlib import Path
@@ -72,7 +73,7 @@ class Server:
             self.settings.keep_last_version,
             self._tell_health,
         )
-        self._health = Health()
+        self._health, self._telling = Health(), threading.Lock()
         self.metrics_port: int | None = None
         self._metrics = None if self.settings.metrics_port is None else Metrics(self.manager)
         self._stop_metrics: Callable[[], None] = lambda: None
@@ -120,6 +121,8 @@ class Server:
           TimeoutError: one cannot; the message has the reasons of refused versions.
         """
         if self.manager.wait_until_available(timeout):
+            # The thread that loaded the last one may not have come to it yet.
+            self._tell_health()
             return
         reasons = [
             f"{name} version {version.number}: {version.error.text}"
@@ -185,7 +188,8 @@ class Server:
         return Batcher(run, batching, limits, self._runs)
 
     def _tell_health(self) -> None:
-        self._health.tell({name: self.manager.available(name) is not None for name in self.manager.model_names})
+        with self._telling:
+            self._health.tell({name: self.manager.available(name) is not None for name in self.manager.model_names})
 
 
 def _is_loopback(host: str) -> bool:

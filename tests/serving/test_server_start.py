@@ -1,6 +1,8 @@
 """What a server loads, how it gets ready, and how it stops: warm-up, the choice of SavedModel, health, limits."""
 
+import logging
 import shutil
+import threading
 
 import grpc
 import numpy as np
@@ -83,6 +85,32 @@ def test_health_follows_the_server(tmp_path):
         server.stop(grace=3600)
         seen += [name(reply.status) for reply in watch]
         assert seen == ["NOT_SERVING", "SERVING", "NOT_SERVING"]
+
+
+def test_who_waited_for_a_model_finds_it_healthy(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "serving.versions")
+    put_version(tmp_path / MODEL, 1)
+    found = threading.Event()
+
+    class SlowLog(logging.Handler):
+        """Holds up the thread that has made a version available."""
+
+        def emit(self, record):
+            if record.getMessage().endswith(": available"):
+                found.wait(timeout=60)
+
+    log, slow = logging.getLogger("serving.versions"), SlowLog()
+    log.addHandler(slow)
+    try:
+        with Server(tmp_path, MODEL, poll_seconds=POLL) as server:
+            server.wait_until_available()
+            with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
+                reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=MODEL))
+            found.set()
+        assert reply.status == health_pb2.HealthCheckResponse.SERVING
+    finally:
+        found.set()
+        log.removeHandler(slow)
 
 
 def test_a_request_that_does_not_end_does_not_hold_the_stop_up(base):
