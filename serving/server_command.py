@@ -55,7 +55,9 @@ def serve(settings: ServerSettings) -> None:
         click.echo(f"REST on {scheme}://{settings.rest_host}:{server.rest_port}/v1/models")
     if server.metrics_port is not None:
         click.echo(f"Metrics on http://{settings.metrics_host}:{server.metrics_port}/metrics")
-    stopping.wait()
+    # A signal that another thread is given, as of a debugger, does not wake this one.
+    while not stopping.wait(timeout=1.0):
+        pass
     log.info("stopping: requests under way have %g s", settings.grace_seconds, extra=event("draining"))
     server.stop()
     log.info("stopped", extra=event("stopped"))

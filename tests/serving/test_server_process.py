@@ -1,10 +1,12 @@
 """The server as a process: its command line, and SIGTERM."""
 
+import ctypes
 import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import grpc
 import pytest
@@ -65,6 +67,24 @@ def test_sigterm_lets_requests_under_way_finish(tmp_path):
     lines = errors.splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d [\d:,]+ INFO serving\.", line) for line in lines), errors
     assert [line.split(": ", 1)[1] for line in lines][-1] == "stopped"
+
+
+def test_sigterm_ends_the_server_whichever_thread_is_given_it(tmp_path):
+    put_version(tmp_path / MODEL, 1)
+    command = [sys.executable, "-m", "serving.server", "--directory", str(tmp_path), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        killer = threading.Timer(120, process.kill)
+        killer.start()
+        try:
+            assert process.stdout.readline()
+            other = max(int(thread.name) for thread in Path(f"/proc/{process.pid}/task").iterdir())
+            assert other != process.pid
+            libc = ctypes.CDLL(None, use_errno=True)
+            assert libc.tgkill(process.pid, other, signal.SIGTERM) == 0
+            assert process.wait() == 0
+        finally:
+            killer.cancel()
+            process.kill()
 
 
 @pytest.mark.parametrize(
