@@ -34,11 +34,18 @@ CUTOFF = 50
 
 
 def main(
-    target: str, domains: tuple[str, ...], root: str, shares: tuple[float, ...], steps: int, base_steps: int
+    target: str,
+    domains: tuple[str, ...],
+    root: str,
+    text_model: str | None,
+    shares: tuple[float, ...],
+    steps: int,
+    base_steps: int,
 ) -> None:
     """Measures and prints."""
     root = os.path.abspath(root)
-    base = _base(domains, root, base_steps)
+    text = {"encoder": "transformer", "model": text_model} if text_model else {"encoder": "tfidf"}
+    base = _base(domains, root, text, base_steps)
     log, items = (pq.read_table(os.path.join(target, f"{name}.parquet")) for name in ("interactions", "items"))
     training = _training_users(target, root)
     print(f"\n`python -m benchmarks.transfer {' '.join(sys.argv[1:])}`\n")
@@ -46,7 +53,7 @@ def main(
     print("|---" * (len(shares) + 1) + "|")
     folders = {share: _with_users(log, items, training, share, f"{root}/data/{share}") for share in shares}
     for name, options in WAYS.items():
-        cells = [_recall(_train(folders[share], f"part-{share}", options, base, root, steps)) for share in shares]
+        cells = [_recall(_train(folders[share], f"part-{share}", options, base, text, root, steps)) for share in shares]
         print(f"| {name} | " + " | ".join(f"{100 * cell:.2f}" for cell in cells) + " |", flush=True)
     new = _held_out(items)
     folder = _without_items(log, items, training, new, f"{root}/data/cold")
@@ -54,7 +61,7 @@ def main(
         f"\n| {len(new):,} of {len(items):,} items new | Recall@50 of new items | the most by chance |\n|---|---|---|"
     )
     for name, options in list(WAYS.items())[1:]:
-        recall, known = _recall_of_new(_train(folder, "cold", options, base, root, steps), new)
+        recall, known = _recall_of_new(_train(folder, "cold", options, base, text, root, steps), new)
         print(f"| {name} | {100 * recall:.2f} | {100 * CUTOFF / known:.2f} |", flush=True)
 
 
@@ -71,7 +78,7 @@ def _sections(directory: str, name: str, root: str, steps: int) -> dict[str, Any
     }
 
 
-def _base(domains: tuple[str, ...], root: str, steps: int) -> str:
+def _base(domains: tuple[str, ...], root: str, text: dict[str, Any], steps: int) -> str:
     """The base model's folder; taken as it is if it is there."""
     import yaml
 
@@ -83,7 +90,7 @@ def _base(domains: tuple[str, ...], root: str, steps: int) -> str:
         tables = {"interactions": "interactions.parquet", "items": "items.parquet", "item_columns": {"text": "text"}}
         sections = _sections("", "pretraining", root, steps)
         sections |= {
-            **{"data": {"min_user_count": 5}, "base": base, "model": MODEL},
+            **{"data": {"min_user_count": 5}, "base": base, "model": MODEL, "text": text},
             "domains": {Path(path).name: {**tables, "directory": os.path.abspath(path)} for path in domains},
         }
         file = Path(root, "pretraining.yaml")
@@ -93,7 +100,9 @@ def _base(domains: tuple[str, ...], root: str, steps: int) -> str:
     return base
 
 
-def _train(directory: str, name: str, options: dict[str, Any], base: str, root: str, steps: int) -> tuple[Any, str]:
+def _train(
+    directory: str, name: str, options: dict[str, Any], base: str, text: dict[str, Any], root: str, steps: int
+) -> tuple[Any, str]:
     """The trained model, and the folder of the test examples."""
     from pipeline.quiet import quiet
     from pipeline.run import execute
@@ -101,7 +110,7 @@ def _train(directory: str, name: str, options: dict[str, Any], base: str, root: 
     sections = _sections(directory, name, root, steps)
     sections["model"] = {**MODEL, **options, **({"base_model": base} if "base_model" in options else {})}
     if sections["model"].get("text", True):
-        sections["text"] = {"encoder": "tfidf"}
+        sections["text"] = text
     config: Config = with_absolute_paths(validate(sections, "benchmark"))
     log = Path(root, "runs", name, "log.txt")
     with quiet(log):
@@ -200,15 +209,22 @@ def _write(log: pa.Table, items: pa.Table, folder: str) -> str:
 @click.argument("target")
 @click.option("--domain", "domains", multiple=True, required=True, metavar="PATH")
 @click.option("--root", default="runs/transfer", show_default=True, help="Where the runs and the base model are kept.")
+@click.option("--text-model", help="Of Hugging Face, a folder or a name; by default words and their SVD.")
 @click.option("--share", "shares", multiple=True, type=float, default=(0.01, 0.1, 1.0), show_default=True)
 @click.option("--steps", default=600, show_default=True, help="Of fine-tuning, at most.")
 @click.option("--base-steps", default=1500, show_default=True, help="Of pre-training.")
 def _command(
-    target: str, domains: tuple[str, ...], root: str, shares: tuple[float, ...], steps: int, base_steps: int
+    target: str,
+    domains: tuple[str, ...],
+    root: str,
+    text_model: str | None,
+    shares: tuple[float, ...],
+    steps: int,
+    base_steps: int,
 ) -> None:
     import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 
-    main(target, domains, root, shares, steps, base_steps)
+    main(target, domains, root, text_model, shares, steps, base_steps)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from serving.allocator import give_back
 from serving.label_rules import UnavailableLabels, check_labels
 from serving.lending import Lender
 from serving.logs import event
@@ -224,6 +225,7 @@ class ServableManager(Lender[T]):
         if unloaded:
             # The Python side of a graph is full of cycles; left to themselves they would go long after the model.
             gc.collect()
+            give_back()
 
     def _move_labels(self, name: str, model: Model[T]) -> bool:
         moved = model.move_labels()
