@@ -213,18 +213,10 @@ def _write(log: pa.Table, items: pa.Table, folder: str) -> str:
 @click.option("--share", "shares", multiple=True, type=float, default=(0.01, 0.1, 1.0), show_default=True)
 @click.option("--steps", default=600, show_default=True, help="Of fine-tuning, at most.")
 @click.option("--base-steps", default=1500, show_default=True, help="Of pre-training.")
-def _command(
-    target: str,
-    domains: tuple[str, ...],
-    root: str,
-    text_model: str | None,
-    shares: tuple[float, ...],
-    steps: int,
-    base_steps: int,
-) -> None:
+def _command(**options: Any) -> None:
     import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 
-    main(target, domains, root, text_model, shares, steps, base_steps)
+    main(**options)
 
 
 if __name__ == "__main__":
