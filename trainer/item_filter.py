@@ -100,7 +100,7 @@ class ItemFilter(tf.Module):
                 # Most requests filter by nothing, and taking text apart is dear.
                 tf.cond(tf.reduce_all(flat == ""), lambda: tf.constant(True), lambda: ~tf.reduce_any(wrong())),
                 lambda: [
-                    f"{name} should be 'attribute=value', of an attribute that items have ({self._known}). Received:",
+                    f"{name} should be attribute=value, of an attribute that items have ({self._known}). Received:",
                     tf.boolean_mask(flat, wrong()),
                 ],
             ),
