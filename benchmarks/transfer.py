@@ -2,9 +2,9 @@
 
 TARGET and the domains are folders with interactions.parquet (user_id, item_id, timestamp) and items.parquet (item_id,
 text). Prints two Markdown tables. The first: MIRACLE on ids only, with texts from scratch, and from a base model that
-was pre-trained on the domains, where a part of the target's training users is there (validation and test users are the
-same for all parts). The second: the same models trained without a tenth of the items; of the test users' targets only
-those new items count, and all items compete.
+was pre-trained on the domains, the latter two with and without embeddings of ids, where a part of the target's training
+users is there (validation and test users are the same for all parts). The second: the same models trained without a
+tenth of the items; of the test users' targets only those new items count, and all items compete.
 """
 
 import os
@@ -27,6 +27,7 @@ MODEL = {"name": "miracle", "num_interests": 8}
 WAYS: dict[str, dict[str, Any]] = {
     "ids only": {"text": False},
     "texts, from scratch": {},
+    "texts, from scratch, no ids": {"item_ids": False},
     "texts, pre-trained": {"base_model": "base"},
     "texts, pre-trained, no ids": {"base_model": "base", "item_ids": False},
 }
