@@ -44,10 +44,10 @@ def jobs(
 
 
 def run(
-    data_set: str, seed: int, overrides: list[str], models: dict[str, dict[str, Any]], root: Path, protocol: str
+    data_set: str, seed: int, overrides: list[str], models: dict[str, dict[str, Any]], root: Path, folder: str
 ) -> None:
-    """Measures what is not measured yet."""
-    measured = root / "measured" / protocol / data_set
+    """Measures what is not measured yet, into a folder of ROOT/measured."""
+    measured = root / "measured" / folder / data_set
     measured.mkdir(parents=True, exist_ok=True)
     baseline_file = measured / f"baselines-{seed}.json"
     missing = [model for model in models if not (measured / f"{model}-{seed}.json").exists()]
@@ -83,6 +83,7 @@ def _baselines(prepared: Prepared, file: Path) -> None:
 @click.option("--model", "models", multiple=True, help="Of models.yaml; all by default.")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(1, 2, 3), show_default=True)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="user_hash", show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), help="Of training, at most; by default the configuration's.")
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs/retrieval"), show_default=True)
 @click.option("--only-report", is_flag=True, help="Print what is there.")
 def main(
@@ -91,15 +92,19 @@ def main(
     models: tuple[str, ...],
     seeds: tuple[int, ...],
     protocol: str,
+    steps: int | None,
     root: Path,
     only_report: bool,
 ) -> None:
     """The command."""
+    folder = protocol if steps is None else f"{protocol}-{steps}"
     data_sets = data_sets or tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
     if not only_report:
         for name, seed, overrides, chosen in jobs(data_sets, models, seeds, protocol, data.absolute()):
-            run(name, seed, overrides, chosen, root.absolute(), protocol)
-    report.show(root / "measured" / protocol, data_sets, seeds)
+            if steps is not None:
+                overrides.append(f"training.max_steps={steps}")
+            run(name, seed, overrides, chosen, root.absolute(), folder)
+    report.show(root / "measured" / folder, data_sets, seeds)
 
 
 if __name__ == "__main__":
