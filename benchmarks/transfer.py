@@ -210,7 +210,7 @@ def _write(log: pa.Table, items: pa.Table, folder: str) -> str:
 @click.argument("target")
 @click.option("--domain", "domains", multiple=True, required=True, metavar="PATH")
 @click.option("--root", default="runs/transfer", show_default=True, help="Where the runs and the base model are kept.")
-@click.option("--text-model", help="Of Hugging Face, a folder or a name; by default words and their SVD.")
+@click.option("--text-model", help="Of Hugging Face, a folder or a name; wants a ROOT of its own. Default: words, SVD.")
 @click.option("--share", "shares", multiple=True, type=float, default=(0.01, 0.1, 1.0), show_default=True)
 @click.option("--steps", default=600, show_default=True, help="Of fine-tuning, at most.")
 @click.option("--base-steps", default=1500, show_default=True, help="Of pre-training.")

@@ -22,7 +22,7 @@ def keep_few_arenas() -> bool:
 def give_back() -> None:
     """Returns what was freed to the system, where the allocator is glibc's, which keeps what is not at an end.
 
-    To be called after much was freed at once; takes milliseconds.
+    To be called after much was freed at once.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

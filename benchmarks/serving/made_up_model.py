@@ -85,7 +85,7 @@ def _train(directory: Path, items: int) -> None:
 
 
 def _attend_to_one_cluster(model) -> None:  # type: ignore[no-untyped-def]
-    """Makes each head's attention sharp, as training does: items of a cluster are much alike, and so are their logits.
+    """Makes each head's attention sharp: items of a cluster are much alike, and so are their logits.
 
     With the attention of the start every interest is the mean of all clusters, which lies near none of them.
     """
