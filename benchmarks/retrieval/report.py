@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 
 COLUMNS = {
@@ -35,7 +36,7 @@ def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> 
             _table(name, runs)
             _health(runs)
     _picture(everything, measured / PICTURE)
-    print(f"\nThe picture: {measured / PICTURE}")
+    click.echo(f"The picture: {measured / PICTURE}", err=True)
 
 
 def _runs(folder: Path, seeds: tuple[int, ...]) -> Runs:
