@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from benchmarks.alone import alone
 from pipeline.config import load, with_absolute_paths
 from pipeline.data_sources.synthetic import write
 
@@ -161,7 +162,8 @@ def _command(
     for model in models:
         for k in (1,) if model == "two_tower" else counts:
             variants.append((model, {"model.name": model, "model.num_interests": str(k), **extra}))
-    main(root, users, interactions, planted, seeds, variants)
+    with alone(root):
+        main(root, users, interactions, planted, seeds, variants)
 
 
 if __name__ == "__main__":

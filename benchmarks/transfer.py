@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
 
+from benchmarks.alone import alone
 from pipeline.config import Config, validate, with_absolute_paths
 
 HELD_OUT_ITEMS = 0.1
@@ -217,7 +218,8 @@ def _write(log: pa.Table, items: pa.Table, folder: str) -> str:
 def _command(**options: Any) -> None:
     import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 
-    main(**options)
+    with alone(Path(options["root"])):
+        main(**options)
 
 
 if __name__ == "__main__":
