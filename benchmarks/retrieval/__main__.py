@@ -17,6 +17,7 @@ import click
 import yaml
 
 from benchmarks import baselines
+from benchmarks.alone import alone
 from benchmarks.retrieval import report
 from benchmarks.retrieval.prepared import Prepared, prepare, trainer_config
 
@@ -83,7 +84,7 @@ def _baselines(prepared: Prepared, file: Path) -> None:
 @click.option("--model", "models", multiple=True, help="Of models.yaml; all by default.")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(1, 2, 3), show_default=True)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="user_hash", show_default=True)
-@click.option("--steps", type=click.IntRange(min=1), help="Of training, at most; by default the configuration's.")
+@click.option("--override", "changes", multiple=True, metavar="KEY=VALUE", help="Of the configuration of all models.")
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs/retrieval"), show_default=True)
 @click.option("--only-report", is_flag=True, help="Print what is there.")
 def main(
@@ -92,18 +93,17 @@ def main(
     models: tuple[str, ...],
     seeds: tuple[int, ...],
     protocol: str,
-    steps: int | None,
+    changes: tuple[str, ...],
     root: Path,
     only_report: bool,
 ) -> None:
     """The command."""
-    folder = protocol if steps is None else f"{protocol}-{steps}"
+    folder = "-".join((protocol, *changes))
     data_sets = data_sets or tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
     if not only_report:
-        for name, seed, overrides, chosen in jobs(data_sets, models, seeds, protocol, data.absolute()):
-            if steps is not None:
-                overrides.append(f"training.max_steps={steps}")
-            run(name, seed, overrides, chosen, root.absolute(), folder)
+        with alone(root):
+            for name, seed, overrides, chosen in jobs(data_sets, models, seeds, protocol, data.absolute()):
+                run(name, seed, [*overrides, *changes], chosen, root.absolute(), folder)
     report.show(root / "measured" / folder, data_sets, seeds)
 
 

@@ -36,7 +36,6 @@ def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> 
             _table(name, runs)
             _health(runs)
     _picture(everything, measured / PICTURE)
-    click.echo(f"The picture: {measured / PICTURE}", err=True)
 
 
 def _runs(folder: Path, seeds: tuple[int, ...]) -> Runs:
@@ -130,3 +129,4 @@ def _picture(everything: dict[str, Runs], file: Path) -> None:
     figure.tight_layout()
     figure.savefig(file, dpi=120)
     plt.close(figure)
+    click.echo(f"The picture: {file}", err=True)
