@@ -57,10 +57,17 @@ def prototypes(model: Path, number: int, items: Path | None, item_column: str, t
     MODEL_DIR is the trained SavedModel, or the folder of the run's Model artifact that holds it.
     """
     from pipeline.answer_table import read_titles
+    from trainer.analysis.prototypes import mean_cosine
 
     titles = read_titles(items, item_column, title_column) if items else {}
     learned = load(model)
-    Console(highlight=False).print(prototype_table(learned, number, titles))
+    console = Console(highlight=False)
+    console.print(prototype_table(learned, number, titles))
+    if len(learned.prototypes) > 1:
+        console.print(
+            f"Mean cosine of two prototypes: {mean_cosine(learned.prototypes):.2f}. Near 1 they have become one: raise "
+            "model.decorrelation."
+        )
 
 
 @analyse.command()

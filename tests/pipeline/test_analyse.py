@@ -50,6 +50,7 @@ def test_nearest_items_of_prototypes(name, tmp_path):
     _save(tmp_path / "Format-Serving", name)
     (tmp_path / "items.csv").write_text("item_id,title\na,Anna\nd,Django\n")
     output = _run("prototypes", tmp_path, "-n", "2", "--items", tmp_path / "items.csv")
+    assert "Mean cosine of two prototypes: 0.00." in output
     rows = [line.split("│")[1:4] for line in output.splitlines() if "│" in line]
     assert [[cell.strip() for cell in row] for row in rows] == [
         ["0", "2", "Anna (1.00) · b (0.89)"],

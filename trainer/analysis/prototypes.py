@@ -51,6 +51,19 @@ def nearest_prototypes(item_vectors: np.ndarray, prototypes: np.ndarray) -> np.n
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
+def mean_cosine(prototypes: np.ndarray) -> float:
+    """How alike the prototypes are: the mean cosine of their pairs, 1 where they are one direction, NaN if alone.
+
+    Args:
+      prototypes: float [L, D].
+    """
+    count = len(prototypes)
+    if count < 2:
+        return float("nan")
+    together = np.square(_unit(prototypes).sum(axis=0)).sum()
+    return float((together - count) / (count * (count - 1)))
+
+
 def prototype_category_nmi(item_vectors: np.ndarray, prototypes: np.ndarray, categories: np.ndarray) -> float:
     """How much the nearest prototype of an item and its category tell of each other.
 

@@ -47,6 +47,7 @@ class OctopusSettings(SparseInterestSettings):
 
     name: Literal["octopus"] = "octopus"
     num_prototypes: int = Field(16, ge=1, description="L, interest channels; each user activates up to K of them.")
+    decorrelation: float = Field(10.0, ge=0, description="Weight of the penalty on channels that vary together.")
     assignment_temperature: float = Field(0.07, gt=0, description="Of the softmax over channels of an item's cosines.")
 
 

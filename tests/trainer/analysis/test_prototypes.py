@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from trainer.analysis import prototypes as analysis
-from trainer.analysis.prototypes import category_counts, nearest_items, nearest_prototypes, prototype_category_nmi
+from trainer.analysis.prototypes import (
+    category_counts,
+    mean_cosine,
+    nearest_items,
+    nearest_prototypes,
+    prototype_category_nmi,
+)
 
 # Cosines with (1, 0): 1, 0.6, 0, -1; the length of an item does not matter.
 ITEMS = np.array([[2.0, 0], [0.3, 0.4], [0, 1.0], [-7.0, 0]])
@@ -46,3 +52,10 @@ def test_bad_arguments():
         prototype_category_nmi(ITEMS, PROTOTYPES, np.array([-1] * 4))
     with pytest.raises(ValueError, match="should be 4 categories. Received: 1"):
         prototype_category_nmi(ITEMS, PROTOTYPES, np.array([0]))
+
+
+def test_mean_cosine():
+    """Cosines 0.6, 0 and 0.8 of the three pairs; lengths do not matter."""
+    assert mean_cosine(ITEMS[:3]) == pytest.approx((0.6 + 0 + 0.8) / 3)
+    assert mean_cosine(np.array([[1.0, 1], [3, 3]])) == pytest.approx(1)
+    assert np.isnan(mean_cosine(ITEMS[:1]))
