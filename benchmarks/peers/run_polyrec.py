@@ -13,6 +13,7 @@ import tensorflow as tf
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.budget import arguments, main
 from benchmarks.peers.data import Data, window_batches
+from pipeline.config import load
 from trainer.catalogue import Catalogue
 from trainer.keras_api import keras
 from trainer.lazy_adam import LazyAdam
@@ -21,28 +22,46 @@ from trainer.models import registry
 PUBLISHED = {"read_out": "hard", "recency": False, "residual_projection": False, "dropout": 0.0}
 """Without what polyrec adds to the papers: what the peers' models are, too."""
 
+
+def settings_of(model: str, temperature: float, dimension: int, interests: int) -> Any:
+    """The model's settings.
+
+    Args:
+      model: ``NAME`` (defaults), ``NAME:READ_OUT``, ``NAME:published`` or ``NAME:preset`` (pipeline/presets).
+      temperature: of the loss; a preset has its own.
+      dimension: D.
+      interests: K.
+
+    Raises:
+      InputError: there is no such preset.
+    """
+    name, _, variant = model.partition(":")
+    kind = registry.settings_class(name)
+    given: dict[str, Any] = {"temperature": temperature}
+    if variant == "preset":
+        given = load(name).model.model_dump()
+    elif variant == "published":
+        given |= PUBLISHED | ({"identity_start": False} if "identity_start" in kind.model_fields else {})
+    elif variant:
+        given["read_out"] = variant
+    return kind(**given | {"dimension": dimension, "num_interests": interests})
+
+
 Batch = dict[str, tf.Tensor]
 
 
 class Polyrec:
-    """A registered model; the option ``model`` is ``NAME`` (defaults), ``NAME:READ_OUT`` or ``NAME:published``."""
+    """A registered model; the option ``model`` is that of :func:`settings_of`."""
 
     def __init__(self, options: argparse.Namespace, data: Data) -> None:
         keras.utils.set_random_seed(options.seed)
         self._data, self._options = data, options
-        name, _, read_out = options.model.partition(":")
-        settings: dict[str, Any] = {"dimension": options.dimension, "num_interests": options.interests}
-        settings |= {"temperature": options.temperature} | (
-            PUBLISHED if read_out == "published" else {"read_out": read_out} if read_out else {}
-        )
-        if read_out == "published" and "identity_start" in registry.settings_class(name).model_fields:
-            settings["identity_start"] = False
+        settings = settings_of(options.model, options.temperature, options.dimension, options.interests)
         empty = np.zeros((data.num_items, 0), np.int32)
         catalogue = Catalogue([b""] * data.num_items, data.counts, empty, [])
-        self._model = registry.get(name)(
-            registry.settings_class(name)(**settings), catalogue, data.history.shape[1], {}, options.negatives,
-            options.seed,
-        )  # fmt: skip
+        self._model = registry.get(settings.name)(
+            settings, catalogue, data.history.shape[1], {}, options.negatives, options.seed
+        )
         self._model.compile(optimizer=LazyAdam(options.learning_rate))
         self._step = tf.function(self._model.train_step, reduce_retracing=True)
         self._encode = tf.function(self._model.encode_last, reduce_retracing=True)
