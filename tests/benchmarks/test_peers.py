@@ -9,6 +9,7 @@ from benchmarks.peers import budget, judge
 from benchmarks.peers.compare import Trained, recall_table, speed_table
 from benchmarks.peers.contestants import CONTESTANTS
 from benchmarks.peers.data import Data, from_examples, row_batches, synthetic, window_batches
+from benchmarks.peers.run_polyrec import settings_of
 
 # Training users: a has two windows (the second repeats c, d), b one. Users of each item: d 2, c 2, others 1.
 TRAIN = [
@@ -139,3 +140,20 @@ def test_tables():
     metrics = {"recall_at_50": 0.1234, "ndcg_at_50": 0.05}
     table = recall_table([Trained(ours, figures(9000.0), {1.0: {"valid": metrics, "test": metrics}})], [1.0])
     assert table.splitlines()[-1] == "| polyrec comirec_sa, as published | 256 windows | 12.34 | 5.00 | 9,000 | 7 |"
+
+
+def test_settings_of_ours():
+    """A variant keeps K and D; a preset has its own temperature, the others the one that is asked for."""
+    preset = settings_of("mind:preset", 1.0, 32, 2)
+    assert preset.normalize and (preset.temperature, preset.read_out, preset.routing_temperature) == (
+        0.15,
+        "mixture",
+        1.0,
+    )
+    published = settings_of("mind:published", 0.5, 32, 2)
+    assert not (published.recency or published.residual_projection or published.identity_start or published.normalize)
+    hard = settings_of("comirec_sa:hard", 0.5, 32, 2)
+    assert hard.recency and (hard.read_out, settings_of("sine", 0.5, 32, 2).read_out) == ("hard", "max")
+    for settings in (preset, published, hard):
+        assert (settings.dimension, settings.num_interests) == (32, 2)
+    assert (published.temperature, hard.temperature) == (0.5, 0.5)
