@@ -45,22 +45,28 @@ def jobs(
 
 
 def run(
-    data_set: str, seed: int, overrides: list[str], models: dict[str, dict[str, Any]], root: Path, folder: str
+    data_set: str,
+    seed: int,
+    overrides: list[str],
+    models: dict[str, dict[str, Any]],
+    changes: tuple[str, ...],
+    root: Path,
+    folder: str,
 ) -> None:
-    """Measures what is not measured yet, into a folder of ROOT/measured."""
+    """Measures what is not measured yet, into a folder of ROOT/measured; changes overrule the models' settings."""
     measured = root / "measured" / folder / data_set
     measured.mkdir(parents=True, exist_ok=True)
     baseline_file = measured / f"baselines-{seed}.json"
     missing = [model for model in models if not (measured / f"{model}-{seed}.json").exists()]
     if not missing and baseline_file.exists():
         return
-    prepared = prepare(CONFIGS / f"{data_set}.yaml", overrides, root / "prepared")
+    prepared = prepare(CONFIGS / f"{data_set}.yaml", [*overrides, *changes], root / "prepared")
     for model in missing:
         click.echo(f"{data_set}, seed {seed}: {model}", err=True)
         output = measured / f"{model}-{seed}"
         job = {
             "data": prepared.as_dict(),
-            "config": trainer_config(CONFIGS / f"{data_set}.yaml", overrides, models[model]),
+            "config": trainer_config(CONFIGS / f"{data_set}.yaml", overrides, models[model], changes),
         }
         file = output.with_suffix(".job")
         file.write_text(json.dumps(job, indent=1))
@@ -84,7 +90,9 @@ def _baselines(prepared: Prepared, file: Path) -> None:
 @click.option("--model", "models", multiple=True, help="Of models.yaml; all by default.")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(1, 2, 3), show_default=True)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="user_hash", show_default=True)
-@click.option("--override", "changes", multiple=True, metavar="KEY=VALUE", help="Of the configuration of all models.")
+@click.option(
+    "--override", "changes", multiple=True, metavar="KEY=VALUE", help="For all models, above models.yaml."
+)
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs/retrieval"), show_default=True)
 @click.option("--only-report", is_flag=True, help="Print what is there.")
 def main(
@@ -103,7 +111,7 @@ def main(
     if not only_report:
         with alone(root):
             for name, seed, overrides, chosen in jobs(data_sets, models, seeds, protocol, data.absolute()):
-                run(name, seed, [*overrides, *changes], chosen, root.absolute(), folder)
+                run(name, seed, overrides, chosen, changes, root.absolute(), folder)
     report.show(root / "measured" / folder, data_sets, seeds)
 
 

@@ -64,17 +64,20 @@ def prepare(config_file: Path, overrides: list[str], root: Path) -> Prepared:
     )
 
 
-def trainer_config(config_file: Path, overrides: list[str], model: dict[str, Any]) -> dict[str, Any]:
+def trainer_config(
+    config_file: Path, overrides: list[str], model: dict[str, Any], changes: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """What the Trainer component would be given.
 
     Args:
       config_file: the configuration.
       overrides: ``section.key=value`` each.
       model: the model's settings; of another section, with it in front (``training.max_steps``).
+      changes: the same as overrides, and stronger than the model's settings.
     """
     own = [f"model.{key}={json.dumps(value)}" for key, value in model.items() if not key.startswith("training.")]
     own += [f"{key}={json.dumps(value)}" for key, value in model.items() if key.startswith("training.")]
-    config = load(str(config_file), [*overrides, *own])
+    config = load(str(config_file), [*overrides, *own, *changes])
     return {
         "model": config.model.model_dump(),
         "training": config.training.model_dump(),
