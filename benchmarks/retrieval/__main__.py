@@ -90,9 +90,7 @@ def _baselines(prepared: Prepared, file: Path) -> None:
 @click.option("--model", "models", multiple=True, help="Of models.yaml; all by default.")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(1, 2, 3), show_default=True)
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="user_hash", show_default=True)
-@click.option(
-    "--override", "changes", multiple=True, metavar="KEY=VALUE", help="For all models, above models.yaml."
-)
+@click.option("--override", "changes", multiple=True, metavar="KEY=VALUE", help="For all models, above models.yaml.")
 @click.option("--root", type=click.Path(path_type=Path), default=Path("runs/retrieval"), show_default=True)
 @click.option("--only-report", is_flag=True, help="Print what is there.")
 def main(
