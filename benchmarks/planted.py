@@ -28,6 +28,7 @@ from rich.console import Console
 from benchmarks.alone import alone
 from pipeline.config import load, with_absolute_paths
 from pipeline.data_sources.synthetic import write
+from trainer.analysis.prototypes import mean_cosine
 
 NEAREST = 20
 LEAST_ITEMS = 2
@@ -126,9 +127,8 @@ def _measured(log: _Log, model: Any, catalogue: Any) -> tuple[float, ...]:
             if findable := {name for name in planted if seen[name] >= LEAST_ITEMS}:
                 found.append(len(meant & findable) / len(findable))
                 true.append(len(meant & set(planted)) / len(meant))
-            if (count := len(interests)) > 1:
-                directions = interests / np.linalg.norm(interests, axis=1, keepdims=True)
-                cosines.append((np.square(directions.sum(axis=0)).sum() - count) / (count * (count - 1)))
+            if len(interests) > 1:
+                cosines.append(mean_cosine(interests))
         ranked = [ids[row] for row in np.argsort(-best, kind="stable")[:50]]
         at_20.append(len(wanted & set(ranked[:20])) / len(wanted))
         at_50.append(len(wanted & set(ranked)) / len(wanted))
