@@ -16,7 +16,7 @@ from components.ingestion.labels import positives_and_weights
 from components.ingestion.partition import USER, concat_in_order
 from components.ingestion.profiles import feature_types, join_profiles
 from components.ingestion.report import read_report
-from components.ingestion.sequences import ITEM, group_by_user
+from components.ingestion.sequences import ITEM, group_by_user, without_repeats
 from components.ingestion.table_reading import INTERACTIONS, USERS, keep_reports, read_log
 from components.settings import DataSettings
 from serving.describer import Describer
@@ -63,7 +63,7 @@ def _users_of(
     profiles = concat_in_order(rows) if rows else None
     histories: dict[str, tuple[list[str], list[int]]] = {}
     if events:
-        log = concat_in_order(events)
+        log = without_repeats(concat_in_order(events), settings.drop_repeats_within)
         everything = log.column(log.schema.get_field_index(ITEM)).unique()
         sequences, _ = group_by_user(log, everything, 1)
         labels = settings.labels

@@ -86,6 +86,18 @@ class DataSettings(Settings):
         default_factory=dict,
         description="Task -> label, in the order of the chain (click, conversion); rows of the log are impressions.",
     )
+    time_unit: Literal["auto", "s", "ms", "us", "ns", "spreadsheet"] = Field(
+        "auto", description="Of times that are numbers: by their size; given; or days since 1899-12-30."
+    )
+    drop_null_like_ids: bool = Field(False, description="Whether rows with an id such as nan, None or null are bad.")
+    drop_repeats_within: float | None = Field(
+        None,
+        ge=0,
+        description="Seconds: a row goes if the one before of the same user and item is no older; 0 drops equal rows.",
+    )
+    max_user_events: int | None = Field(
+        1000, ge=2, description="Of a user with more, the latest are kept: one robot outweighs a thousand users."
+    )
     sampled_impressions: int = Field(
         0,
         ge=0,

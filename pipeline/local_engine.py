@@ -52,8 +52,8 @@ class Listener(Protocol):
     def started(self, component: str, number: int, total: int) -> None:
         """Component ``number`` (from 1) of ``total`` starts."""
 
-    def finished(self, component: str, seconds: float, cached: bool) -> None:
-        """It has ended well; ``cached``: an earlier result was taken."""
+    def finished(self, component: str, seconds: float, cached: bool, outputs: Mapping[str, Output]) -> None:
+        """It has ended well and written ``outputs``; ``cached``: an earlier result was taken."""
 
 
 def run(pipeline: Pipeline, listener: Listener, uncached: Collection[str] = ()) -> Outputs:
@@ -102,7 +102,7 @@ def run(pipeline: Pipeline, listener: Listener, uncached: Collection[str] = ()) 
                 raise ComponentFailed(name) from RuntimeError("Its inputs could not be resolved.")
             outputs[name] = _outputs(connection, execution)
             cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
-            listener.finished(name, time.monotonic() - before, cached)
+            listener.finished(name, time.monotonic() - before, cached, outputs[name])
     return outputs
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.markup import escape
 
 from pipeline.pretraining import Pretraining
+from pipeline.progress import show_warnings
 from pipeline.quiet import quiet
 from pipeline.result_paths import shown
 from pipeline.run import execute
@@ -42,9 +43,11 @@ def pretrain(pretraining: Pretraining) -> str:
                 from trainer.base_model import FOLDER
 
                 merge_domains(pretraining.domains, pretraining.merged, config.data.max_bad_rows)
-            outputs = execute(config, console, log, deliver=False)
+            warnings: list[str] = []
+            outputs = execute(config, console, log, deliver=False, warnings=warnings)
             model = outputs["Trainer"]["model"].uri
             replace_folder(os.path.join(model, "Format-Serving", FOLDER), pretraining.base)
+            show_warnings(console, warnings)
     return pretraining.base
 
 

@@ -1,27 +1,36 @@
 """What a run shows while it runs."""
 
 import logging
+from collections.abc import Iterable, Mapping
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 
+from pipeline.data_report import data_report
+
+if TYPE_CHECKING:
+    from pipeline.local_engine import Output
+
 PROGRESS_LOGGER = "polyrec.progress"
 
 
 class Progress(logging.Handler):
-    """One line per component with its time, and the lines that components send to the progress logger.
+    """One line per component with its time, what it counted in the data, and what is sent to the progress logger.
 
-    A listener of :mod:`pipeline.local_engine` and a context manager.
+    Records of the level WARNING are marked, and kept to be repeated when the run ends (:func:`show_warnings`). A
+    listener of :mod:`pipeline.local_engine` and a context manager.
 
     Args:
       console: where to print; on a terminal the running component is shown with a spinner.
+      warnings: to append the warnings to, each once.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, warnings: list[str] | None = None) -> None:
         super().__init__(logging.INFO)
-        self._console, self._label = console, ""
+        self._console, self._label, self._warnings = console, "", [] if warnings is None else warnings
         self._status = Status("", console=console)
 
     def __enter__(self) -> "Progress":
@@ -43,10 +52,32 @@ class Progress(logging.Handler):
         self._label = f"{number:>2}/{total}  {component:<22}"
         self._status.update(self._label)
 
-    def finished(self, component: str, seconds: float, cached: bool) -> None:
-        """See :class:`pipeline.local_engine.Listener`."""
+    def finished(self, component: str, seconds: float, cached: bool, outputs: "Mapping[str, Output]") -> None:
+        """See :class:`pipeline.local_engine.Listener`; what was counted in cached data is told as well."""
         self._console.print(f"{self._label} {'cached' if cached else f'{seconds:6.1f} s'}")
+        lines, warnings = data_report(outputs)
+        for line in lines:
+            self._tell(line)
+        for warning in warnings:
+            self._warn(warning)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a line of the running component below its number."""
-        self._console.print(f"       [dim]{escape(record.getMessage())}[/dim]", soft_wrap=True)
+        (self._warn if record.levelno >= logging.WARNING else self._tell)(record.getMessage())
+
+    def _tell(self, line: str) -> None:
+        self._console.print(f"       [dim]{escape(line)}[/dim]", soft_wrap=True)
+
+    def _warn(self, warning: str) -> None:
+        if warning not in self._warnings:
+            self._warnings.append(warning)
+            self._console.print(f"       [yellow]Warning:[/] {escape(warning)}", soft_wrap=True)
+
+
+def show_warnings(console: Console, warnings: Iterable[str]) -> None:
+    """Repeats the warnings of a run below its results, where they are read."""
+    found = list(warnings)
+    if found:
+        console.print(f"\n[bold yellow]{len(found)} warning{'' if len(found) == 1 else 's'}[/]")
+    for warning in found:
+        console.print(f"[yellow]-[/] {escape(warning)}", soft_wrap=True)

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from pipeline.config import Config, with_absolute_paths
 from pipeline.cost import now
-from pipeline.progress import Progress
+from pipeline.progress import Progress, show_warnings
 from pipeline.quiet import log_everything, quiet
 from pipeline.result_paths import shown
 from pipeline.run_lock import run_lock
@@ -76,22 +76,27 @@ def run(config: Config) -> Pushed:
 
 def _run(config: Config, console: Console, log: Path) -> Pushed:
     start = now()
-    outputs = execute(config, console, log)
+    warnings: list[str] = []
+    outputs = execute(config, console, log, warnings=warnings)
     from components.ingestion.storage import write_text
     from pipeline import result_table, results
 
     result = results.read(outputs, config.evaluation)
     result_table.show(console, config.model.model_dump()["name"], result)
+    show_warnings(console, warnings)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
     examples, cost = outputs["InteractionExampleGen"]["examples"].uri, dataclasses.asdict(now() - start)
-    write_text(str(file), json.dumps({**dataclasses.asdict(result), "examples": examples, "cost": cost}, indent=1))
+    more = {"examples": examples, "warnings": warnings, "cost": cost}
+    write_text(str(file), json.dumps({**dataclasses.asdict(result), **more}, indent=1))
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
         raise GateRefused(" ".join(reasons))
     return Pushed(result.pushed, examples, log, file)
 
 
-def execute(config: Config, console: Console, log: Path, deliver: bool = True) -> "Outputs":
+def execute(
+    config: Config, console: Console, log: Path, deliver: bool = True, warnings: list[str] | None = None
+) -> "Outputs":
     """Runs the components one after the other and shows their progress.
 
     Args:
@@ -99,6 +104,7 @@ def execute(config: Config, console: Console, log: Path, deliver: bool = True) -
       console: where to show it.
       log: the log file, to be named in errors.
       deliver: see :func:`pipeline.graph.create_pipeline`.
+      warnings: what should be repeated at the end is appended.
 
     Returns:
       What each component wrote.
@@ -116,7 +122,7 @@ def execute(config: Config, console: Console, log: Path, deliver: bool = True) -
 
         log_everything()
         pipeline = graph.create_pipeline(config, deliver=deliver)
-    with Progress(console) as progress:
+    with Progress(console, warnings) as progress:
         try:
             return local_engine.run(pipeline, progress, uncached=_never_taken_from_the_cache(config) if deliver else [])
         except local_engine.ComponentFailed as failure:

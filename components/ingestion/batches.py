@@ -1,17 +1,19 @@
 """Reading a table batch by batch, and dropping its bad rows with a count."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os.path import basename
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from components.ingestion.columns import Column, Mask, as_mask
+from components.ingestion.columns import Column, Mask
+from components.ingestion.quotes import CheckedText
 from components.ingestion.report import BadRow, TableReport
-from components.ingestion.tables import TableFile, delimiter, one_line, open_parquet, open_text
+from components.ingestion.tables import TableFile, one_line, open_parquet, open_text, text_head
+from components.ingestion.times import BAD_TIME, FORMATS
 from trainer.errors import InputError
 
 BATCH_ROWS = 1 << 20
@@ -43,11 +45,13 @@ class Batch:
       columns: the columns that were asked for, [rows] each.
       rows: int64 [rows], the number of each row in its file, from 0.
       malformed: rows that had the wrong number of fields and are in none of the batches.
+      notes: what is worth telling of the rows, and of how many.
     """
 
     columns: pa.RecordBatch
     rows: np.ndarray
     malformed: list[BadRow]
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 def list_pieces(files: Sequence[TableFile]) -> list[Piece]:
@@ -70,13 +74,18 @@ def list_pieces(files: Sequence[TableFile]) -> list[Piece]:
 
 
 def read_batches(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
-    """Reads ``columns`` of a piece in batches; the fields of a text file stay bytes.
+    """Reads ``columns`` of a piece in batches; the fields of a text file stay bytes, and partitions are text.
 
     Raises:
       InputError: the file breaks off or cannot be parsed.
     """
+    partitions = dict(piece.file.partitions)
     try:
-        yield from _parquet(piece, columns) if piece.row_group is not None else _text(piece, columns)
+        for batch in _parquet(piece, columns) if piece.row_group is not None else _text(piece, columns):
+            batch.columns = _with_partitions(
+                batch.columns, [name for name in columns if name in partitions], partitions
+            )
+            yield batch
     except (pa.ArrowException, OSError) as error:
         hint = "Write the file again."
         if "straddl" in str(error) or "Row #" in str(error):
@@ -84,10 +93,24 @@ def read_batches(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
         raise InputError(f"{piece.file.path} cannot be read to its end: {one_line(error)}. {hint}") from error
 
 
+def _with_partitions(
+    batch: pa.RecordBatch, names: Sequence[str], partitions: Mapping[str, str | None]
+) -> pa.RecordBatch:
+    """The batch and the columns ``names`` of its file's partitions, but for those that it has itself."""
+    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for name in names:
+        if name not in columns:
+            columns[name] = pa.array([partitions[name]] * len(batch), pa.string())
+    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
+
+
 def _parquet(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
     first = piece.first_row
     with open_parquet(piece.file.path) as file:
-        for batch in file.iter_batches(BATCH_ROWS, row_groups=[piece.row_group], columns=list(dict.fromkeys(columns))):
+        own = file.schema_arrow.names
+        # At least one of the file's own columns, or the number of rows is lost.
+        wanted = [name for name in dict.fromkeys(columns) if name in own] or own[:1]
+        for batch in file.iter_batches(BATCH_ROWS, row_groups=[piece.row_group], columns=wanted):
             yield Batch(batch, np.arange(first, first + len(batch)), [])
             first += len(batch)
 
@@ -105,11 +128,21 @@ def _text(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
             broken.append(_never_closed(piece.file, row.number - 1, row.text))
         return "skip"
 
-    unique = list(dict.fromkeys(columns))
+    head = text_head(piece.file)
+    quoted = piece.file.format == "csv"
+    unique = [column for column in dict.fromkeys(columns) if column in head.names] or [head.names[0]]
+    source = CheckedText(piece.file, head) if quoted else open_text(piece.file)
+    if not quoted:
+        source.read(head.skipped)
     reader = pa_csv.open_csv(
-        open_text(piece.file),
+        source,
         pa_csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-        pa_csv.ParseOptions(delimiter=delimiter(piece.file), newlines_in_values=True, invalid_row_handler=skip),
+        pa_csv.ParseOptions(
+            delimiter=head.delimiter,
+            quote_char='"' if quoted else False,
+            newlines_in_values=quoted,
+            invalid_row_handler=skip,
+        ),
         pa_csv.ConvertOptions(
             check_utf8=False, include_columns=unique, column_types=dict.fromkeys(unique, pa.binary())
         ),
@@ -126,9 +159,10 @@ def _text(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
         yield Batch(batch, rows, ahead)
     if broken:
         raise broken[0]
-    if malformed[reported:]:
+    notes = source.notes if isinstance(source, CheckedText) else Counter[str]()
+    if malformed[reported:] or notes:
         empty = pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in unique], names=unique)
-        yield Batch(empty, np.zeros(0, np.int64), malformed[reported:])
+        yield Batch(empty, np.zeros(0, np.int64), malformed[reported:], notes)
 
 
 def _never_closed(file: TableFile, row: int, text: str) -> InputError:
@@ -164,6 +198,9 @@ def drop_bad(
       The good rows of ``columns``, under their roles, and their numbers in the file.
     """
     report.rows += len(batch.rows) + len(batch.malformed)
+    report.notes.update(batch.notes)
+    for name, column in columns.values():
+        report.notes.update({f"{name}: {note}": count for note, count in column.notes.items()})
     report.bad[WRONG_FIELDS] += len(batch.malformed)
     if not batch.malformed:
         del report.bad[WRONG_FIELDS]
@@ -178,9 +215,6 @@ def drop_bad(
             reason = f"{name}: {reason}"
             report.bad[reason] += len(new)
             raw = batch.columns.column(batch.columns.schema.get_field_index(name))
-            if file.format != "parquet":
-                for i in new[as_mask(pc.match_substring(raw.take(pa.array(new)), "\n"))]:
-                    raise _never_closed(file, int(batch.rows[i]) + 1, raw[int(i)].as_py().decode("utf-8", "replace"))
             first += [BadRow(basename(file.path), int(batch.rows[i]) + 1, reason, _shown(raw[int(i)])) for i in new[:5]]
     report.add(TableReport(first_bad=first))
     table = pa.RecordBatch.from_arrays([column.values for _, column in columns.values()], names=list(columns))
@@ -204,7 +238,8 @@ def refuse_too_many_bad_rows(name: str, table: TableReport, limit: float, path: 
         raise InputError(f"{path} (data.{name}) has no rows.")
     if table.bad_rows > limit * table.rows:
         first = "; ".join(str(row) for row in table.first_bad)
+        formats = f" {FORMATS}." if any(reason.endswith(BAD_TIME) for reason in table.bad) else ""
         raise InputError(
             f"{table.bad_rows:,} of {table.rows:,} rows of {path} (data.{name}) are bad, more than data.max_bad_rows = "
-            f"{limit:g} allows. The first: {first}. Correct them, or raise data.max_bad_rows to drop them."
+            f"{limit:g} allows. The first: {first}.{formats} Correct them, or raise data.max_bad_rows to drop them."
         )

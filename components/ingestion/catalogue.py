@@ -14,9 +14,8 @@ from components.ingestion.batches import Piece, drop_bad, list_pieces, read_batc
 from components.ingestion.columns import Column, as_mask, to_ids, to_string_lists
 from components.ingestion.examples import as_bytes, one_each
 from components.ingestion.inputs import check_inputs, find_tables, table_path
-from components.ingestion.interactions import read_interactions
+from components.ingestion.item_values import ItemValues
 from components.ingestion.report import Report, write_report
-from components.ingestion.sequences import ITEM
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
 from components.settings import DataSettings, ItemColumns
 from trainer import schema
@@ -54,7 +53,9 @@ def ingest_items(settings: DataSettings, directory: str) -> Report:
         path = os.path.join(split_folder(staging, ITEMS_SPLIT), "data_tfrecord-00000-of-00001.gz")
         known: list[pa.Array] = [pa.array([], pa.string())]
         untagged = list(known)
-        write_records(path, _examples(pieces, settings.item_columns, report, known, untagged))
+        values = ItemValues(settings.item_columns)
+        write_records(path, _examples(pieces, settings.item_columns, report, known, untagged, values))
+        report.warnings = values.warnings()
         if settings.items is not None:
             table = report.table("items")
             refuse_too_many_bad_rows("items", table, settings.max_bad_rows, table_path(settings, settings.items))
@@ -75,35 +76,49 @@ def _without_tags(which: str, settings: DataSettings) -> InputError:
 
 
 def _compare_with_log(settings: DataSettings, known: pa.Array, untagged: pa.Array, report: Report) -> None:
-    """Counts the items at the head of the log that the catalogue lacks; a wrong id column would lack them all."""
+    """Counts the rows of the log, and their items, that the catalogue lacks; a wrong id column would lack them all."""
+    column, counts = settings.columns.item, report.counts
+    every, missing = [pa.array([], pa.string())], [pa.array([], pa.string())]
+    seen, bare = None, 0
     for piece in list_pieces(find_tables(settings).interactions):
-        for batch, _ in read_interactions(piece, settings.columns):
-            items = batch.column(batch.schema.get_field_index(ITEM)).unique()
-            if not len(items):
-                continue
-            unknown = int(np.sum(~as_mask(pc.is_in(items, value_set=known))))
-            report.counts.update(log_items_looked_up=len(items), log_items_not_in_catalogue=unknown)
-            if unknown == len(items):
-                raise InputError(
-                    f"None of the items at the head of the log (such as {items[0].as_py()!r}) is in "
-                    f"{table_path(settings, str(settings.items))} (it has such as {known[0].as_py()!r}). "
-                    "Set data.item_columns.item to the column with the log's ids."
-                )
-            if settings.labels:
-                bare = int(np.sum(as_mask(pc.is_in(items, value_set=untagged))))
-                if bare + unknown == len(items):
-                    raise _without_tags(f"the {bare:,} items at the head of the log that are items", settings)
-            return
+        for batch in read_batches(piece, [column]):
+            values = batch.columns.column(batch.columns.schema.get_field_index(column))
+            found = to_ids(values, f"column {column!r} of {piece.file.path}", not settings.drop_null_like_ids)
+            good = pa.array(~np.logical_or.reduce(list(found.bad.values())))
+            items = pc.value_counts(found.values.filter(good))
+            ids, rows = items.field("values"), np.asarray(items.field("counts"))
+            unknown = ~as_mask(pc.is_in(ids, value_set=known))
+            every.append(ids)
+            missing.append(ids.filter(pa.array(unknown)))
+            counts.update(log_rows_looked_up=int(rows.sum()), log_rows_not_in_catalogue=int(rows[unknown].sum()))
+            bare += int(rows[as_mask(pc.is_in(ids, value_set=untagged))].sum())
+            seen = seen or (ids[0].as_py() if len(ids) else None)
+    counts["log_items_looked_up"] = len(pa.concat_arrays(every).unique())
+    counts["log_items_not_in_catalogue"] = len(pa.concat_arrays(missing).unique())
+    looked_up, unknown_rows = counts["log_rows_looked_up"], counts["log_rows_not_in_catalogue"]
+    if looked_up and unknown_rows == looked_up:
+        raise InputError(
+            f"None of the log's items (such as {seen!r}) is in {table_path(settings, str(settings.items))} (it has "
+            f"such as {known[0].as_py() if len(known) else None!r}). Set data.item_columns.item to the column with the "
+            "log's ids."
+        )
+    if settings.labels and looked_up and bare + unknown_rows == looked_up:
+        raise _without_tags("the log's items that are in the table", settings)
 
 
 def _examples(
-    pieces: list[Piece], columns: ItemColumns, report: Report, known: list[pa.Array], untagged: list[pa.Array]
+    pieces: list[Piece],
+    columns: ItemColumns,
+    report: Report,
+    known: list[pa.Array],
+    untagged: list[pa.Array],
+    seen: ItemValues,
 ) -> Iterator[bytes]:
     """Encoded items; the ids of each batch are appended to ``known``, and those without a tag to ``untagged``."""
     encoder = RecordBatchToExamplesEncoder()
     report.examples[ITEMS_SPLIT] = 0
     for piece in pieces:
-        for batch in read_items(piece, columns, report):
+        for batch in read_items(piece, columns, report, seen):
             ids = batch.column(0)
             codes = np.asarray(ids.dictionary_encode().indices)
             first = np.zeros(len(ids), dtype=bool)
@@ -121,8 +136,10 @@ def _examples(
             yield from encoder.encode(pa.RecordBatch.from_arrays(arrays, names=batch.schema.names))
 
 
-def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[pa.RecordBatch]:
-    """Batches with the item's id as strings and every other feature as lists of strings."""
+def read_items(
+    piece: Piece, columns: ItemColumns, report: Report, seen: ItemValues | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Batches with the item's id as strings and every other feature as lists of strings; ``seen`` looks at those."""
     optional = {
         schema.CATEGORY: columns.category,
         schema.TAGS: columns.tags,
@@ -141,9 +158,13 @@ def read_items(piece: Piece, columns: ItemColumns, report: Report) -> Iterator[p
 
         converted: dict[str, tuple[str, Column]] = {schema.ITEM_ID: (columns.item, to_ids(*values(columns.item)))}
         for role, name in wanted.items():
-            converted[role] = (name, to_string_lists(*values(name), separators.get(role)))
+            text = role in (schema.TITLE, schema.TEXT)
+            converted[role] = (name, to_string_lists(*values(name), separators.get(role), line_breaks=text))
         good, _ = drop_bad(batch, converted, piece.file, report.table("items"))
         arrays = dict(zip(good.schema.names, good.columns, strict=True))
+        if seen is not None:
+            for role, lists in arrays.items():
+                seen.add(role, lists)
         for role in optional:
             arrays.setdefault(role, pa.array([[]] * len(good), pa.list_(pa.string())))
         arrays[schema.ATTRIBUTES] = joined({name: arrays[role] for role, name in attributes.items()}, len(good))

@@ -1,6 +1,7 @@
 """Typed arrays out of the columns of a batch, and which of their rows are bad."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +13,39 @@ from trainer.errors import InputError
 Mask = npt.NDArray[np.bool_]
 
 NULL_ID = "null or empty id"
+NULL_LIKE_ID = "id that reads like a null"
+NULL_LIKE_NOTE = "ids that read like a null (nan, None, null ...), taken as ids"
 NOT_UTF8 = "not UTF-8"
+LINE_BREAK = "line break"
+ROUNDED_ID = "id that a floating-point column rounds"
+SCIENTIFIC_ID = "id in scientific notation, as spreadsheets round them"
 BAD_NUMBER = "not a number"
+NOT_FINITE = "not a finite number"
+
+FLOAT32_WHOLE = 2.0**24
+"""Up to here float32 holds every whole number, as float64 does up to 2^53."""
+
+NULL_LIKE = pa.array(
+    ["nan", "none", "null", "nil", "na", "n/a", "#n/a", "<na>", "nat", "(null)", "undefined", "\\n"], pa.string()
+)
+"""What programs write for an absent value, in lower case."""
+
+_FLOAT64_WHOLE = 2.0**53
 
 
 @dataclass
 class Column:
-    """A converted column: its values, and by reason the mask [rows] of the rows that are bad."""
+    """A converted column.
+
+    Attributes:
+      values: [rows].
+      bad: reason -> mask [rows] of the rows that are bad.
+      notes: what is worth telling of the rows that are not, and of how many.
+    """
 
     values: pa.Array
     bad: dict[str, Mask]
+    notes: Counter[str] = field(default_factory=Counter)
 
 
 def as_mask(values: pa.Array) -> Mask:
@@ -50,7 +74,7 @@ def to_strings(values: pa.Array, where: str) -> Column:
     kind = values.type
     if pa.types.is_floating(kind):
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
-        whole = as_mask(pc.equal(values, pc.floor(values))) & as_mask(pc.less(pc.abs(values), 2.0**53))
+        whole = as_mask(pc.equal(values, pc.floor(values))) & as_mask(pc.less_equal(pc.abs(values), _FLOAT64_WHOLE))
         integers = pc.if_else(pa.array(whole), values, pa.scalar(None, kind)).cast(pa.int64()).cast(pa.string())
         return Column(pc.if_else(pa.array(whole), integers, values.cast(pa.string())), {})
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -84,27 +108,80 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def to_ids(values: pa.Array, where: str) -> Column:
-    """A column of ids as strings; null and empty ones are bad (an empty id means padding when served).
+def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
+    """A column of ids as strings, each spelt in one way whatever the format and type it comes in.
+
+    A whole number has no fraction: 12, 12.0 and the decimal 12.00 are "12", as text as well. Bad are null, empty and
+    blank ids (served, an empty id means padding), line breaks (a vocabulary is a file with an id a line), and numbers
+    that lost digits on their way: beyond 2^24 in a column of float32 or 2^53 of float64, or written as 1.23E+12.
+
+    Args:
+      values: [rows].
+      where: file and column, for messages.
+      null_like: whether text such as nan or None is an id; if not, it is bad.
 
     Raises:
       InputError: see ``to_strings``.
     """
+    values = _plain(values)
+    rounded = _rounded(values)
     column = to_strings(values, where)
-    known = np.zeros(len(values), dtype=bool)
+    codes = column.values.dictionary_encode()
+    # What follows looks at every id once, not once a row.
+    ids, places = codes.dictionary, np.asarray(codes.indices.fill_null(-1))
+    known = ~rounded
     for mask in column.bad.values():
-        known |= mask
-    missing = (as_mask(pc.is_null(column.values)) | as_mask(pc.equal(column.values, ""))) & ~known
-    return Column(column.values, {**column.bad, NULL_ID: missing})
+        known &= ~mask
+
+    def where_ids(chosen: pa.Array) -> Mask:
+        return np.append(as_mask(chosen), False)[places] & known
+
+    trimmed = pc.utf8_trim_whitespace(ids)
+    is_null_like = where_ids(pc.is_in(pc.utf8_lower(trimmed), value_set=NULL_LIKE))
+    bad = {
+        **column.bad,
+        NULL_ID: (where_ids(pc.equal(trimmed, "")) | (places < 0)) & known,
+        LINE_BREAK: where_ids(pc.match_substring_regex(ids, r"[\r\n]")),
+        SCIENTIFIC_ID: where_ids(pc.match_substring_regex(ids, r"^[+-]?\d(\.\d+)?[eE]\+\d+$")),
+        ROUNDED_ID: rounded,
+    }
+    notes: Counter[str] = Counter()
+    if null_like:
+        notes[NULL_LIKE_NOTE] = int(is_null_like.sum())
+    else:
+        bad[NULL_LIKE_ID] = is_null_like
+    strings = column.values
+    whole = where_ids(pc.match_substring_regex(ids, _WHOLE))
+    if whole.any():
+        spelt = pc.replace_substring_regex(ids, _WHOLE, r"\1")
+        spelt = pc.if_else(pc.equal(spelt, "-0"), "0", spelt)  # -0.0 in a column of numbers is 0
+        strings = spelt.take(codes.indices)
+        notes["whole numbers with a fraction of zeros, such as 12.0, read as 12"] = int(whole.sum())
+    return Column(
+        strings, {reason: mask for reason, mask in bad.items() if mask.any()} | {NULL_ID: bad[NULL_ID]}, +notes
+    )
 
 
-def to_string_lists(values: pa.Array, where: str, separator: str | None = None) -> Column:
+_WHOLE = r"^(-?\d+)\.0+$"
+
+
+def _rounded(values: pa.Array) -> Mask:
+    """Where numbers [rows] are too large to be told from their neighbours in their type, or infinite."""
+    kind = values.type
+    if not pa.types.is_floating(kind):
+        return np.zeros(len(values), dtype=bool)
+    limit = {16: 2.0**11, 32: FLOAT32_WHOLE}.get(kind.bit_width, _FLOAT64_WHOLE)
+    return as_mask(pc.greater(pc.abs(values.cast(pa.float64())), limit))
+
+
+def to_string_lists(values: pa.Array, where: str, separator: str | None = None, line_breaks: bool = False) -> Column:
     """A column of strings or of lists of them as lists; null and empty strings are left out.
 
     Args:
       values: [rows].
       where: file and column, for messages.
       separator: splits a text such as "Comedy|Drama".
+      line_breaks: whether a string may hold some; those that become a vocabulary, a file with a line each, may not.
 
     Returns:
       Lists of strings, never null.
@@ -115,11 +192,13 @@ def to_string_lists(values: pa.Array, where: str, separator: str | None = None) 
     lengths, flat = _flatten(values)
     column = to_strings(flat, where)
     rows = np.repeat(np.arange(len(values)), lengths)
-    bad = {}
-    for reason, mask in column.bad.items():
-        bad[reason] = np.zeros(len(values), dtype=bool)
-        bad[reason][rows[mask]] = True
     strings = column.values
+    wrong = dict(column.bad)
+    if not line_breaks:
+        wrong[LINE_BREAK] = as_mask(pc.match_substring_regex(strings, r"[\r\n]"))
+    if pa.types.is_floating(flat.type):
+        wrong[NOT_FINITE] = as_mask(pc.is_inf(flat))
+    bad = _by_row(wrong, rows, len(values))
     if separator and not _is_list(values.type):
         pieces = pc.split_pattern(pc.fill_null(strings, ""), separator)
         rows, strings = np.repeat(rows, np.asarray(pc.list_value_length(pieces))), pieces.flatten()
@@ -130,19 +209,19 @@ def to_string_lists(values: pa.Array, where: str, separator: str | None = None) 
 def to_float_lists(values: pa.Array, where: str) -> Column:
     """A column of numbers, of text that holds numbers or of lists of them as lists of float32; null is an empty list.
 
+    NaN is an absent value, as in the tables of pandas; an infinite number, or one beyond float32's 3.4e38, is bad.
+
     Raises:
       InputError: the column's type holds no numbers.
     """
     lengths, flat = _flatten(values)
     rows = np.repeat(np.arange(len(values)), lengths)
     doubles, wrong = to_numbers(flat, where)
-    numbers = doubles.cast(pa.float32(), safe=False)
-    bad: dict[str, Mask] = {}
-    if wrong.any():
-        bad[BAD_NUMBER] = np.zeros(len(values), dtype=bool)
-        bad[BAD_NUMBER][rows[wrong]] = True
-    present = as_mask(pc.is_valid(numbers)) & ~as_mask(pc.is_nan(numbers))
-    return Column(lists_of(rows[present], numbers.filter(pa.array(present)), len(values)), bad)
+    with np.errstate(over="ignore"):
+        numbers = np.asarray(doubles.fill_null(np.nan)).astype(np.float32)
+    bad = _by_row({BAD_NUMBER: wrong, NOT_FINITE: np.isinf(numbers)}, rows, len(values))
+    present = np.isfinite(numbers)
+    return Column(lists_of(rows[present], pa.array(numbers[present]), len(values)), bad)
 
 
 def to_numbers(values: pa.Array, where: str) -> tuple[pa.Array, Mask]:
@@ -187,6 +266,13 @@ def _flatten(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
         return np.ones(len(values), dtype=np.int64), values
     lengths = np.asarray(pc.fill_null(pc.list_value_length(values), 0)).astype(np.int64)
     return lengths, pc.list_flatten(values)
+
+
+def _by_row(wrong: dict[str, Mask], rows: npt.NDArray[np.int64], count: int) -> dict[str, Mask]:
+    """Reason -> mask [count] of the lists with a wrong value; ``rows`` [n] says to which list each value belongs."""
+    return {
+        reason: np.bincount(rows[mask], minlength=count).astype(bool) for reason, mask in wrong.items() if mask.any()
+    }
 
 
 def lists_of(rows: npt.NDArray[np.int64], values: pa.Array, count: int) -> pa.Array:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -18,9 +19,10 @@ from components.ingestion.inputs import check_inputs, find_tables, table_path
 from components.ingestion.interactions import read_interactions
 from components.ingestion.partition import USER
 from components.ingestion.report import Report
-from components.ingestion.sequences import ITEM, TIME
+from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
 from components.ingestion.storage import full_disk_in_words
 from components.ingestion.tables import file_bytes
+from components.ingestion.times import BILLION
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings, InteractionColumns
 from trainer.errors import InputError
 
@@ -105,15 +107,27 @@ def _interactions(sections: Mapping[str, DataSettings]) -> Iterator[pa.RecordBat
         report = Report()
         with _named(name):
             for piece in list_pieces(find_tables(section).interactions):
-                for batch, read in read_interactions(piece, section.columns):
+                for batch, read in read_interactions(piece, section):
                     report.add(read)
                     values = dict(zip(batch.schema.names, batch.columns, strict=True))
                     yield pa.RecordBatch.from_arrays(
-                        [_prefixed(name, values[USER]), _prefixed(name, values[ITEM]), values[TIME]],
+                        [_prefixed(name, values[USER]), _prefixed(name, values[ITEM]), _as_text(values)],
                         names=list(InteractionColumns().model_dump().values()),
                     )
             path = table_path(section, section.interactions)
             refuse_too_many_bad_rows("interactions", report.table("interactions"), section.max_bad_rows, path)
+
+
+def _as_text(values: Mapping[str, pa.Array]) -> pa.Array:
+    """Times [n] as decimal seconds, to the nanosecond where they have any."""
+    seconds, nanoseconds = np.asarray(values[TIME]), np.asarray(values[NANOSECONDS])
+    if not nanoseconds.any():
+        return values[TIME].cast(pa.string())
+    below = (seconds < 0) & (nanoseconds > 0)  # -2 s and .75 more are -1.25
+    sign = pa.array(np.where(below & (seconds == -1), "-", ""))
+    whole = pa.array(seconds + below).cast(pa.string())
+    part = pa.array(np.where(below, BILLION - nanoseconds, nanoseconds)).cast(pa.string())
+    return pc.binary_join_element_wise(sign, whole, ".", pc.utf8_lpad(part, 9, "0"), "")
 
 
 def _items(sections: Mapping[str, DataSettings]) -> Iterator[pa.RecordBatch]:

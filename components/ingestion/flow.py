@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
@@ -11,12 +12,12 @@ from components.ingestion.examples import encode_windows
 from components.ingestion.hashing import SPLITS
 from components.ingestion.impression_examples import encode_impressions, prepare
 from components.ingestion.inputs import Tables, check_inputs, find_tables, shards_for
-from components.ingestion.item_counts import frequent_items, item_frequencies, merge_counts
-from components.ingestion.partition import concat_in_order
+from components.ingestion.item_counts import count_items, frequent_items, item_frequencies, merge_counts
+from components.ingestion.partition import concat_in_order, folded
 from components.ingestion.profiles import feature_types, join_profiles
 from components.ingestion.refusals import refuse_useless
-from components.ingestion.report import Report, read_report, write_report
-from components.ingestion.sequences import Sequences, group_by_user
+from components.ingestion.report import LARGEST_USER, Report, read_report, write_report
+from components.ingestion.sequences import Sequences, group_by_user, item_column, largest_user, without_repeats
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
 from components.ingestion.table_reading import INTERACTIONS, USERS, keep_reports, read_log
 from components.ingestion.windows import cut
@@ -55,13 +56,15 @@ class _WriteShard(beam.DoFn):
         if not events:
             return  # users without an interaction
         kept, _ = frequent_items(counts, settings.min_item_count)
-        sequences, users = group_by_user(concat_in_order(events), kept, settings.min_user_count)
+        log = concat_in_order(events)
+        distinct = without_repeats(log, settings.drop_repeats_within)
+        sequences, told = group_by_user(distinct, kept, settings.min_user_count, settings.max_user_events)
+        report.counts.update(told, rows_that_repeat=len(log) - len(distinct))
+        report.most[LARGEST_USER] = largest_user(log)
         rows = list(tables.get(USERS, ()))
         profiles = concat_in_order(rows) if rows else None
         features, matches = join_profiles(profiles, sequences.users, feature_types(settings.user_columns))
-        report.counts.update(
-            users=users, users_kept=len(sequences.users), interactions_kept=len(sequences.items), **matches
-        )
+        report.counts.update(matches)
         encoded = self._impressions if settings.labels else self._windows
         for split, number, targets, records in encoded(settings, sequences, features, counts, report):
             name = f"data_tfrecord-{shard:05d}-of-{self._shards:05d}.gz"
@@ -75,6 +78,10 @@ class _WriteShard(beam.DoFn):
         windows, report.counts["users_too_short"] = cut(
             sequences.offsets, sequences.hashes, settings, self._max_history
         )
+        used = np.zeros(len(sequences.users), dtype=bool)
+        for part in windows.values():
+            used[part.user] = True
+        report.counts["interactions_of_short_users"] = int(np.diff(sequences.offsets)[~used].sum())
         for split, part in windows.items():
             targets = int((part.end - part.target).sum())
             yield split, len(part), targets, encode_windows(part, sequences, features)
@@ -92,15 +99,29 @@ class _WriteShard(beam.DoFn):
 def _count_report(counts: bytes, least: int) -> _Keyed:
     kept, items = frequent_items(counts, least)
     report = Report()
-    report.counts.update(items=items, items_kept=len(kept))
+    alike = len(items) - len(folded(items).unique())
+    report.counts.update(items=len(items), items_kept=len(kept), items_that_look_alike=alike)
     return 0, report.to_json().encode()
+
+
+def _count_distinct(element: tuple[int, Iterable[bytes]], within: float) -> bytes:
+    """Counts of a shard's items, of rows that are no repeats."""
+    return count_items(item_column(without_repeats(concat_in_order(element[1]), within)))
 
 
 def _build(
     pipeline: beam.Pipeline, settings: DataSettings, tables: Tables, max_history: int, shards: int, staging: str
 ) -> None:
     grouped, reports, counted = read_log(pipeline, settings, tables, shards)
-    counts = counted | "counts" >> beam.Values() | "item counts" >> beam.CombineGlobally(merge_counts)
+    if settings.drop_repeats_within is None:
+        parts = counted | "counts" >> beam.Values()
+    else:  # what is dropped makes no item frequent
+        parts = (
+            grouped[INTERACTIONS]
+            | "shards" >> beam.GroupByKey()
+            | "distinct" >> beam.Map(_count_distinct, settings.drop_repeats_within).with_output_types(bytes)
+        )
+    counts = parts | "item counts" >> beam.CombineGlobally(merge_counts)
     reports.append(
         counts | "items report" >> beam.Map(_count_report, settings.min_item_count).with_output_types(tuple[int, bytes])
     )

@@ -65,11 +65,8 @@ class History:
         self._sequences = sequences
         self._max_history = max_history
         # The first event of each (user, time): what comes before it is strictly earlier.
-        new = np.ones(len(positive), dtype=bool)
-        new[1:] = np.diff(sequences.times) != 0
-        new[sequences.offsets[:-1]] = True
         position = np.arange(len(positive))
-        self._moment = np.maximum.accumulate(np.where(new, position, 0))
+        self._moment = np.maximum.accumulate(np.where(sequences.starts_moment(), position, 0))
 
     def before(self, user: Ints, event: Ints) -> tuple[Ints, Ints]:
         """Start and stop [n], in ``events``, of the last T strictly before the time of ``event`` [n]."""

@@ -15,6 +15,7 @@ from components.ingestion.tables import (
     open_parquet,
     require_columns,
 )
+from components.ingestion.times import FORMATS
 from components.settings import DataSettings, ItemColumns
 from trainer.errors import InputError
 from trainer.schema import user_feature
@@ -122,14 +123,15 @@ def _check(files: list[TableFile], wanted: list[tuple[str, str]]) -> None:
             rows += parquet.metadata.num_rows
             schema = parquet.schema_arrow
             for key, name in wanted:
+                if name not in schema.names:
+                    continue  # a column of the partitions, which is text
                 kind = schema.field(name).type
                 is_id = key.endswith(("columns.user", "columns.item"))
                 if is_id and pa.types.is_nested(kind):
                     raise InputError(f"Column {name!r} of {file.path} ({key}) is of type {kind}: an id is one value.")
                 if key.endswith("timestamp") and (pa.types.is_nested(kind) or pa.types.is_boolean(kind)):
                     raise InputError(
-                        f"Column {name!r} of {file.path} ({key}) is of type {kind}, which is not a time. "
-                        "Give seconds, a date or ISO 8601 text."
+                        f"Column {name!r} of {file.path} ({key}) is of type {kind}, which is not a time. {FORMATS}."
                     )
     if files and files[0].format == "parquet" and not rows:
         raise InputError(f"{files[0].path} has no rows{' (nor has any other file of its table)' * (len(files) > 1)}.")

@@ -4,59 +4,59 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components.ingestion.batches import Piece, drop_bad, read_batches
-from components.ingestion.columns import Column, as_mask, to_ids
+from components.ingestion.columns import Column, to_ids
 from components.ingestion.labels import read_columns, to_labels
 from components.ingestion.partition import ORDER, USER, order_of
-from components.ingestion.report import Report
-from components.ingestion.sequences import ITEM, TIME
-from components.ingestion.times import to_seconds
-from components.settings import InteractionColumns, LabelColumn
-
-_LINE_BREAK = "line break in an id"  # of a quotation mark that is never closed
-_FAR_FUTURE = 95_617_584_000  # the year 5000, in seconds
+from components.ingestion.report import FIRST_TIME, LAST_TIME, Report
+from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
+from components.ingestion.times import BILLION, to_seconds
+from components.settings import DataSettings, LabelColumn
 
 
 def read_interactions(
-    piece: Piece, columns: InteractionColumns, labels: Mapping[str, LabelColumn] | None = None
+    piece: Piece, settings: DataSettings, labels: Mapping[str, LabelColumn] | None = None
 ) -> Iterator[tuple[pa.RecordBatch, Report]]:
     """Reads a piece of the log.
 
     Args:
       piece: what to read.
-      columns: names of its columns.
+      settings: names of its columns, and how ids and times are read.
       labels: task -> label, of an impression log.
 
     Yields:
-      A batch with the columns user, order, item, time and (of labels with a column) label_<task>, and what was dropped.
+      A batch with the columns user, order, item, time, nanoseconds and (of labels with a column) label_<task>, and what
+      was dropped.
 
     Raises:
       InputError: an unreadable file, or a column whose type cannot be an id, a time or a label.
     """
-    label_columns = read_columns(labels or {})
+    columns, label_columns = settings.columns, read_columns(labels or {})
     wanted = [columns.user, columns.item, columns.timestamp, *(str(label.column) for label in label_columns.values())]
     for batch in read_batches(piece, wanted):
         report = Report()
-        converted: dict[str, tuple[str, Column]] = {}
-        for role, name, convert in (
-            (USER, columns.user, to_ids),
-            (ITEM, columns.item, to_ids),
-            (TIME, columns.timestamp, to_seconds),
-        ):
-            values = batch.columns.column(batch.columns.schema.get_field_index(name))
-            column = convert(values, f"column {name!r} of {piece.file.path}")
-            if piece.file.format != "parquet" and role != TIME:
-                column.bad[_LINE_BREAK] = as_mask(pc.match_substring(column.values, "\n"))
-            converted[role] = (name, column)
+
+        def values(name: str) -> tuple[pa.Array, str]:
+            where = f"column {name!r} of {piece.file.path}"
+            return batch.columns.column(batch.columns.schema.get_field_index(name)), where  # noqa: B023
+
+        times = to_seconds(*values(columns.timestamp), settings.time_unit)
+        report.counts.update({f"times_{kind}": count for kind, count in times.seen.items()})
+        converted: dict[str, tuple[str, Column]] = {
+            USER: (columns.user, to_ids(*values(columns.user), not settings.drop_null_like_ids)),
+            ITEM: (columns.item, to_ids(*values(columns.item), not settings.drop_null_like_ids)),
+            TIME: (columns.timestamp, times),
+            NANOSECONDS: (columns.timestamp, Column(times.nanoseconds, {})),
+        }
         for role, label in label_columns.items():
-            name = str(label.column)
-            values = batch.columns.column(batch.columns.schema.get_field_index(name))
-            converted[role] = (name, to_labels(values, f"Column {name!r} of {piece.file.path}", label.at_least))
+            column, where = values(str(label.column))
+            converted[role] = (str(label.column), to_labels(column, where[0].upper() + where[1:], label.at_least))
         good, rows = drop_bad(batch, converted, piece.file, report.table("interactions"))
-        future = int(np.sum(np.asarray(good.column(2)) > _FAR_FUTURE))
-        if future:
-            report.counts["far_future_times"] += future
+        if len(good):
+            seconds, nanoseconds = np.asarray(good.column(2)), np.asarray(good.column(3))
+            first, last = int(seconds.min()), int(seconds.max())
+            report.least[FIRST_TIME] = first * BILLION + int(nanoseconds[seconds == first].min())
+            report.most[LAST_TIME] = last * BILLION + int(nanoseconds[seconds == last].max())
         arrays = [good.column(0), order_of(piece.file.index, rows), *good.columns[1:]]
         yield pa.RecordBatch.from_arrays(arrays, names=[USER, ORDER, *good.schema.names[1:]]), report

@@ -31,10 +31,10 @@ def merge_counts(parts: Iterable[bytes]) -> bytes:
     return _pack(items.dictionary, pa.array(totals.astype(np.int64)))
 
 
-def frequent_items(counts: bytes, least: int) -> tuple[pa.Array, int]:
-    """The items that occur at least ``least`` times, and the number of all items."""
+def frequent_items(counts: bytes, least: int) -> tuple[pa.Array, pa.Array]:
+    """The items that occur at least ``least`` times, and all items."""
     batch = from_ipc(counts)
-    return batch.column(0).filter(pc.greater_equal(batch.column(1), least)), len(batch)
+    return batch.column(0).filter(pc.greater_equal(batch.column(1), least)), batch.column(0)
 
 
 def item_frequencies(counts: bytes, least: int) -> Frequencies:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion.columns import BAD_NUMBER, Column, as_mask, to_numbers, to_strings
+from components.ingestion.columns import BAD_NUMBER, NOT_FINITE, Column, as_mask, to_numbers, to_strings
 from components.settings import LabelColumn
 from trainer.errors import InputError
 from trainer.schema import label_feature
@@ -34,7 +34,8 @@ def to_labels(values: pa.Array, where: str, at_least: float) -> Column:
       at_least: numbers from this one on are positive; true is 1.
 
     Returns:
-      int8 [rows]: POSITIVE, NEGATIVE or UNKNOWN where the value is absent. Text that is no number is bad.
+      int8 [rows]: POSITIVE, NEGATIVE or UNKNOWN where the value is absent. Text that is no number is bad, and so is
+      infinity.
 
     Raises:
       InputError: the column's type holds no numbers, or none of its text is one.
@@ -52,7 +53,9 @@ def to_labels(values: pa.Array, where: str, at_least: float) -> Column:
             "another column."
         )
     codes = np.where(present, np.asarray(pc.fill_null(numbers, 0.0)) >= at_least, UNKNOWN).astype(np.int8)
-    return Column(pa.array(codes), {BAD_NUMBER: wrong} if wrong.any() else {})
+    infinite = as_mask(pc.is_inf(numbers))
+    bad = {reason: mask for reason, mask in ((BAD_NUMBER, wrong), (NOT_FINITE, infinite)) if mask.any()}
+    return Column(pa.array(codes), bad)
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components.ingestion.hashing import hash_strings, shard_of
 
@@ -30,14 +31,22 @@ def from_ipc(payload: bytes) -> pa.RecordBatch:
     return pa.ipc.open_stream(payload).read_next_batch()
 
 
+def folded(ids: pa.Array) -> pa.Array:
+    """Ids [n] without what people overlook: outer blanks and the case of letters."""
+    return pc.utf8_lower(pc.utf8_trim_whitespace(ids))
+
+
 def by_shard(batch: pa.RecordBatch, shards: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Divides rows by the hash of their column ``user``; the order of a shard's rows stays."""
+    """Divides rows by the hash of their column ``user``; the order of a shard's rows stays.
+
+    Users whose ids differ in case or blanks only come to the same shard, where they can be counted.
+    """
     if shards == 1 or not len(batch):
         if len(batch):
             yield 0, batch
         return
     users = batch.column(batch.schema.get_field_index(USER)).dictionary_encode()
-    shard = shard_of(hash_strings(users.dictionary), shards)[np.asarray(users.indices)]
+    shard = shard_of(hash_strings(folded(users.dictionary)), shards)[np.asarray(users.indices)]
     # A stable sort of uint16 is a radix sort: linear.
     in_shards = batch_take(batch, np.argsort(shard, kind="stable"))
     ends = np.cumsum(np.bincount(shard, minlength=shards))

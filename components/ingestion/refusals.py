@@ -3,7 +3,8 @@
 from components.ingestion.batches import refuse_too_many_bad_rows
 from components.ingestion.inputs import reads_users, table_path
 from components.ingestion.labels import refuse_constant
-from components.ingestion.report import Report
+from components.ingestion.report import FIRST_TIME, LAST_TIME, Report, rows_used
+from components.ingestion.times import BILLION, UNITS
 from components.settings import DataSettings
 from trainer.errors import InputError
 from trainer.schema import TEST_SPLIT, TRAIN_SPLIT, VALID_SPLIT
@@ -23,6 +24,11 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
             refuse_too_many_bad_rows(name, report.table(name), settings.max_bad_rows, table_path(settings, path))
     counts, examples = report.counts, report.examples
     log = table_path(settings, settings.interactions)
+    _refuse_unclear_times(report, settings, log)
+    if (lost := rows_used(report, "interactions") - counts["interactions_kept"]) != 0:
+        raise RuntimeError(
+            f"{lost:,} rows of {log} are neither used nor counted as dropped. This is an error of polyrec."
+        )
     if not counts["items_kept"]:
         raise InputError(
             f"Nothing is left of {log}: none of its {counts['items']:,} items has data.min_item_count = "
@@ -56,6 +62,32 @@ def refuse_useless(report: Report, settings: DataSettings) -> None:
                 f"The split {split!r} is empty: only {counts['users_kept']:,} users of {log} are kept, too few to "
                 "divide. Set data.split.method to leave_last_out, which holds out the last items of every user, or "
                 "change data.split.seed."
+            )
+
+
+def _refuse_unclear_times(report: Report, settings: DataSettings, log: str) -> None:
+    counts = report.counts
+    column = f"Column {settings.columns.timestamp!r} of {log}"
+    units = {kind: counts[f"times_{kind}"] for kind in UNITS if counts[f"times_{kind}"]}
+    if len(units) > 1:
+        found = ", ".join(f"{count:,} {UNITS[kind]}" for kind, count in units.items())
+        raise InputError(
+            f"{column} mixes units: by their size it holds {found}. Write all times in one unit, or set data.time_unit "
+            f"to the one that all of them are in ({', '.join(UNITS)})."
+        )
+    numbers = sum(units.values()) + counts["times_small"] + counts["times_like_dates"] + counts["times_like_serials"]
+    if counts["times_like_dates"] and counts["times_like_dates"] == numbers:
+        raise InputError(
+            f"{column} holds {numbers:,} numbers that all look like dates such as "
+            f"{report.least[FIRST_TIME] // BILLION}. Write them as 2024-01-31, or set data.time_unit to s if they are "
+            "seconds or positions."
+        )
+    if counts["times_like_serials"] and counts["times_like_serials"] + counts["times_small"] == numbers:
+        first, last = report.least[FIRST_TIME] / BILLION, report.most[LAST_TIME] / BILLION
+        if first >= 10_000 and last < 100_000:
+            raise InputError(
+                f"{column} holds numbers from {first:,.2f} to {last:,.2f} with fractions, as spreadsheets write days. "
+                "Set data.time_unit to spreadsheet if they are days since 1899-12-30, or to s if they are seconds."
             )
 
 

@@ -1,5 +1,6 @@
 """What ingestion read, dropped and wrote: counted on the workers, merged, kept beside the examples."""
 
+import datetime
 import json
 import os
 from collections import Counter
@@ -7,9 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.ingestion.storage import read_text, write_text
+from components.ingestion.storage import exists, read_text, write_text
+from components.ingestion.times import BILLION, FIRST_PLAUSIBLE, UNITS
 
 FILE_NAME = "ingestion_report.json"
+LARGEST_USER, FIRST_TIME, LAST_TIME = "largest_user", "first_time", "last_time"
+"""The rows of the largest user (``Report.most``), the first (``least``) and last time (``most``) in nanoseconds."""
+
 _FIRST = 5
 
 
@@ -29,11 +34,19 @@ class BadRow:
 
 @dataclass
 class TableReport:
-    """The rows of one table: how many were read, how many dropped for which reason, and the first of those."""
+    """The rows of one table.
+
+    Attributes:
+      rows: how many were read.
+      bad: reason -> how many were dropped.
+      first_bad: the first of them.
+      notes: what is worth telling of the others, and of how many.
+    """
 
     rows: int = 0
     bad: Counter[str] = field(default_factory=Counter)
     first_bad: list[BadRow] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
 
     @property
     def bad_rows(self) -> int:
@@ -44,6 +57,7 @@ class TableReport:
         """Adds the counts of ``other``; of the bad rows the first by file and number stay."""
         self.rows += other.rows
         self.bad.update(other.bad)
+        self.notes.update(other.notes)
         self.first_bad = sorted(self.first_bad + other.first_bad)[:_FIRST]
 
 
@@ -54,18 +68,24 @@ class Report:
     Attributes:
       tables: "interactions", "users" or "items" -> what was read.
       counts: users, items, interactions and duplicates by what became of them.
+      least: name -> the least of all workers' numbers.
+      most: name -> the largest of them.
       examples: split -> examples written.
       targets: split -> items to predict in them.
       labels: of an impression log, "train click counted" -> examples of the split in which the task's label counts, and
         "train click positive" -> those in which it is positive.
+      warnings: what workers found worth a warning, in words.
       failures: why a file could not be read or written, in words. Any one stops the run.
     """
 
     tables: dict[str, TableReport] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    least: dict[str, int] = field(default_factory=dict)
+    most: dict[str, int] = field(default_factory=dict)
     examples: Counter[str] = field(default_factory=Counter)
     targets: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
+    warnings: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def table(self, name: str) -> TableReport:
@@ -85,39 +105,55 @@ class Report:
         for name, table in other.tables.items():
             self.table(name).add(table)
         self.counts.update(other.counts)
+        for extremes, others, choose in ((self.least, other.least, min), (self.most, other.most, max)):
+            extremes.update({name: choose(number, extremes.get(name, number)) for name, number in others.items()})
         self.examples.update(other.examples)
         self.targets.update(other.targets)
         self.labels.update(other.labels)
+        self.warnings = sorted(set(self.warnings + other.warnings))
         self.failures = sorted(set(self.failures + other.failures))
 
     def to_json(self) -> str:
         """Text that ``from_json`` reads."""
         tables = {
-            name: {"rows": table.rows, "bad": dict(table.bad), "first_bad": [asdict(row) for row in table.first_bad]}
+            name: {
+                "rows": table.rows,
+                "bad": dict(table.bad),
+                "first_bad": [asdict(row) for row in table.first_bad],
+                "notes": dict(table.notes),
+            }
             for name, table in self.tables.items()
         }
         numbers = {
             "counts": self.counts,
+            "least": self.least,
+            "most": self.most,
             "examples": self.examples,
             "targets": self.targets,
             "labels": self.labels,
         }
-        return json.dumps({"format": 1, "tables": tables, **numbers, "failures": self.failures}, indent=2)
+        words = {"warnings": self.warnings, "failures": self.failures}
+        return json.dumps({"format": 2, "tables": tables, **numbers, **words}, indent=2)
 
     @classmethod
     def from_json(cls, text: str) -> "Report":
         """The report that ``to_json`` wrote."""
         raw: dict[str, Any] = json.loads(text)
         tables = {
-            name: TableReport(t["rows"], Counter(t["bad"]), [BadRow(**row) for row in t["first_bad"]])
+            name: TableReport(
+                t["rows"], Counter(t["bad"]), [BadRow(**row) for row in t["first_bad"]], Counter(t["notes"])
+            )
             for name, t in raw["tables"].items()
         }
         return cls(
             tables,
             Counter(raw["counts"]),
+            raw["least"],
+            raw["most"],
             Counter(raw["examples"]),
             Counter(raw["targets"]),
             Counter(raw["labels"]),
+            list(raw["warnings"]),
             list(raw["failures"]),
         )
 
@@ -135,6 +171,11 @@ def write_report(report: Report, directory: str) -> None:
     write_text(os.path.join(directory, FILE_NAME), report.to_json())
 
 
+def has_report(directory: str) -> bool:
+    """Whether there is a report in a folder, that of an artifact."""
+    return exists(os.path.join(directory, FILE_NAME))
+
+
 def read_report(directory: str) -> Report:
     """Reads the report of an Examples artifact.
 
@@ -148,37 +189,66 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+_DROPPED = {
+    "rows_that_repeat": "repeats of the same user and item (data.drop_repeats_within)",
+    "rows_of_rare_items": "rows of items with fewer than data.min_item_count",
+    "rows_of_rare_users": "rows of users with fewer than data.min_user_count",
+    "rows_beyond_the_latest": "rows of users with more than data.max_user_events, of which the latest are kept",
+    "duplicate_item_rows": "item rows that repeat an id, of which the first was kept",
+    "duplicate_user_rows": "user rows that repeat an id, of which the first was kept",
+}
+_OF_TABLE = {
+    "interactions": tuple(_DROPPED)[:4],
+    "items": ("duplicate_item_rows",),
+    "users": ("duplicate_user_rows",),
+}
+
+
+def rows_used(report: Report, table: str) -> int:
+    """The rows of a table that were read and not dropped."""
+    dropped = sum(report.counts[name] for name in _OF_TABLE[table])
+    return report.table(table).rows - report.table(table).bad_rows - dropped
+
+
 def describe_report(report: Report) -> str:
     """The report as a few lines for a person: what was read, dropped and why, kept, written."""
     lines = []
     for name, table in report.tables.items():
-        lines.append(f"{name}: {_number(table.rows, 'row')} read, {table.bad_rows:,} dropped")
+        used = rows_used(report, name)
+        lines.append(f"{name}: {_number(table.rows, 'row')} read, {used:,} used, {table.rows - used:,} dropped")
         lines += [f"  {count:,} x {reason}" for reason, count in sorted(table.bad.items())]
+        lines += [f"  {_DROPPED[key]}: {report.counts[key]:,}" for key in _OF_TABLE[name] if report.counts[key]]
         lines += [f"  e.g. {row}" for row in table.first_bad]
+        lines += [f"  note: {count:,} x {note}" for note, count in sorted(table.notes.items())]
     counts = report.counts
     if "users" in counts:
+        share = report.most.get(LARGEST_USER, 0) / max(1, report.table("interactions").rows)
         lines.append(
             f"kept: {counts['interactions_kept']:,} interactions of {_number(counts['users_kept'], 'user')} "
-            f"(of {counts['users']:,}) with {_number(counts['items_kept'], 'item')} (of {counts['items']:,})"
+            f"(of {counts['users']:,}) with {_number(counts['items_kept'], 'item')} (of {counts['items']:,}); "
+            f"the largest user has {share:.1%} of the rows"
         )
-    if counts["log_items_looked_up"]:
+    lines += _times(report)
+    if counts["log_rows_looked_up"]:
+        found = counts["log_rows_looked_up"] - counts["log_rows_not_in_catalogue"]
         lines.append(
-            f"items at the head of the log that the catalogue lacks: {counts['log_items_not_in_catalogue']:,} of "
-            f"{counts['log_items_looked_up']:,}"
+            f"interactions whose item the table has: {found / counts['log_rows_looked_up']:.1%}; items of the log that "
+            f"the catalogue lacks: {counts['log_items_not_in_catalogue']:,} of {counts['log_items_looked_up']:,}"
         )
-    for kind in ("item", "user"):
-        if counts[f"duplicate_{kind}_rows"]:
+    for kind in ("user", "item"):
+        if counts[f"{kind}s_that_look_alike"]:
             lines.append(
-                f"{kind} rows that repeat an id, of which the first was kept: {counts[f'duplicate_{kind}_rows']:,}"
+                f"note: {counts[f'{kind}s_that_look_alike']:,} {kind} ids differ from another in case or blanks only"
             )
     if "users_with_profile" in counts:
-        lines.append(f"users with a row in the users' table: {counts['users_with_profile']:,}")
-    if counts["users_too_short"]:
-        lines.append(f"users too short for the split: {counts['users_too_short']:,}")
-    if counts["far_future_times"]:
         lines.append(
-            f"note: {counts['far_future_times']:,} times lie beyond the year 5000 when read as seconds; "
-            "are they milliseconds? Divide them by 1000."
+            f"users with a row in the users' table: {counts['users_with_profile']:,} of {counts['users_kept']:,}, "
+            f"{counts['users_with_profile'] / max(1, counts['users_kept']):.1%}"
+        )
+    if counts["users_too_short"]:
+        lines.append(
+            f"users too short for the split: {counts['users_too_short']:,}, with "
+            f"{_number(counts['interactions_of_short_users'], 'interaction')}"
         )
     lines += _impressions(counts)
     for split, number in report.examples.items():
@@ -190,6 +260,32 @@ def describe_report(report: Report) -> str:
             positive, counted = report.label(split, task)
             lines.append(f"  {task}: {positive:,} positive of {counted:,} that count")
     return "\n".join(lines)
+
+
+def _times(report: Report) -> list[str]:
+    """From when to when the log is, and how its times were read."""
+    counts = report.counts
+    if FIRST_TIME not in report.least or LAST_TIME not in report.most:
+        return []
+    first, last = report.least[FIRST_TIME], report.most[LAST_TIME]
+    kinds = [words for kind, words in UNITS.items() if counts[f"times_{kind}"]]
+    if counts["times_dated"]:
+        kinds.append("dates")
+    if counts["times_small"] or counts["times_zero"]:
+        kinds.append("positions or seconds since 1970")
+    positions = last < FIRST_PLAUSIBLE * BILLION and not counts["times_dated"] and not counts["times_s"]
+    span = f"{first / BILLION:,g} to {last / BILLION:,g}" if positions else f"{day(first)} to {day(last)}"
+    tied = counts["tied"] / max(1, counts["interactions_kept"])
+    return [f"times: {span}, read as {' and '.join(kinds)}; {tied:.1%} of the interactions tie with the one before"]
+
+
+def day(nanoseconds: int) -> str:
+    """A time as a date, or in seconds where there is none."""
+    seconds = nanoseconds // BILLION
+    try:
+        return f"{datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc):%Y-%m-%d}"
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:,} s"
 
 
 def _impressions(counts: Counter[str]) -> list[str]:

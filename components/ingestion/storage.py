@@ -18,6 +18,11 @@ def write_text(path: str, text: str) -> None:
     tf.io.gfile.rename(partial, path, overwrite=True)
 
 
+def exists(path: str) -> bool:
+    """Whether there is a file or folder."""
+    return bool(tf.io.gfile.exists(path))
+
+
 def read_text(path: str) -> str:
     """The text of a file."""
     with tf.io.gfile.GFile(path, "r") as file:

@@ -91,7 +91,7 @@ class ReadTable(beam.DoFn):
         settings = DataSettings.model_validate_json(self._settings)
         try:
             if self._table == INTERACTIONS:
-                for batch, report in read_interactions(piece, settings.columns, settings.labels):
+                for batch, report in read_interactions(piece, settings, settings.labels):
                     yield beam.pvalue.TaggedOutput(REPORT, (0, report.to_json().encode()))
                     items = batch.column(batch.schema.get_field_index(ITEM))
                     yield beam.pvalue.TaggedOutput(COUNTS, (0, count_items(items)))

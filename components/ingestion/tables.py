@@ -4,9 +4,11 @@ import csv
 import difflib
 import io
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,8 +16,12 @@ import pyarrow.parquet as pq
 from trainer.errors import InputError
 
 _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv"}
-_COMPRESSIONS = (".gz", ".bz2")
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
 _HEADER_BYTES = 1 << 20
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DELIMITERS = (",", ";", "\t", "|")
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
+_ARCHIVES = (".zip", ".7z", ".tar", ".tgz", ".rar", ".xlsx", ".xls")
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,16 @@ class TableFile:
 
     Attributes:
       path: where it is.
-      format: "parquet", "csv" (commas) or "tsv" (tabs).
-      index: its place among the table's files, which are sorted by name.
+      format: "parquet", "csv" (a mark between the fields that the first line shows, and quotation marks) or "tsv"
+        (tabs, and no quotation marks).
+      index: its place among the table's files, which are sorted by path.
+      partitions: columns and values that the folders above it name, such as dt=2024-01-31 (Hive's way of partitioning).
     """
 
     path: str
     format: str
     index: int
+    partitions: tuple[tuple[str, str | None], ...] = ()
 
 
 def is_remote(path: str) -> bool:
@@ -56,7 +65,7 @@ def file_bytes(path: str) -> int:
 
 def is_compressed(path: str) -> bool:
     """Whether a text file is compressed, by its name."""
-    return path.lower().endswith(_COMPRESSIONS)
+    return path.lower().endswith(tuple(_COMPRESSIONS))
 
 
 def open_binary(path: str) -> BinaryIO | pa.NativeFile:
@@ -80,30 +89,22 @@ def _format_of(name: str) -> str | None:
 
 
 def find_files(path: str, setting: str) -> list[TableFile]:
-    """The files of the table at ``path``, sorted by name.
+    """The files of the table at ``path``, sorted by path.
 
-    A folder is read whole; names that start with "." or "_" (such as _SUCCESS) are not tables.
+    A folder is read whole, with the folders inside it; a folder's name such as dt=2024-01-31 gives its files the column
+    dt. Names that start with "." or "_" (such as _SUCCESS) are not tables.
 
     Args:
       path: a file or a folder.
       setting: the configuration key that holds the path, for messages.
 
     Raises:
-      InputError: nothing there, a folder without tables, a name that says no known format, a folder of
-        several formats or with folders inside.
+      InputError: nothing there, a folder without tables, a name that says no known format, several formats.
     """
     if is_folder(path):
-        names = sorted(_files_api().listdir(path) if is_remote(path) else os.listdir(path))
-        names = [name.rstrip("/") for name in names if not name.startswith((".", "_"))]
-        paths = [os.path.join(path, name) for name in names]
+        paths = sorted(_files_below(path))
         if not paths:
             raise InputError(f"{path} ({setting}) is a folder without tables. Put .csv or .parquet files there.")
-        for inner in paths:
-            if is_folder(inner):
-                raise InputError(
-                    f"{path} ({setting}) holds the folder {os.path.basename(inner)}; folders inside a table's folder "
-                    "are not read. Give the folder whose files are the table."
-                )
     elif _files_api().exists(path) if is_remote(path) else os.path.exists(path):
         paths = [path]
     else:
@@ -113,17 +114,53 @@ def find_files(path: str, setting: str) -> list[TableFile]:
         kind = _format_of(os.path.basename(each))
         if kind is None:
             raise InputError(
-                f"{each} ({setting}) is neither CSV nor Parquet by its name. Tables end in .csv, .tsv, .csv.gz or "
-                ".parquet; rename it or move it out of the folder."
+                f"{each} ({setting}) is neither CSV nor Parquet by its name. Tables end in .csv, .tsv or .parquet, "
+                f"those in text also in .csv.gz, .csv.bz2 or .csv.zst; {_what_to_do(each)}."
             )
         formats.append(kind)
     if len(set(formats)) > 1:
         first_other = next(i for i, kind in enumerate(formats) if kind != formats[0])
         raise InputError(
-            f"{path} ({setting}) mixes formats: {os.path.basename(paths[0])} is {formats[0]}, "
-            f"{os.path.basename(paths[first_other])} is {formats[first_other]}. Keep one format in a folder."
+            f"{path} ({setting}) mixes formats: {os.path.relpath(paths[0], path)} is {formats[0]}, "
+            f"{os.path.relpath(paths[first_other], path)} is {formats[first_other]}. Keep one format in a folder."
         )
-    return [TableFile(each, kind, index) for index, (each, kind) in enumerate(zip(paths, formats, strict=True))]
+    return [
+        TableFile(each, kind, index, _partitions(each, path))
+        for index, (each, kind) in enumerate(zip(paths, formats, strict=True))
+    ]
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    walk = _files_api().walk(folder) if is_remote(folder) else os.walk(folder, followlinks=True)
+    for parent, folders, names in walk:
+        inside = os.path.relpath(parent, folder).split(os.sep) if parent != folder else []
+        if not any(_is_hidden(part) for part in inside if part != "."):
+            yield from (os.path.join(parent, name) for name in names if not _is_hidden(name))
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _what_to_do(path: str) -> str:
+    name = path.lower()
+    if name.endswith(_ARCHIVES):
+        return "unpack it or save it as CSV"
+    if name.endswith((".json", ".jsonl", ".ndjson", ".avro", ".orc", ".feather")):
+        return "convert it to Parquet"
+    return "rename it or move it out of the folder"
+
+
+def _partitions(path: str, table: str) -> tuple[tuple[str, str | None], ...]:
+    """The columns in the names of the folders between ``table`` and the file at ``path``."""
+    if path == table:
+        return ()
+    folders = os.path.relpath(os.path.dirname(path), table).split(os.sep)
+    pairs = (part.partition("=") for part in folders)
+    return tuple(
+        (unquote(name), None if value == _HIVE_NULL else unquote(value)) for name, mark, value in pairs if mark and name
+    )
 
 
 def open_parquet(path: str) -> pq.ParquetFile:
@@ -147,52 +184,75 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")[:200]
 
 
-def _text_header(file: TableFile) -> list[str]:
-    source = open_binary(file.path)
+@dataclass(frozen=True)
+class TextHead:
+    """How a text file begins.
+
+    Attributes:
+      names: of its columns.
+      delimiter: what stands between the fields.
+      skipped: bytes before the line with the names: a byte order mark, blank lines, Excel's line "sep=;".
+    """
+
+    names: tuple[str, ...]
+    delimiter: str
+    skipped: int
+
+
+_BEFORE_NAMES = re.compile(rb'(?:[ \t]*(?:\r\n|\r|\n))*(?:"?sep=(.)"?(?:\r\n|\r|\n))?', re.IGNORECASE)
+
+
+def text_head(file: TableFile) -> TextHead:
+    """Reads the first line with something in it.
+
+    Raises:
+      InputError: the file is empty or broken, or its first line is no text in UTF-8.
+    """
     try:
-        head = pa.input_stream(source, compression=_compression(file.path)).read(_HEADER_BYTES)
+        with open_text(file) as source:
+            head = source.read(_HEADER_BYTES)
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{file.path} cannot be read ({one_line(error)}). Write it again.") from error
-    if not head.strip():
+    if not head.strip(b" \t\r\n" + _BYTE_ORDER_MARK):
         raise InputError(f"{file.path} is empty. It needs a first line with the names of the columns, and rows.")
     if head.startswith(b"PAR1"):
         raise InputError(f"{file.path} is a Parquet file by its content. Name it .parquet.")
-    line = head.splitlines()[0]
+    mark = len(_BYTE_ORDER_MARK) if head.startswith(_BYTE_ORDER_MARK) else 0
+    before = _BEFORE_NAMES.match(head, mark)
+    assert before is not None  # it matches nothing, too
+    line = head[before.end() :].splitlines()[0]
     try:
-        text = line.decode("utf-8-sig")
+        text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(
             f"The first line of {file.path} is not UTF-8 (byte {error.start}). Save it as UTF-8."
         ) from error
     if "\0" in text:
         raise InputError(f"The first line of {file.path} is not text in UTF-8 (is it UTF-16?). Save it as UTF-8.")
-    return next(csv.reader(io.StringIO(text), delimiter=delimiter(file)))
-
-
-def _compression(path: str) -> str | None:
-    suffix = os.path.splitext(path.lower())[1]
-    return {".gz": "gzip", ".bz2": "bz2"}.get(suffix)
+    if file.format == "tsv":
+        return TextHead(tuple(text.split("\t")), "\t", before.end())
+    marks = (before.group(1).decode(),) if before.group(1) else _DELIMITERS
+    names, mark_between = max(
+        ((tuple(next(csv.reader(io.StringIO(text), delimiter=mark))), mark) for mark in marks),
+        key=lambda found: len(found[0]),
+    )
+    return TextHead(names, mark_between, before.end())
 
 
 def open_text(file: TableFile) -> pa.NativeFile:
-    """The decompressed bytes of a CSV file."""
-    return pa.input_stream(open_binary(file.path), compression=_compression(file.path))
-
-
-def delimiter(file: TableFile) -> str:
-    """What stands between the fields of a text file."""
-    return "\t" if file.format == "tsv" else ","
+    """The decompressed bytes of a text file."""
+    compression = _COMPRESSIONS.get(os.path.splitext(file.path.lower())[1])
+    return pa.input_stream(open_binary(file.path), compression=compression)
 
 
 def column_names(file: TableFile) -> list[str]:
-    """The names of a file's columns.
+    """The names of a file's columns, those of its partitions behind them.
 
     Raises:
       InputError: an empty or broken file.
     """
-    if file.format == "parquet":
-        return list(open_parquet(file.path).schema_arrow.names)
-    return _text_header(file)
+    own = open_parquet(file.path).schema_arrow.names if file.format == "parquet" else text_head(file).names
+    return [*own, *(name for name, _ in file.partitions if name not in own)]
 
 
 def require_columns(file: TableFile, names: Sequence[str], wanted: Iterable[tuple[str, str]]) -> None:
@@ -214,7 +274,9 @@ def require_columns(file: TableFile, names: Sequence[str], wanted: Iterable[tupl
         lower = {name.lower(): name for name in names}
         near = difflib.get_close_matches(column.lower(), list(lower), n=1, cutoff=0.5)
         hint = f" The nearest is {lower[near[0]]!r}: set {setting} to it." if near else f" Set {setting}."
+        if any(name.strip() == column for name in names):
+            hint = " Its names have blanks around them, and so have its fields: write the table without."
         listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-        if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-            hint = " Its fields seem to be separated by another mark than a comma: save it with commas."
+        if len(names) == 1 and any(mark in names[0] for mark in ",;|"):
+            hint = " Its fields do not seem to be separated by tabs: name it .csv, where the mark is found."
         raise InputError(f"{file.path} has no column {column!r} ({setting}). It has: {listed}.{hint}")

@@ -1,34 +1,99 @@
-"""Times of any spelling as whole seconds since 1970."""
+"""Times of any spelling as seconds and nanoseconds since 1970, and what was seen on the way."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingestion.columns import Column, Mask, as_mask, to_strings
+from components.ingestion.columns import FLOAT32_WHOLE, Column, Mask, as_mask, to_strings
 from trainer.errors import InputError
 
 NULL_TIME = "null or empty time"
 BAD_TIME = "unparsable time"
+ROUNDED_TIME = "time above 2^24 in a float32 column, which rounds it"
+FORMATS = (
+    "Times may be numbers (seconds, milliseconds, microseconds or nanoseconds since 1970, or positions), ISO 8601 text "
+    "such as 2024-01-31, 2024-01-31 10:15:00.250 or 2024-01-31T10:15:00+01:00, or a date or timestamp column of Parquet"
+)
 
-_INTEGER = r"^[+-]?\d{1,18}$"
-_FLOAT = r"^[+-]?(\d+\.\d*|\.\d+|\d+[eE][+]?\d+|\d+\.\d*[eE][+]?\d+)$"
-_ISO = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)? ?(Z|UTC|[+-]\d{2}:?\d{2})?$"
-_LARGEST = float(2**62)
+Unit = Literal["auto", "s", "ms", "us", "ns", "spreadsheet"]
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+DATED, ZERO, SMALL, LIKE_DATES, LIKE_SERIALS, FUTURE = "dated", "zero", "small", "like_dates", "like_serials", "future"
+KINDS = (DATED, ZERO, SMALL, LIKE_DATES, LIKE_SERIALS, *UNITS)
+"""What a time can be: a date; 0; a number too small to have a unit, and among these those that could be dates such as
+20240131 or days of a spreadsheet; a number in one of the units."""
+
+FIRST_PLAUSIBLE = 10**8
+"""In seconds: 1973. Smaller numbers are positions as often as times."""
+
+_CODE = {kind: np.int8(code) for code, kind in enumerate(KINDS)}
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_BELOW = np.array([10**11, 10**14, 10**17], dtype=np.int64)
+_PER = np.array(list(_PER_SECOND.values()), dtype=np.int64)
+_LARGEST = 9_200_000_000_000_000_000  # nanoseconds up to 2261; beyond are the sentinels of 64 bits
+_DAY = 86_400
+_SERIAL_OF_1970 = 25_569
+BILLION = 10**9
+
+_INTEGER = r"^[+-]?\d{1,19}$"
+_DECIMAL = r"^(?P<sign>[+-]?)(?P<whole>\d{0,18})\.(?P<part>\d*)$"
+_EXPONENT = r"^[+-]?(\d+\.?\d*|\.\d+)[eE][+]?\d+$"
+_ISO = (
+    r"^(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{8}T\d{6}([.,]\d+)?) ?"
+    r"(Z|UTC|[+-]\d{2}(:?\d{2})?)?$"
+)
+
+Ints = npt.NDArray[np.int64]
 
 
-def to_seconds(values: pa.Array, where: str) -> Column:
-    """A column of times as int64 seconds; fractions are cut off downwards.
+@dataclass
+class Times(Column):
+    """Times at full precision.
 
-    Integers and floats are taken as seconds. Dates and timestamps are UTC unless they carry a zone. Text
-    may hold integers, floats or ISO 8601 dates and times, mixed.
+    Attributes:
+      values: int64 [rows], whole seconds, rounded down; 0 where bad.
+      nanoseconds: int32 [rows], from that second to the time, in [0, 1e9).
+      seen: how many good times are of each of ``KINDS``, and how many lie in the FUTURE.
+    """
+
+    nanoseconds: pa.Array = field(default_factory=lambda: pa.array([], pa.int32()))
+    seen: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class _Read:
+    """Times [n]: seconds, nanoseconds, codes of their kinds, and which are none."""
+
+    seconds: Ints
+    nanoseconds: Ints
+    kinds: npt.NDArray[np.int8]
+    bad: Mask
+
+    @classmethod
+    def nothing(cls, count: int) -> "_Read":
+        return cls(np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int8), np.ones(count, bool))
+
+
+def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
+    """A column of times.
+
+    A number is read by its size alone, whatever stands beside it: below 1e11 as seconds (until the year 5138), below
+    1e14 as milliseconds, below 1e17 as microseconds, below 9.2e18 as nanoseconds; larger ones are no times. Dates and
+    timestamps are UTC unless they carry a zone. Text may hold numbers, and dates and times in ISO 8601.
 
     Args:
       values: [rows].
       where: file and column, for messages.
+      unit: of the numbers; "auto": by their size; "spreadsheet": days since 1899-12-30.
 
     Returns:
-      int64 [rows] without nulls (0 where bad).
+      Seconds, nanoseconds, and the bad rows by reason.
 
     Raises:
       InputError: the column's type cannot be a time.
@@ -36,67 +101,182 @@ def to_seconds(values: pa.Array, where: str) -> Column:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
+    if _is_no_time(kind):
+        raise InputError(f"{where} is of type {kind}, which is not a time. {FORMATS}.")
+    if pa.types.is_decimal(kind):
+        values, kind = pa.array([None if v is None else f"{v:f}" for v in values.to_pylist()], pa.string()), pa.string()
     missing = as_mask(pc.is_null(values))
+    reasons: dict[str, Mask] = {}
     if pa.types.is_integer(kind):
-        too_large = as_mask(pc.greater(values, 2**62)) if kind == pa.uint64() else np.zeros(len(values), dtype=bool)
-        seconds = np.asarray(pc.fill_null(values, 0)).astype(np.int64)
-        return Column(pa.array(seconds), {NULL_TIME: missing, BAD_TIME: too_large})
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        read = _integers(values, unit)
+    elif pa.types.is_floating(kind):
         numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
         missing = np.isnan(numbers)
-        wrong = ~missing & ~(np.abs(numbers) < _LARGEST)
-        seconds = np.floor(np.where(missing | wrong, 0.0, numbers)).astype(np.int64)
-        return Column(pa.array(seconds), {NULL_TIME: missing, BAD_TIME: wrong})
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-        if pa.types.is_date32(kind):
-            seconds = np.asarray(values.cast(pa.int32()).fill_null(0)).astype(np.int64) * 86_400
-        else:
-            unit = kind.unit if pa.types.is_timestamp(kind) else "ms"
-            seconds = np.asarray(values.cast(pa.int64()).fill_null(0)) // per_second[unit]
-        return Column(pa.array(seconds), {NULL_TIME: missing})
-    if pa.types.is_null(kind):
-        return Column(pa.array(np.zeros(len(values), np.int64)), {NULL_TIME: missing})
-    if pa.types.is_nested(kind) or pa.types.is_boolean(kind) or pa.types.is_time(kind):
-        raise InputError(f"{where} is of type {kind}, which is not a time. Give seconds, a date or ISO 8601 text.")
-    return _from_text(to_strings(values, where))
+        if kind != pa.float64():
+            reasons[ROUNDED_TIME] = np.isfinite(numbers) & (np.abs(numbers) > FLOAT32_WHOLE)
+        read = _floats(np.where(missing, 0.0, numbers), unit)
+    elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        read = _dated(values)
+    elif pa.types.is_null(kind):
+        read = _Read.nothing(len(values))
+    else:
+        return _from_text(to_strings(values, where), unit)
+    return _times(read, {NULL_TIME: missing, **reasons, BAD_TIME: read.bad & ~missing})
 
 
-def _from_text(column: Column) -> Column:
+def _is_no_time(kind: pa.DataType) -> bool:
+    checks = (pa.types.is_nested, pa.types.is_boolean, pa.types.is_time, pa.types.is_duration, pa.types.is_interval)
+    return any(check(kind) for check in checks)
+
+
+def _times(read: _Read, bad: dict[str, Mask]) -> Times:
+    good = np.ones(len(read.seconds), dtype=bool)
+    for mask in bad.values():
+        good &= ~mask
+    counts = np.bincount(read.kinds[good], minlength=len(KINDS))
+    seen = Counter({kind: int(count) for kind, count in zip(KINDS, counts, strict=True) if count})
+    seen[FUTURE] = int(np.sum(good & (read.seconds > time.time() + _DAY)))
+    seconds = pa.array(np.where(good, read.seconds, 0))
+    return Times(seconds, bad, nanoseconds=pa.array(np.where(good, read.nanoseconds, 0).astype(np.int32)), seen=seen)
+
+
+def _integers(values: pa.Array, unit: Unit) -> _Read:
+    plain = np.asarray(values.fill_null(0) if values.null_count else values)
+    limit = np.uint64(_LARGEST) if plain.dtype == np.uint64 else _LARGEST
+    bad = plain > limit
+    if plain.dtype == np.int64:
+        bad |= plain < -_LARGEST
+    numbers = (np.where(bad, plain.dtype.type(0), plain) if bad.any() else plain).astype(np.int64, copy=False)
+    read = _of_numbers(numbers, np.zeros_like(numbers), unit)
+    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
+
+
+def _floats(numbers: npt.NDArray[np.float64], unit: Unit) -> _Read:
+    bad = ~(np.abs(numbers) < _LARGEST)
+    numbers = np.where(bad, 0.0, numbers)
+    whole = np.floor(numbers)
+    # Rounded, because 1700000000.123 as a double is a little less; never up to the next whole one.
+    billionths = np.minimum(np.round((numbers - whole) * BILLION), BILLION - 1).astype(np.int64)
+    read = _of_numbers(whole.astype(np.int64), billionths, unit)
+    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
+
+
+def _of_numbers(whole: Ints, billionths: Ints, unit: Unit) -> _Read:
+    """Numbers [n], each ``whole`` and ``billionths`` of one more, as times in their unit."""
+    good = np.zeros(len(whole), dtype=bool)
+    if unit == "spreadsheet":
+        kinds = np.full(len(whole), _CODE["s"])
+        # A double holds a time of day as a fraction of a day to about a microsecond.
+        microseconds = (billionths * _DAY + 500) // 1000
+        seconds = (whole - _SERIAL_OF_1970) * _DAY + microseconds // 10**6
+        return _Read(seconds, microseconds % 10**6 * 1000, kinds, good)
+    if unit != "auto":
+        per: Ints | int = _PER_SECOND[unit]
+        kinds = np.full(len(whole), _CODE[unit])
+    elif len(whole) and max(whole.max(), -whole.min()) >= _BELOW[0]:
+        places = np.searchsorted(_BELOW, np.abs(whole), side="right")
+        per, kinds = _PER[places], (places + _CODE["s"]).astype(np.int8)
+    else:
+        per, kinds = 1, np.full(len(whole), _CODE["s"])
+    small = np.flatnonzero(np.abs(whole) < FIRST_PLAUSIBLE)
+    if len(small):
+        kinds[small] = _small_kinds(whole[small], billionths[small], kinds[small], unit)
+    seconds = whole // per
+    each = BILLION // per  # nanoseconds
+    return _Read(seconds, (whole - seconds * per) * each + billionths * each // BILLION, kinds, good)
+
+
+def _small_kinds(whole: Ints, billionths: Ints, kinds: npt.NDArray[np.int8], unit: Unit) -> npt.NDArray[np.int8]:
+    """The kinds [n] of numbers near 0."""
+    zero = (whole == 0) & (billionths == 0)
+    if unit != "auto":
+        return np.where(zero, _CODE[ZERO], kinds)
+    month, day = whole // 100 % 100, whole % 100
+    dates = (whole >= 19_000_101) & (whole <= 21_001_231) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    serials = (whole >= 10_000) & (whole < 100_000) & (billionths > 0)
+    return np.select(
+        [zero, dates & (billionths == 0), serials],
+        [_CODE[ZERO], _CODE[LIKE_DATES], _CODE[LIKE_SERIALS]],
+        default=_CODE[SMALL],
+    )
+
+
+def _dated(values: pa.Array) -> _Read:
+    kind = values.type
+    if pa.types.is_date32(kind):
+        numbers, per = np.asarray(values.cast(pa.int32()).fill_null(0)).astype(np.int64) * _DAY, 1
+    else:
+        per = _PER_SECOND[kind.unit if pa.types.is_timestamp(kind) else "ms"]
+        numbers = np.asarray(values.cast(pa.int64()).fill_null(0))
+    sentinel = (numbers == np.iinfo(np.int64).min) | (numbers == np.iinfo(np.int64).max)
+    seconds = numbers // per
+    return _Read(seconds, (numbers - seconds * per) * (BILLION // per), np.full(len(seconds), _CODE[DATED]), sentinel)
+
+
+def _from_text(column: Column, unit: Unit) -> Times:
     strings = pc.utf8_trim_whitespace(column.values)
     broken = np.zeros(len(strings), dtype=bool)
     for mask in column.bad.values():
         broken |= mask
-    try:  # the common case, a column of integers, without a regular expression
-        seconds = np.asarray(strings.cast(pa.int64()))
-        if strings.null_count == 0:
-            return Column(pa.array(seconds), {})
-    except pa.ArrowInvalid:
-        pass
+    if strings.null_count == 0 and (numbers := _all_integers(strings)) is not None:
+        read = _integers(numbers, unit)
+        return _times(read, {BAD_TIME: read.bad})
     missing = (as_mask(pc.is_null(strings)) | as_mask(pc.equal(strings, ""))) & ~broken
-    seconds = np.zeros(len(strings), dtype=np.int64)
-    done = missing | broken
-    for pattern, parse in ((_INTEGER, _integers), (_FLOAT, _floats), (_ISO, _iso)):
-        rows = np.flatnonzero(as_mask(pc.match_substring_regex(strings, pattern)) & ~done)
-        if len(rows):
-            parsed, valid = parse(strings.take(pa.array(rows)))
-            seconds[rows[valid]] = parsed[valid]
-            done[rows[valid]] = True
-    return Column(pa.array(seconds), {**column.bad, NULL_TIME: missing, BAD_TIME: ~done})
+    read = _Read.nothing(len(strings))
+    todo = ~(missing | broken)
+    parsers = ((_INTEGER, _text_integers), (_DECIMAL, _text_decimals), (_EXPONENT, _text_exponents), (_ISO, _iso))
+    for pattern, parse in parsers:
+        rows = np.flatnonzero(as_mask(pc.match_substring_regex(strings, pattern)) & todo)
+        if not len(rows):
+            continue
+        some = parse(strings.take(pa.array(rows)), unit)
+        read.seconds[rows], read.nanoseconds[rows], read.kinds[rows] = some.seconds, some.nanoseconds, some.kinds
+        todo[rows[~some.bad]] = False
+    return _times(read, {**column.bad, NULL_TIME: missing, BAD_TIME: todo})
 
 
-def _integers(strings: pa.Array) -> tuple[np.ndarray, Mask]:
-    seconds = np.asarray(pc.utf8_ltrim(strings, "+").cast(pa.int64()))
-    return seconds, np.ones(len(strings), dtype=bool)
+def _all_integers(strings: pa.Array) -> pa.Array | None:
+    """The common case, a column of integers, without a regular expression."""
+    try:
+        numbers = strings.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    # Arrow reads 0x10 as well.
+    return None if pc.any(pc.match_substring(strings, "x", ignore_case=True)).as_py() else numbers
 
 
-def _floats(strings: pa.Array) -> tuple[np.ndarray, Mask]:
-    numbers = np.asarray(pc.utf8_ltrim(strings, "+").cast(pa.float64()))
-    valid = np.abs(numbers) < _LARGEST
-    return np.floor(np.where(valid, numbers, 0.0)).astype(np.int64), valid
+def _text_integers(strings: pa.Array, unit: Unit) -> _Read:
+    sizes = np.asarray(pc.utf8_ltrim(strings, "+-").cast(pa.uint64()))
+    bad = sizes > np.uint64(_LARGEST)
+    sign = np.where(as_mask(pc.starts_with(strings, "-")), -1, 1)
+    numbers = np.where(bad, np.uint64(0), sizes).astype(np.int64) * sign
+    read = _of_numbers(numbers, np.zeros_like(numbers), unit)
+    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
 
 
-def _iso(strings: pa.Array) -> tuple[np.ndarray, Mask]:
-    times = pd.to_datetime(strings.to_pandas(), errors="coerce", utc=True)
-    valid = np.asarray(times.notna())
-    return np.asarray(times.astype("int64")) // 10**9, valid
+def _text_decimals(strings: pa.Array, unit: Unit) -> _Read:
+    """Decimals by their digits, because a double holds no more than 15 of them; "." alone is none."""
+    pieces = pc.extract_regex(strings, _DECIMAL)
+    sign, before, behind = pieces.flatten()
+    no_whole = as_mask(pc.equal(before, ""))
+    bad = no_whole & as_mask(pc.equal(behind, ""))
+    whole = np.asarray(pc.if_else(pa.array(no_whole), "0", before).cast(pa.int64()))
+    billionths = np.asarray(pc.utf8_slice_codeunits(pc.utf8_rpad(behind, 9, "0"), 0, 9).cast(pa.int64()))
+    negative = as_mask(pc.equal(sign, "-"))
+    down = negative & (billionths > 0)
+    whole = np.where(negative, -whole, whole) - down
+    billionths = np.where(down, BILLION - billionths, billionths)
+    read = _of_numbers(whole, billionths, unit)
+    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
+
+
+def _text_exponents(strings: pa.Array, unit: Unit) -> _Read:
+    return _floats(np.asarray(pc.utf8_ltrim(strings, "+").cast(pa.float64())), unit)
+
+
+def _iso(strings: pa.Array, unit: Unit) -> _Read:
+    times = pd.to_datetime(pc.replace_substring(strings, ",", ".").to_pandas(), errors="coerce", utc=True)
+    bad = np.asarray(times.isna())
+    numbers = np.where(bad, 0, np.asarray(times.astype("int64")))
+    seconds = numbers // BILLION
+    return _Read(seconds, numbers - seconds * BILLION, np.full(len(bad), _CODE[DATED]), bad)

@@ -141,7 +141,7 @@ def test_items_without_tags_are_counted(tmp_path):
     ("tags", "words"),
     [
         ({"a": [], "b": [], "c": [""]}, "None of the 3 items of"),
-        ({"a": [], "b": [], "z": ["x"]}, "None of the 2 items at the head of the log that are items of"),
+        ({"a": [], "b": [], "z": ["x"]}, "None of the log's items that are in the table of"),
     ],
 )
 def test_items_without_any_tag_are_refused_with_labels_only(tmp_path, tags, words):

@@ -53,9 +53,10 @@ def test_folder_of_mixed_formats(tmp_path):
     assert "mixes formats: a.csv is csv, b.parquet is parquet" in refused(tmp_path, interactions="log")
 
 
-def test_folder_in_a_folder_and_unknown_suffix(tmp_path):
+def test_folder_without_tables_and_unknown_suffix(tmp_path):
     (tmp_path / "log" / "year=2020").mkdir(parents=True)
-    assert "holds the folder year=2020" in refused(tmp_path, interactions="log")
+    assert "is a folder without tables" in refused(tmp_path, interactions="log")
+    assert "unpack it or save it as CSV" in refused(tmp_path, **text(tmp_path, GOOD, "log.csv.zip"))
     assert "neither CSV nor Parquet by its name" in refused(tmp_path, **text(tmp_path, GOOD, "log.txt"))
 
 
@@ -80,7 +81,7 @@ def test_missing_column_names_the_nearest(tmp_path):
 
 
 def test_another_separator(tmp_path):
-    assert "separated by another mark" in refused(tmp_path, **text(tmp_path, GOOD.replace(",", ";")))
+    assert "separated by tabs" in refused(tmp_path, **text(tmp_path, GOOD, "log.tsv"))
 
 
 def test_column_named_twice(tmp_path):
@@ -214,7 +215,7 @@ def test_feature_that_would_hide_the_user(tmp_path):
 def test_milliseconds_are_noticed(tmp_path):
     write_log(tmp_path / "log.parquet", [("u", item, 1_600_000_000_000 + n) for n, item in enumerate("abcd")])
     report = ingest(settings_for(tmp_path, **LEAVE_ONE), tmp_path / "out")
-    assert "are they milliseconds?" in describe_report(report)
+    assert "times: 2020-09-13 to 2020-09-13, read as milliseconds" in describe_report(report)
 
 
 def test_check_inputs_needs_no_run(tmp_path):

@@ -38,7 +38,8 @@ def test_every_id_gets_its_domain(tmp_path, domains):
     merge_domains(domains, str(tmp_path / "merged"), 0.0)
     log, items = _tables(tmp_path / "merged")
     assert [tuple(row.values()) for row in log] == [
-        ("films:1", "films:7", 30), ("films:1", "films:8", 20), ("films:2", "films:7", 10), ("books:1", "books:7", 5)
+        ("films:1", "films:7", "30"), ("films:1", "films:8", "20"),
+        ("films:2", "films:7", "10"), ("books:1", "books:7", "5"),
     ]  # fmt: skip
     assert items == [
         {"item_id": "films:7", "category": [], "tags": [], "attributes": [], "title": ["Seven"], "text": []},

@@ -141,7 +141,7 @@ def test_without_a_table_the_split_is_there_and_empty(log):
 
 def test_a_catalogue_of_other_ids_is_refused(log):
     (log / "items.csv").write_text("item_id\nB004\n")
-    with pytest.raises(InputError, match=r"None of the items at the head of the log \(such as 'a'\).*'B004'"):
+    with pytest.raises(InputError, match=r"None of the log's items \(such as 'a'\).*'B004'"):
         ingest_items(settings_for(log, items="items.csv"), str(log / "out"))
 
 
