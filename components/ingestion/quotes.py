@@ -46,9 +46,15 @@ class CheckedText(io.RawIOBase):
         """What is worth telling of the rows, and of how many; whole when the file is read to its end."""
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """The next ``size`` bytes, or all that are left.
+
+        Raises:
+          InputError: a row that a stray mark makes unreadable is among them, or behind them.
+        """
         block: bytes = self._source.read(size) if size >= 0 else self._source.read()
         if not self.was_doubtful and self._is_doubtful(block):
             self.was_doubtful = True
@@ -56,6 +62,7 @@ class CheckedText(io.RawIOBase):
         return block
 
     def close(self) -> None:
+        """Closes the file."""
         if not self.closed:
             self._source.close()
         super().close()

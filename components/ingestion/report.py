@@ -145,17 +145,9 @@ class Report:
             )
             for name, t in raw["tables"].items()
         }
-        return cls(
-            tables,
-            Counter(raw["counts"]),
-            raw["least"],
-            raw["most"],
-            Counter(raw["examples"]),
-            Counter(raw["targets"]),
-            Counter(raw["labels"]),
-            list(raw["warnings"]),
-            list(raw["failures"]),
-        )
+        numbers = (Counter(raw[name]) for name in ("examples", "targets", "labels"))
+        words = (list(raw[name]) for name in ("warnings", "failures"))
+        return cls(tables, Counter(raw["counts"]), raw["least"], raw["most"], *numbers, *words)
 
 
 def merge_reports(reports: Iterable[Report]) -> Report:
