@@ -145,9 +145,8 @@ class Report:
             )
             for name, t in raw["tables"].items()
         }
-        numbers = (Counter(raw[name]) for name in ("examples", "targets", "labels"))
-        words = (list(raw[name]) for name in ("warnings", "failures"))
-        return cls(tables, Counter(raw["counts"]), raw["least"], raw["most"], *numbers, *words)
+        counts = {name: Counter(raw[name]) for name in ("counts", "examples", "targets", "labels")}
+        return cls(tables, **counts, **{name: raw[name] for name in ("least", "most", "warnings", "failures")})
 
 
 def merge_reports(reports: Iterable[Report]) -> Report:
