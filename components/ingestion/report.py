@@ -145,8 +145,10 @@ class Report:
             )
             for name, t in raw["tables"].items()
         }
-        counts = {name: Counter(raw[name]) for name in ("counts", "examples", "targets", "labels")}
-        return cls(tables, **counts, **{name: raw[name] for name in ("least", "most", "warnings", "failures")})
+        counts, examples, targets, labels = (Counter(raw[name]) for name in ("counts", "examples", "targets", "labels"))
+        return cls(
+            tables, counts, raw["least"], raw["most"], examples, targets, labels, raw["warnings"], raw["failures"]
+        )
 
 
 def merge_reports(reports: Iterable[Report]) -> Report:
