@@ -124,14 +124,8 @@ class Report:
             }
             for name, table in self.tables.items()
         }
-        numbers = {
-            "counts": self.counts,
-            "least": self.least,
-            "most": self.most,
-            "examples": self.examples,
-            "targets": self.targets,
-            "labels": self.labels,
-        }
+        names = ("counts", "least", "most", "examples", "targets", "labels")
+        numbers = {name: getattr(self, name) for name in names}
         words = {"warnings": self.warnings, "failures": self.failures}
         return json.dumps({"format": 2, "tables": tables, **numbers, **words}, indent=2)
 
