@@ -8,14 +8,14 @@ import yaml
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
 from pipeline.config import Config
-from pipeline.graph import create_pipeline
+from pipeline.graph import CURATED_SCHEMA, create_pipeline
 from trainer.errors import InputError
 
 ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1"}
 """Of every step, so that an image without it works as well."""
 
-NOT_CACHED = ("InteractionExampleGen", "ItemExampleGen")
-"""The backend does not look at files: cached, these would not notice new data."""
+NOT_CACHED = ("InteractionExampleGen", "ItemExampleGen", CURATED_SCHEMA)
+"""The backend does not look at files: cached, these would not notice new data or another schema."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
@@ -71,5 +71,5 @@ def _adapt(specification: dict[str, Any]) -> None:
         if "container" in executor:
             executor["container"]["env"] = [{"name": k, "value": v} for k, v in ENVIRONMENT.items()]
     tasks = specification["root"]["dag"]["tasks"]
-    for name in NOT_CACHED:
+    for name in tasks.keys() & set(NOT_CACHED):
         tasks[name]["cachingOptions"] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from pipeline.code_fingerprint import Sources
 from pipeline.pretraining import Pretraining
 from pipeline.quiet import quiet
 from pipeline.result_paths import shown
@@ -41,7 +42,8 @@ def pretrain(pretraining: Pretraining) -> str:
                 from components.ingestion.domains import merge_domains
                 from trainer.base_model import FOLDER
 
-                merge_domains(pretraining.domains, pretraining.merged, config.data.max_bad_rows)
+                code = Sources().key(["components.ingestion.domains"])
+                merge_domains(pretraining.domains, pretraining.merged, config.data.max_bad_rows, code)
             outputs = execute(config, console, log, deliver=False)
             model = outputs["Trainer"]["model"].uri
             replace_folder(os.path.join(model, "Format-Serving", FOLDER), pretraining.base)
