@@ -10,7 +10,6 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from components.settings import DataSettings, EvaluationSettings, TextSettings, ValidationSettings
 from pipeline.config_errors import explain
-from pipeline.folder_names import refuse_patterns
 from pipeline.model_and_data import check_model_and_data
 from pipeline.quiet import quiet
 from pipeline.set_options import apply
@@ -141,9 +140,6 @@ def with_absolute_paths(config: Config, base: Path | None = None) -> Config:
     Args:
       config: a configuration.
       base: what relative folders start at; the working directory by default.
-
-    Raises:
-      InputError: the path of a folder that TensorFlow works in has a character of patterns in it.
     """
     base = (base or Path.cwd()).absolute()
 
@@ -158,7 +154,7 @@ def with_absolute_paths(config: Config, base: Path | None = None) -> Config:
         text = text.model_copy(update={"cache": absolute(cache), "model": name})
     if (start := getattr(model, "base_model", None)) is not None:
         model = model.model_copy(update={"base_model": absolute(start)})
-    config = config.model_copy(
+    return config.model_copy(
         update={
             "text": text,
             "model": model,
@@ -170,14 +166,6 @@ def with_absolute_paths(config: Config, base: Path | None = None) -> Config:
             "pipeline": config.pipeline.model_copy(update={"root": absolute(config.pipeline.root)}),
         }
     )
-    folders = {
-        "pipeline.root": config.pipeline.root,
-        "serving.directory": config.serving.directory,
-        "model.base_model": start and absolute(start),
-        "text.cache": text and text.cache,
-    }
-    refuse_patterns({key: path for key, path in folders.items() if path})
-    return config
 
 
 class _Loader(yaml.SafeLoader):

@@ -34,6 +34,7 @@ from pipeline.config import Config
 from pipeline.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer import schema
 from trainer.models.profile_base import ProfileSettings
+from trainer.plain_paths import plain_path
 
 CURATED_SCHEMA = "ImportSchemaGen"
 
@@ -100,10 +101,11 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
             },
         ).with_id(name)
 
+    root = os.path.join(config.pipeline.root, config.pipeline.name, "artifacts")
     model_trainer = trainer("Trainer", config.model.model_dump(), texts)
     return Pipeline(
         pipeline_name=config.pipeline.name,
-        pipeline_root=os.path.join(config.pipeline.root, config.pipeline.name, "artifacts"),
+        pipeline_root=plain_path(root) if local else root,
         components=[
             *(interactions, items, *validation, *texts.nodes, transform, model_trainer),
             *(_after_training(config, examples, model_trainer, trainer, history, code) if deliver else []),

@@ -11,7 +11,6 @@ from pydantic import Field, ValidationError
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings
 from pipeline.config import Config, read_yaml, validate, with_absolute_paths
 from pipeline.config_errors import explain
-from pipeline.folder_names import refuse_patterns
 from pipeline.set_options import apply
 from trainer.errors import InputError
 from trainer.settings import Settings
@@ -91,9 +90,7 @@ def load(name: str, overrides: Sequence[str] = ()) -> Pretraining:
         name: domain.model_copy(update={"directory": str(here / domain.directory)})
         for name, domain in sections.domains.items()
     }
-    base = str(here / sections.base)
-    refuse_patterns({"base": base})
-    return Pretraining(domains, base, folder, config)
+    return Pretraining(domains, str(here / sections.base), folder, config)
 
 
 assert set(_OF_DOMAINS) < set(DataSettings.model_fields)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 import tensorflow as tf
 
+from trainer.plain_paths import plain_path
 from trainer.text_vectors import VECTORS, read_vectors
 
 
@@ -48,6 +49,6 @@ class TextCache:
     def adopt(self, staging: str) -> None:
         """Makes the finished files of ``staging`` part of the cache."""
         name, end = VECTORS.split("*")
-        for path in sorted(tf.io.gfile.glob(os.path.join(staging, "*"))):
+        for path in sorted(tf.io.gfile.glob(os.path.join(plain_path(staging), "*"))):
             tf.io.gfile.rename(path, os.path.join(self.folder, f"{name}{uuid.uuid4().hex}{end}"))
         tf.io.gfile.rmtree(staging)
