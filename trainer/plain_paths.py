@@ -22,7 +22,7 @@ def plain_path(path: str) -> str:
     the metadata of a pipeline remember paths.
 
     Args:
-      path: a file or folder, there already or not.
+      path: a file or folder, there already or not; the folders above it that have such characters are there.
 
     Raises:
       InputError: the path is a URL, which nothing can be linked to, or the link cannot be made.
