@@ -44,11 +44,11 @@ class TextCache:
         """A new folder for files that are still being written."""
         folder = os.path.join(self.folder, f".partial-{uuid.uuid4().hex}")
         tf.io.gfile.makedirs(folder)
-        return folder
+        return plain_path(folder)
 
     def adopt(self, staging: str) -> None:
         """Makes the finished files of ``staging`` part of the cache."""
         name, end = VECTORS.split("*")
-        for path in sorted(tf.io.gfile.glob(os.path.join(plain_path(staging), "*"))):
+        for path in sorted(tf.io.gfile.glob(os.path.join(staging, "*"))):
             tf.io.gfile.rename(path, os.path.join(self.folder, f"{name}{uuid.uuid4().hex}{end}"))
         tf.io.gfile.rmtree(staging)
