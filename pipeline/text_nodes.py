@@ -42,7 +42,7 @@ def text_nodes(config: Config, items: BaseChannel, code_fingerprint: str = "", l
       config: with absolute paths.
       items: item examples.
       code_fingerprint: of what the text encoder runs.
-      local: whether a language model is on this machine or is fetched to it, so that its files are in the cache key.
+      local: whether a language model on the hub is fetched to this machine, so that its files are in the cache key.
 
     Raises:
       InputError: there is no such base model or language model.
@@ -68,13 +68,13 @@ def text_nodes(config: Config, items: BaseChannel, code_fingerprint: str = "", l
         text,
         cache=text.cache or os.path.join(config.pipeline.root, "text_cache"),
         base_model=base,
-        code_fingerprint=code_fingerprint + (_files_of(text) if local else ""),
+        code_fingerprint=code_fingerprint + _files_of(text, local),
     )
     return TextNodes((*nodes, encoder), encoder.outputs["vectors"], base)
 
 
-def _files_of(text: TextSettings) -> str:
+def _files_of(text: TextSettings, local: bool) -> str:
     """A number for the files of a language model; a revision on the hub, such as main, may name others tomorrow."""
-    if text.encoder != language_model.KIND:
+    if text.encoder != language_model.KIND or not (local or os.path.isdir(str(text.model))):
         return ""
     return " " + language_model.fingerprint(language_model.locate(text), text.pooling, text.max_tokens)
