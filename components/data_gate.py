@@ -27,7 +27,10 @@ NOT_COMPARED = (names.USER_ID, names.HISTORY_TIME, names.HISTORY_OVERLAP)
 class DataGateSpec(ComponentSpec):
     """What the gate reads and writes."""
 
-    PARAMETERS = {"max_drift": ExecutionParameter(type=float, optional=True)}
+    PARAMETERS = {
+        "max_drift": ExecutionParameter(type=float, optional=True),
+        "code_fingerprint": ExecutionParameter(type=str),
+    }
     INPUTS = {
         "statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "schema": ChannelParameter(type=standard_artifacts.Schema),
@@ -84,6 +87,7 @@ class DataGate(BaseComponent):
       previous: the statistics that were accepted last, if a resolver can find them.
       max_drift: largest Jensen-Shannon divergence (0 to 1) and L-infinity distance between the values of a
         feature now and in ``previous``; None compares nothing.
+      code_fingerprint: changes when the code does, so that an old verdict is not taken for a current one.
     """
 
     SPEC_CLASS = DataGateSpec
@@ -96,6 +100,7 @@ class DataGate(BaseComponent):
         anomalies: BaseChannel,
         previous: BaseChannel | None = None,
         max_drift: float | None = None,
+        code_fingerprint: str = "",
     ) -> None:
         super().__init__(
             spec=DataGateSpec(
@@ -104,6 +109,7 @@ class DataGate(BaseComponent):
                 anomalies=anomalies,
                 previous=previous,
                 max_drift=max_drift,
+                code_fingerprint=code_fingerprint,
                 accepted=Channel(type=standard_artifacts.ExampleStatistics),
             )
         )

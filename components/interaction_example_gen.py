@@ -7,9 +7,18 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.types import artifact
 
-from components.ingestion.executor_io import describe_output, input_splits, output_splits, pack, unpack
+from components.ingestion.executor_io import (
+    TablesDriver,
+    describe_output,
+    input_splits,
+    output_splits,
+    pack,
+    refuse_changed_tables,
+    unpack,
+)
 from components.ingestion.flow import ingest_interactions
 from components.ingestion.hashing import SPLITS
+from components.ingestion.inputs import reads_users
 from components.settings import DataSettings
 
 
@@ -25,11 +34,12 @@ class InteractionExecutor(BaseBeamExecutor):
         """Writes the examples.
 
         Raises:
-          InputError: the tables cannot be used.
+          InputError: the tables cannot be used, or are written to meanwhile.
         """
         settings, max_history = unpack(exec_properties)
         examples = describe_output(output_dict, SPLITS)
         ingest_interactions(settings, max_history, examples.uri, self._make_beam_pipeline)
+        refuse_changed_tables(exec_properties, examples)
 
 
 class InteractionExampleGen(FileBasedExampleGen):
@@ -38,7 +48,7 @@ class InteractionExampleGen(FileBasedExampleGen):
     Output ``examples``: Examples with the splits train, valid and test; beside them in the artifact's
     folder ingestion_report.json (components/ingestion/report.py reads it).
 
-    The component runs again when a file of the log or of the users' table, the settings or
+    The component runs again when the content of the log or of the users' table, the settings or
     ``code_fingerprint`` have changed.
 
     Args:
@@ -48,11 +58,13 @@ class InteractionExampleGen(FileBasedExampleGen):
     """
 
     EXECUTOR_SPEC = BeamExecutorSpec(InteractionExecutor)
+    DRIVER_CLASS = TablesDriver
 
     def __init__(self, settings: DataSettings, max_history: int, code_fingerprint: str = ""):
+        tables = ["interactions", *(["users"] if reads_users(settings) else [])]
         super().__init__(
             input_base=settings.directory,
-            input_config=input_splits(settings, {"interactions": settings.interactions, "users": settings.users}),
+            input_config=input_splits(settings, tables),
             output_config=output_splits(SPLITS),
-            custom_config=pack(settings, max_history, code_fingerprint),
+            custom_config=pack(settings, max_history, code_fingerprint, tables),
         )

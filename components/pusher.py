@@ -32,7 +32,8 @@ class BundlePusherExecutor(Executor):
         output_dict: dict[str, list[Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes the bundle if it is blessed and not what the newest version is already; that one is reported then.
+        """Pushes the bundle if it is blessed and not what the newest version is, or was made from, already; that one is
+        reported then.
 
         Raises:
           InputError: see :func:`serving.push.push_bundle`.
@@ -60,6 +61,7 @@ class BundlePusher(Pusher):
       serving: the directory and the model name.
       model_blessing: of the Evaluator; None if it is no gate.
       infra_blessing: of the ServingValidator; None if it is no gate.
+      code_fingerprint: changes when the code does.
     """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(BundlePusherExecutor)
@@ -70,6 +72,7 @@ class BundlePusher(Pusher):
         serving: ServingSettings,
         model_blessing: BaseChannel | None = None,
         infra_blessing: BaseChannel | None = None,
+        code_fingerprint: str = "",
     ) -> None:
         base_directory = os.path.join(serving.directory, serving.model_name)
         super().__init__(
@@ -79,4 +82,5 @@ class BundlePusher(Pusher):
             push_destination=pusher_pb2.PushDestination(
                 filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=base_directory)
             ),
+            custom_config={"code_fingerprint": code_fingerprint},
         )

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trainer.errors import InputError
+from trainer.plain_paths import plain_path
 
 _SHUFFLES = 5
 _FORMATS = (".png", ".svg", ".pdf")
@@ -198,4 +199,4 @@ def _saved_model(path: Path) -> Any:
 
         import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 
-        return tf.saved_model.load(str(path))
+        return tf.saved_model.load(plain_path(str(path)))

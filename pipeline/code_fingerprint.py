@@ -1,10 +1,25 @@
-"""A number for our code, because TFX's cache sees the arguments of a component and not the code behind them."""
+"""Keys of our code, because TFX's cache sees the arguments of a component and not the code behind them."""
 
+import ast
 import hashlib
-from collections.abc import Iterable
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+PACKAGES = ("trainer", "serving", "components", "pipeline")
+
+REGISTRY = "trainer.models.registry"
+"""Imports every model there is, to know their names. Of those a component runs the configured one, so that the walk
+stops here, and who runs a model names its module."""
+
+_IMPORTING = ("import_module", "__import__")
+_DOTTED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
 
 
 def fingerprint(parts: Iterable[str], root: Path = ROOT) -> str:
@@ -33,3 +48,146 @@ def _files(path: Path) -> list[Path]:
     if not path.is_file():
         raise FileNotFoundError(path)
     return [path]
+
+
+@dataclass(frozen=True)
+class _Imports:
+    """What a module imports: modules of our packages, and top-level names of other packages."""
+
+    ours: frozenset[str]
+    others: frozenset[str]
+
+
+class Sources:
+    """The import closure of modules: which of our files their running may execute, and which libraries.
+
+    Imports inside functions and classes count, and those for type checkers alone do not. A string that is the dotted
+    name of something of ours, such as a run function's, counts as an import.
+
+    Args:
+      root: where the packages are.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._known: dict[str, _Imports] = {}
+
+    def closure(self, modules: Iterable[str]) -> set[str]:
+        """``modules``, all that they import directly or not, and the packages around them.
+
+        Raises:
+          FileNotFoundError: there is no such module.
+          ValueError: a module is imported by a name that is computed.
+        """
+        found: set[str] = set()
+        waiting = list(modules)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting += [*self._imports(name).ours, *_parents(name)]
+        return found
+
+    def key(self, modules: Iterable[str]) -> str:
+        """A number for the code of ``modules`` and their closure, and for the versions of the libraries they import.
+
+        Args:
+          modules: dotted names.
+
+        Returns:
+          16 hexadecimal digits.
+
+        Raises:
+          FileNotFoundError: there is no such module.
+          ValueError: a module is imported by a name that is computed.
+        """
+        names = self.closure(modules)
+        code = fingerprint([str(self._file(name).relative_to(self._root)) for name in names], self._root)
+        libraries = sorted({version for name in names for version in _versions(self._imports(name).others)})
+        return hashlib.sha256("\n".join([code, *libraries]).encode()).hexdigest()[:16]
+
+    def _file(self, name: str) -> Path:
+        path = self._path(name)
+        if path is None:
+            raise FileNotFoundError(f"There is no module {name} below {self._root}.")
+        return path
+
+    def _path(self, name: str) -> Path | None:
+        base = self._root.joinpath(*name.split("."))
+        return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+
+    def _imports(self, name: str) -> _Imports:
+        if name not in self._known:
+            path = self._file(name)
+            package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+            ours: set[str] = set()
+            others: set[str] = set()
+            for imported in _names(ast.parse(path.read_bytes(), str(path)), name, package):
+                top = imported.partition(".")[0]
+                if top in PACKAGES:
+                    ours.add(self._module(imported))
+                elif top not in sys.stdlib_module_names:
+                    others.add(top)
+            self._known[name] = _Imports(frozenset(ours), frozenset(others))
+        return self._known[name]
+
+    def _module(self, dotted: str) -> str:
+        """The module that ``dotted`` is or lies in."""
+        name = dotted
+        while self._path(name) is None:
+            if "." not in name:
+                raise FileNotFoundError(f"There is no module for {dotted} below {self._root}.")
+            name = name.rpartition(".")[0]
+        return name
+
+
+def _parents(name: str) -> list[str]:
+    pieces = name.split(".")
+    return [".".join(pieces[:length]) for length in range(1, len(pieces))]
+
+
+def _names(tree: ast.Module, module: str, package: str) -> Iterator[str]:
+    """Dotted names of what is imported, of modules or of something inside them."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        children = list(ast.iter_child_nodes(node))
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            children = list(node.orelse)
+        waiting += children
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parts = package.split(".")
+            above = parts[: len(parts) - node.level + 1] if node.level else []
+            source = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (source if alias.name == "*" else f"{source}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _DOTTED.fullmatch(node.value):
+            yield node.value
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IMPORTING:
+            computed = not node.args or not isinstance(node.args[0], ast.Constant)
+            if computed and module != REGISTRY:
+                raise ValueError(f"{module} imports {ast.unparse(node)}: its code cannot be found without running it.")
+
+
+def _versions(packages: Iterable[str]) -> Iterator[str]:
+    """``name==version`` of the installed distributions that hold the packages."""
+    for package in packages:
+        for distribution in _distributions().get(package, [package.replace("_", "-")]):
+            # A library that is not there, such as the extra's, is no part of what runs.
+            if (version := _version(distribution)) is not None:
+                yield f"{distribution}=={version}"
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    # Of a namespace such as google, the parts belong to dozens of distributions that have nothing to do with us.
+    return {name: found for name, found in metadata.packages_distributions().items() if len(found) <= 2}
+
+
+@cache
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

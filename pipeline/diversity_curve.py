@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from trainer.errors import InputError
+from trainer.plain_paths import plain_path
 
 if TYPE_CHECKING:
     from trainer.analysis.diversity_curve import Batch
@@ -99,7 +100,7 @@ def _curve(run: Run, unseen: bool) -> list[dict[str, float]]:
     from trainer.analysis.diversity_curve import diversity_curve
 
     kinds = manifest.verify(run.version).inputs.user_features
-    loaded = tf.saved_model.load(str(run.version))
+    loaded = tf.saved_model.load(plain_path(str(run.version)))
     categories = loaded.items.item_category.numpy()
     if not (categories >= 0).any():
         raise InputError("The model's items have no categories. Set data.item_columns.category and train again.")

@@ -1,13 +1,12 @@
-"""The pipeline as a TFX graph: values in, a Pipeline out; nothing is read, started or decided here."""
+"""The pipeline as a TFX graph: values in, a Pipeline out; nothing is started or decided here."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
-from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
@@ -17,8 +16,10 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
+from components.curated_schema import CuratedSchema, content_of
 from components.data_gate import ACCEPTED, DataGate
 from components.evaluation import eval_config
+from components.evaluator import ModelEvaluator
 from components.index_builder import IndexBuilder
 from components.interaction_example_gen import InteractionExampleGen
 from components.item_example_gen import ItemExampleGen
@@ -28,33 +29,14 @@ from components.serving_validator import ServingValidator
 from components.trainer import ModelTrainer
 from pipeline.baseline import baseline_settings
 from pipeline.beam_args import for_tfx
-from pipeline.code_fingerprint import fingerprint
+from pipeline.component_code import BASELINE_EVALUATOR, BASELINE_TRAINER, code_keys
 from pipeline.config import Config
 from pipeline.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer import schema
 from trainer.models.profile_base import ProfileSettings
+from trainer.plain_paths import plain_path
 
-INGESTION_CODE = (
-    "components/ingestion",
-    "components/interaction_example_gen.py",
-    "components/item_example_gen.py",
-    "trainer/schema.py",
-)
-TRANSFORM_CODE = ("trainer/preprocessing.py", "trainer/schema.py")
-TRAINER_CODE = ("trainer", "components/trainer.py")
-INDEX_CODE = (
-    "serving",
-    "trainer/retrieval.py",
-    "trainer/diversity.py",
-    "trainer/vocabulary_file.py",
-    "trainer/item_attributes.py",
-    "trainer/item_filter.py",
-    "components/index_builder.py",
-)
-VALIDATOR_CODE = ("serving", "components/serving_validator.py")
-
-BASELINE_TRAINER = "TwoTowerTrainer"
-BASELINE_EVALUATOR = "TwoTowerEvaluator"
+CURATED_SCHEMA = "ImportSchemaGen"
 
 
 def metadata_path(config: Config) -> str:
@@ -69,21 +51,22 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
       config: with absolute paths.
       history: whether the runner can look into earlier runs. If not (Kubeflow), the change threshold and drift
         have nothing to compare with; schema, value thresholds and serving validation stay.
-      local: whether metadata is kept in SQLite below the pipeline's root.
+      local: whether metadata is kept in SQLite below the pipeline's root, and files that the configuration names
+        (schema, base model, language model) are on this machine: their content is in the cache keys.
       deliver: whether the trained model is evaluated and pushed; if not (pre-training), the Trainer is the last.
 
     Raises:
-      InputError: a threshold names no metric.
+      InputError: a threshold names no metric, or a file that the configuration names cannot be read.
     """
-    ingestion_code = fingerprint(INGESTION_CODE)
+    code = code_keys(config)
     interactions = InteractionExampleGen(
-        config.data, max_history=config.transform.max_history, code_fingerprint=ingestion_code
+        config.data, max_history=config.transform.max_history, code_fingerprint=code["InteractionExampleGen"]
     )
-    items = ItemExampleGen(config.data, code_fingerprint=ingestion_code)
+    items = ItemExampleGen(config.data, code_fingerprint=code["ItemExampleGen"])
     examples = interactions.outputs["examples"]
-    texts = text_nodes(config, items.outputs["examples"])
+    texts = text_nodes(config, items.outputs["examples"], code["TextEncoder"], local)
 
-    data_schema, validation = _data_validation(config, examples, history)
+    data_schema, validation = _data_validation(config, examples, history, code, local)
     shared = {
         "transform": config.transform.model_dump(),
         "user_features": dict(config.data.user_columns.features),
@@ -97,11 +80,11 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
             analyze=[schema.TRAIN_SPLIT], transform=[schema.TRAIN_SPLIT, schema.VALID_SPLIT]
         ),
         disable_statistics=True,
-        custom_config={**shared, "code_fingerprint": fingerprint(TRANSFORM_CODE)},
+        custom_config={**shared, "code_fingerprint": code["Transform"]},
     )
     transform.add_upstream_nodes([validation[-1]])
 
-    def trainer(model: dict[str, Any], texts: TextNodes = NO_TEXTS) -> ModelTrainer:
+    def trainer(name: str, model: dict[str, Any], texts: TextNodes = NO_TEXTS) -> ModelTrainer:
         return ModelTrainer(
             examples=transform.outputs["transformed_examples"],
             transform_graph=transform.outputs["transform_graph"],
@@ -114,17 +97,18 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
                 "model": model,
                 **_of_attributes(config),
                 "training": config.training.model_dump(),
-                "code_fingerprint": fingerprint(TRAINER_CODE),
+                "code_fingerprint": code[name],
             },
-        )
+        ).with_id(name)
 
-    model_trainer = trainer(config.model.model_dump(), texts).with_id("Trainer")
+    root = os.path.join(config.pipeline.root, config.pipeline.name, "artifacts")
+    model_trainer = trainer("Trainer", config.model.model_dump(), texts)
     return Pipeline(
         pipeline_name=config.pipeline.name,
-        pipeline_root=os.path.join(config.pipeline.root, config.pipeline.name, "artifacts"),
+        pipeline_root=plain_path(root) if local else root,
         components=[
             *(interactions, items, *validation, *texts.nodes, transform, model_trainer),
-            *(_after_training(config, examples, model_trainer, trainer, history) if deliver else []),
+            *(_after_training(config, examples, model_trainer, trainer, history, code) if deliver else []),
         ],
         enable_cache=config.pipeline.cache,
         metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
@@ -142,24 +126,28 @@ def _after_training(
     config: Config,
     examples: BaseChannel,
     model_trainer: ModelTrainer,
-    trainer: Callable[[dict[str, Any]], ModelTrainer],
+    trainer: Callable[[str, dict[str, Any]], ModelTrainer],
     history: bool,
+    code: Mapping[str, str],
 ) -> list[BaseNode]:
     """The two-tower beside the model, the evaluation, and the way to the folder that a server watches."""
     trained = model_trainer.outputs["model"]
-    evaluation = _evaluation(config, examples, trained, history)
+    evaluation = _evaluation(config, examples, trained, history, code)
     baseline: list[BaseNode] = []
     if (settings := baseline_settings(config)) is not None:
-        baseline_trainer = trainer(settings).with_id(BASELINE_TRAINER)
+        baseline_trainer = trainer(BASELINE_TRAINER, settings)
+        model = baseline_trainer.outputs["model"]
         baseline = [
             baseline_trainer,
-            _evaluator(config, examples, baseline_trainer.outputs["model"], gated=False).with_id(BASELINE_EVALUATOR),
+            _evaluator(config, examples, model, code[BASELINE_EVALUATOR], gated=False).with_id(BASELINE_EVALUATOR),
         ]
-    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"])
+    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"], code)
     return [*baseline, *evaluation, *delivery]
 
 
-def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tuple[BaseChannel, list[BaseNode]]:
+def _data_validation(
+    config: Config, examples: BaseChannel, history: bool, code: Mapping[str, str], local: bool
+) -> tuple[BaseChannel, list[BaseNode]]:
     """The schema, and the components that judge the data by it; the last one is the gate."""
     settings = config.validation
     statistics = StatisticsGen(
@@ -167,7 +155,7 @@ def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tu
     )
     # An inferred schema is one that all splits agree with; no shapes, because a request may lack any feature.
     schema_gen = (
-        ImportSchemaGen(schema_file=settings.schema_path)
+        CuratedSchema(settings.schema_path, content_of(settings.schema_path) if local else "").with_id(CURATED_SCHEMA)
         if settings.schema_path
         else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
     )
@@ -188,31 +176,41 @@ def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tu
         anomalies=validator.outputs["anomalies"],
         previous=previous,
         max_drift=settings.max_drift,
+        code_fingerprint=code["DataGate"],
     )
     return data_schema, [*nodes, gate]
 
 
-def _evaluation(config: Config, examples: BaseChannel, model: BaseChannel, history: bool) -> list[BaseNode]:
+def _evaluation(
+    config: Config, examples: BaseChannel, model: BaseChannel, history: bool, code: Mapping[str, str]
+) -> list[BaseNode]:
     """The Evaluator (last), and before it what finds the model to compare with."""
     if not history:
-        return [_evaluator(config, examples, model)]
+        return [_evaluator(config, examples, model, code["Evaluator"]).with_id("Evaluator")]
     resolver = Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("LastBlessedModel")
-    return [resolver, _evaluator(config, examples, model, blessed=resolver.outputs["model"])]
+    evaluator = _evaluator(config, examples, model, code["Evaluator"], blessed=resolver.outputs["model"])
+    return [resolver, evaluator.with_id("Evaluator")]
 
 
 def _evaluator(
-    config: Config, examples: BaseChannel, model: BaseChannel, blessed: BaseChannel | None = None, gated: bool = True
-) -> Evaluator:
-    return Evaluator(
+    config: Config,
+    examples: BaseChannel,
+    model: BaseChannel,
+    code_fingerprint: str,
+    blessed: BaseChannel | None = None,
+    gated: bool = True,
+) -> ModelEvaluator:
+    return ModelEvaluator(
         examples=examples,
         model=model,
         baseline_model=blessed,
         eval_config=_eval_config(config, gated),
         example_splits=[schema.TEST_SPLIT],
+        code_fingerprint=code_fingerprint,
     )
 
 
@@ -222,14 +220,16 @@ def _eval_config(config: Config, gated: bool) -> tfma.EvalConfig:
     return eval_config(config.evaluation, gated)
 
 
-def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel) -> list[BaseNode]:
+def _delivery(
+    config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel, code: Mapping[str, str]
+) -> list[BaseNode]:
     """From the trained model to the folder that a server watches."""
     builder = IndexBuilder(
         model=model,
         examples=examples,
         index=config.index,
         serving=config.serving,
-        code_fingerprint=fingerprint(INDEX_CODE),
+        code_fingerprint=code["IndexBuilder"],
     )
     bundle = builder.outputs["bundle"]
     validator = ServingValidator(
@@ -237,12 +237,13 @@ def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessin
         bundle=bundle,
         examples=examples,
         serving=config.serving,
-        code_fingerprint=fingerprint(VALIDATOR_CODE),
+        code_fingerprint=code["ServingValidator"],
     )
     pusher = BundlePusher(
         bundle=bundle,
         serving=config.serving,
         model_blessing=blessing,
         infra_blessing=validator.outputs["blessing"],
+        code_fingerprint=code["Pusher"],
     )
     return [builder, validator, pusher.with_id("Pusher")]

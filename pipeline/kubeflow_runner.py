@@ -8,14 +8,15 @@ import yaml
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
 from pipeline.config import Config
-from pipeline.graph import create_pipeline
+from pipeline.graph import CURATED_SCHEMA, create_pipeline
 from trainer.errors import InputError
+from trainer.plain_paths import refuse_patterns
 
 ENVIRONMENT = {"TF_USE_LEGACY_KERAS": "1"}
 """Of every step, so that an image without it works as well."""
 
-NOT_CACHED = ("InteractionExampleGen", "ItemExampleGen")
-"""The backend does not look at files: cached, these would not notice new data."""
+NOT_CACHED = ("InteractionExampleGen", "ItemExampleGen", CURATED_SCHEMA)
+"""The backend does not look at files: cached, these would not notice new data or another schema."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
@@ -34,7 +35,7 @@ def compile_pipeline(config: Config, output: Path, image: str) -> None:
 
     Raises:
       InputError: the file's name does not end in .yaml, it cannot be written, or the pipeline's name is none that
-        Kubeflow takes.
+        Kubeflow takes, or a folder that TensorFlow would take for a pattern.
     """
     if output.suffix not in (".yaml", ".yml"):
         raise InputError(f"{output}: the specification's name has to end in .yaml: kfp reads no other.")
@@ -42,6 +43,8 @@ def compile_pipeline(config: Config, output: Path, image: str) -> None:
         raise InputError(
             f"pipeline.name: Kubeflow takes lower-case letters, digits and hyphens. Received: {config.pipeline.name!r}."
         )
+    refuse_patterns("pipeline.root", config.pipeline.root)
+    refuse_patterns("serving.directory", config.serving.directory)
     pipeline = create_pipeline(config, history=False, local=False)
     runner = KubeflowV2DagRunner(
         config=KubeflowV2DagRunnerConfig(default_image=image, use_pipeline_spec_2_1=True),
@@ -71,5 +74,5 @@ def _adapt(specification: dict[str, Any]) -> None:
         if "container" in executor:
             executor["container"]["env"] = [{"name": k, "value": v} for k, v in ENVIRONMENT.items()]
     tasks = specification["root"]["dag"]["tasks"]
-    for name in NOT_CACHED:
+    for name in tasks.keys() & set(NOT_CACHED):
         tasks[name]["cachingOptions"] = {}

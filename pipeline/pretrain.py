@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
+from pipeline.code_fingerprint import Sources
 from pipeline.pretraining import Pretraining
 from pipeline.progress import show_warnings
 from pipeline.quiet import quiet
@@ -42,7 +43,8 @@ def pretrain(pretraining: Pretraining) -> str:
                 from components.ingestion.domains import merge_domains
                 from trainer.base_model import FOLDER
 
-                merge_domains(pretraining.domains, pretraining.merged, config.data.max_bad_rows)
+                code = Sources().key(["components.ingestion.domains"])
+                merge_domains(pretraining.domains, pretraining.merged, config.data.max_bad_rows, code)
             warnings: list[str] = []
             outputs = execute(config, console, log, deliver=False, warnings=warnings)
             model = outputs["Trainer"]["model"].uri

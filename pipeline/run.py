@@ -3,7 +3,6 @@
 import dataclasses
 import datetime
 import errno
-import glob
 import json
 import logging
 import os
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from pipeline.local_engine import Outputs
 
 RESULTS = "results.json"
+
+NEVER_TAKEN_FROM_THE_CACHE = ("Pusher",)
+"""What it pushed once may have been removed since, or something else pushed after it. It leaves alone what is there."""
 
 
 class RunFailed(RuntimeError):
@@ -124,7 +126,7 @@ def execute(
         pipeline = graph.create_pipeline(config, deliver=deliver)
     with Progress(console, warnings) as progress:
         try:
-            return local_engine.run(pipeline, progress, uncached=_never_taken_from_the_cache(config) if deliver else [])
+            return local_engine.run(pipeline, progress, uncached=NEVER_TAKEN_FROM_THE_CACHE)
         except local_engine.ComponentFailed as failure:
             logging.exception("The run failed.")
             if (cause := _cause_of(failure)) is not None:
@@ -132,12 +134,6 @@ def execute(
             raise RunFailed(
                 f"{failure} {type(failure.__cause__).__name__}: {failure.__cause__}\nSee {log}"
             ) from failure
-
-
-def _never_taken_from_the_cache(config: Config) -> list[str]:
-    """The Pusher, where what an earlier run pushed has been removed since."""
-    folder = os.path.join(glob.escape(config.serving.directory), config.serving.model_name)
-    return [] if glob.glob(os.path.join(folder, "[0-9]*")) else ["Pusher"]
 
 
 def _cause_of(failure: BaseException) -> InputError | GateRefused | None:

@@ -10,11 +10,9 @@ from tfx.types import BaseChannel, standard_artifacts
 from components.settings import TextSettings
 from components.text import language_model
 from components.text_encoder import FINGERPRINT, TextEncoder
-from pipeline.code_fingerprint import fingerprint
 from pipeline.config import Config
 from trainer import base_model
 
-TEXT_CODE = ("components/text", "components/text_encoder.py", "components/ingestion", "trainer/text_vectors.py")
 IMPORTER = "BaseModel"
 
 
@@ -35,7 +33,7 @@ class TextNodes(NamedTuple):
 NO_TEXTS = TextNodes((), None, None)
 
 
-def text_nodes(config: Config, items: BaseChannel) -> TextNodes:
+def text_nodes(config: Config, items: BaseChannel, code_fingerprint: str = "", local: bool = True) -> TextNodes:
     """The text encoder where the configuration has one, and the Importer of a base model.
 
     A base model brings its text encoder along, so that the section ``text`` may be left out.
@@ -43,6 +41,8 @@ def text_nodes(config: Config, items: BaseChannel) -> TextNodes:
     Args:
       config: with absolute paths.
       items: item examples.
+      code_fingerprint: of what the text encoder runs.
+      local: whether a language model on the hub is fetched to this machine, so that its files are in the cache key.
 
     Raises:
       InputError: there is no such base model or language model.
@@ -68,13 +68,13 @@ def text_nodes(config: Config, items: BaseChannel) -> TextNodes:
         text,
         cache=text.cache or os.path.join(config.pipeline.root, "text_cache"),
         base_model=base,
-        code_fingerprint=fingerprint(TEXT_CODE) + _files_of(text),
+        code_fingerprint=code_fingerprint + _files_of(text, local),
     )
     return TextNodes((*nodes, encoder), encoder.outputs["vectors"], base)
 
 
-def _files_of(text: TextSettings) -> str:
-    """A number for the files of a language model on this machine; one on the hub has a revision."""
-    if text.encoder != language_model.KIND or not os.path.isdir(str(text.model)):
+def _files_of(text: TextSettings, local: bool) -> str:
+    """A number for the files of a language model; a revision on the hub, such as main, may name others tomorrow."""
+    if text.encoder != language_model.KIND or not (local or os.path.isdir(str(text.model))):
         return ""
-    return " " + language_model.fingerprint(str(text.model), text.pooling, text.max_tokens)
+    return " " + language_model.fingerprint(language_model.locate(text), text.pooling, text.max_tokens)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from pipeline.diversity_curve import read_run
 from trainer.errors import InputError
+from trainer.plain_paths import plain_path
 
 if TYPE_CHECKING:
     from serving.index.sizes import ScannSizes
@@ -109,7 +110,7 @@ def _read(folder: Path, users: int, version: Path | None) -> _Pushed:
     if not found:
         raise InputError(f"The split {schema.VALID_SPLIT} of the run in {folder} holds no user with a history.")
     history, times, profile = as_tensors(found, stated.inputs.user_features)
-    loaded = tf.saved_model.load(str(directory))
+    loaded = tf.saved_model.load(plain_path(str(directory)))
     features = {schema.user_feature(name): values for name, values in profile.items()}
     answer = loaded.signatures["user_interests"](history=history, history_time=times, **features)
     interests, mask = answer["interests"].numpy(), answer["interest_mask"].numpy()

@@ -61,9 +61,10 @@ def push_bundle(bundle_dir: str, base_dir: str) -> Path:
 
 
 def unchanged_version(bundle_dir: str, base_dir: str) -> Path | None:
-    """The newest version, if it is the very bundle and whole: then there is nothing to push.
+    """The newest version, if it is the very bundle and whole, or the bundle with other items: nothing is to be pushed.
 
-    An older one that is the bundle does not count: to go back to it, it has to become the newest.
+    An older one that is the bundle does not count: to go back to it, it has to become the newest. One that ``polyrec
+    refresh`` made from the bundle does, or from what it made from it: a run that is repeated takes no items back.
 
     Args:
       bundle_dir: the bundle.
@@ -74,14 +75,16 @@ def unchanged_version(bundle_dir: str, base_dir: str) -> Path | None:
     """
     wanted = manifest.read(bundle_dir)
     try:
-        newest = max(find_versions(Path(base_dir)).items(), default=None)
-        if newest is None:
-            return None
-        there = manifest.verify(newest[1])
-    except (OSError, manifest.BundleError):
+        versions = find_versions(Path(base_dir))
+        number = max(versions, default=0)
+        newest = versions[number]
+        origin = manifest.verify(newest)
+        while origin.made_from is not None and number > (number := int(origin.made_from.version)):
+            origin = manifest.read(versions[number])
+    except (OSError, KeyError, ValueError, manifest.BundleError):
         return None
     # When it was made is not what it is.
-    return newest[1] if there.model_copy(update={"created": wanted.created}) == wanted else None
+    return newest if origin.model_copy(update={"created": wanted.created}) == wanted else None
 
 
 def _rename(temporary: Path, base: Path) -> Path:

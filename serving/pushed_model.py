@@ -14,6 +14,7 @@ from serving.trained_functions import VECTORS_FROM_TEXT, TrainedFunctions
 from trainer import base_model
 from trainer.errors import InputError
 from trainer.item_filter import ItemFilter
+from trainer.plain_paths import plain_path
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def read_pushed(version_dir: str) -> PushedModel:
         raise InputError(
             f"{version_dir} holds {stated.model}, a model of profiles: it has tags and no items to change."
         )
-    served = tf.saved_model.load(version_dir)
+    served = tf.saved_model.load(plain_path(version_dir))
     if not hasattr(served, "items") or stated.max_history is None:
         raise InputError(
             f"{version_dir} was made by an earlier polyrec and does not hold what a change of items needs. "

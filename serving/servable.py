@@ -20,6 +20,7 @@ from serving.batching import Batcher, Outputs, Run, Wanted, always
 from serving.manifest import BundleError, Manifest, SignatureBatching
 from serving.status import ServingError, from_tensorflow
 from serving.tensorflow_runtime import config_pb2, meta_graph_pb2, rewriter_config_pb2, tf
+from trainer.plain_paths import plain_path
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Servable:
         self._session = tf.compat.v1.Session(graph=graph, config=_in_own_thread(of_a_bundle=manifest is not None))
         try:
             with graph.as_default():
-                meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], str(directory))
+                meta_graph = tf.compat.v1.saved_model.load(self._session, ["serve"], plain_path(str(directory)))
             graph.finalize()
             self.signatures: Mapping[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
             self._defaults = {

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from trainer import text_vectors
 from trainer.errors import InputError
 from trainer.keras_api import keras
+from trainer.plain_paths import plain_path
 from trainer.settings import Settings, first_problem
 
 FOLDER = os.path.join("assets.extra", "base")
@@ -153,7 +154,7 @@ def restore(
         if not tf.io.gfile.exists(path) or _sha256(path) != digest:
             raise InputError(f"{where}: {name} is missing or was changed: its SHA-256 is not that of {DESCRIPTION}.")
     shared = {name: part for name, part in parts.items() if name in base.parts}
-    status = tf.train.Checkpoint(**shared).read(os.path.join(directory, _WEIGHTS))
+    status = tf.train.Checkpoint(**shared).read(os.path.join(plain_path(directory), _WEIGHTS))
     status.assert_existing_objects_matched().expect_partial()
     return base
 

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from trainer import schema
 from trainer.errors import InputError
+from trainer.plain_paths import plain_path
 from trainer.settings import Settings, first_problem
 
 ENCODER = "encoder"
@@ -61,7 +62,7 @@ def read_vectors(directory: str, dimension: int) -> Iterator[tuple[list[bytes], 
         schema.ITEM_ID: tf.io.FixedLenFeature([], tf.string),
         schema.TEXT_VECTOR: tf.io.FixedLenFeature([dimension], tf.float32),
     }
-    files = sorted(tf.io.gfile.glob(os.path.join(directory, VECTORS)))
+    files = sorted(tf.io.gfile.glob(os.path.join(plain_path(directory), VECTORS)))
     for serialized in tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH):
         batch = tf.io.parse_example(serialized, spec)
         yield batch[schema.ITEM_ID].numpy().tolist(), batch[schema.TEXT_VECTOR].numpy()

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from components.ingestion.batches import list_pieces, refuse_too_many_bad_rows
 from components.ingestion.catalogue import read_items
+from components.ingestion.input_key import INPUT_HASHES, InputHashes, input_key
 from components.ingestion.inputs import check_inputs, find_tables, table_path
 from components.ingestion.interactions import read_interactions
 from components.ingestion.partition import USER
 from components.ingestion.report import Report
 from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
 from components.ingestion.storage import full_disk_in_words
-from components.ingestion.tables import file_bytes
 from components.ingestion.times import BILLION
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings, InteractionColumns
 from trainer.errors import InputError
@@ -30,19 +30,22 @@ INTERACTIONS, ITEMS = MERGED_TABLES["interactions"], MERGED_TABLES["items"]
 _STATE = "merged.json"
 
 
-def merge_domains(domains: Mapping[str, DomainSettings], directory: str, max_bad_rows: float) -> None:
+def merge_domains(
+    domains: Mapping[str, DomainSettings], directory: str, max_bad_rows: float, code_fingerprint: str = ""
+) -> None:
     """Writes one interaction log and one item table, every id with its domain in front: ``toys:i1``.
 
-    Times, titles, texts and categories stay as they are. Nothing is written where the tables are there already and no
-    file, setting or this function's format has changed since.
+    Times, titles, texts and categories stay as they are. Nothing is written where the tables are there already, and no
+    file's content, setting or code has changed since.
 
     Args:
       domains: name -> tables.
       directory: where to, on this machine.
       max_bad_rows: largest part of bad rows of a table that is dropped, not refused.
+      code_fingerprint: changes when the code does, so that tables of an earlier version are written again.
 
     Raises:
-      InputError: a table cannot be used; names the domain.
+      InputError: a table cannot be used, or is written to meanwhile; names the domain.
     """
     sections = {
         name: DataSettings(**domain.model_dump(), max_bad_rows=max_bad_rows) for name, domain in domains.items()
@@ -50,17 +53,27 @@ def merge_domains(domains: Mapping[str, DomainSettings], directory: str, max_bad
     for name, section in sections.items():
         with _named(name):
             check_inputs(section)
-    state = json.dumps([_identity(name, section) for name, section in sections.items()], indent=1)
-    path = os.path.join(directory, _STATE)
-    if os.path.exists(path) and Path(path).read_text(encoding="utf-8") == state:
-        return
     os.makedirs(directory, exist_ok=True)
+    hashes = InputHashes(os.path.join(os.path.dirname(os.path.abspath(directory)), INPUT_HASHES))
+    identities = {name: _identity(name, section, hashes) for name, section in sections.items()}
+    hashes.save()
+    state = json.dumps([code_fingerprint, *identities.values()], indent=1)
+    path = os.path.join(directory, _STATE)
+    whole = all(os.path.exists(os.path.join(directory, name)) for name in (INTERACTIONS, ITEMS, _STATE))
+    if whole and Path(path).read_text(encoding="utf-8") == state:
+        return
     staging = tempfile.mkdtemp(prefix=".partial-", dir=directory)
     try:
         with full_disk_in_words(directory):
             _write(os.path.join(staging, INTERACTIONS), _interactions(sections))
             _write(os.path.join(staging, ITEMS), _items(sections))
             Path(staging, _STATE).write_text(state, encoding="utf-8")
+        for name, section in sections.items():
+            if _identity(name, section, hashes) != identities[name]:
+                raise InputError(
+                    f"domains.{name}: a table in {section.directory} changed while it was read. Run again when nothing "
+                    "writes to it, or on a copy."
+                )
         if os.path.exists(path):
             os.unlink(path)
         for name in (INTERACTIONS, ITEMS, _STATE):
@@ -78,13 +91,9 @@ def _named(domain: str) -> Iterator[None]:
         raise InputError(f"domains.{domain}: {error}") from error
 
 
-def _identity(name: str, section: DataSettings) -> list[object]:
-    tables = find_tables(section)
-    files = [
-        [file.path, file_bytes(file.path), os.path.getmtime(file.path) if os.path.exists(file.path) else 0]
-        for file in (*tables.interactions, *tables.items)
-    ]
-    return [name, section.model_dump(), files]
+def _identity(name: str, section: DataSettings, hashes: InputHashes) -> list[object]:
+    with _named(name):
+        return [name, section.model_dump(), input_key(section, ["interactions", "items"], hashes)]
 
 
 def _write(path: str, batches: Iterator[pa.RecordBatch]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 import tensorflow as tf
 
+from trainer.plain_paths import plain_path
 from trainer.text_vectors import VECTORS, read_vectors
 
 
@@ -43,7 +44,7 @@ class TextCache:
         """A new folder for files that are still being written."""
         folder = os.path.join(self.folder, f".partial-{uuid.uuid4().hex}")
         tf.io.gfile.makedirs(folder)
-        return folder
+        return plain_path(folder)
 
     def adopt(self, staging: str) -> None:
         """Makes the finished files of ``staging`` part of the cache."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,6 @@ KIND = "transformer"
 WEIGHTS = ("model.safetensors", "tf_model.h5")
 """The files a model may have its weights in, the first that is there; a pickle is not opened."""
 _NEEDED = ("config.json", "tokenizer*", "vocab*", "merges.txt", "special_tokens_map.json", "*.model")
-_ENCODING = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt")
 
 
 class LanguageModel:
@@ -122,9 +122,10 @@ def fingerprint(folder: str, pooling: str, max_tokens: int) -> str:
 
 
 def _deciding(folder: Path) -> Iterator[Path]:
-    for name in (*_ENCODING, _weights(str(folder))):
-        if (folder / name).is_file():
-            yield folder / name
+    patterns = (*_NEEDED, _weights(str(folder)))
+    for path in sorted(folder.iterdir()):
+        if path.is_file() and any(fnmatch(path.name, pattern) for pattern in patterns):
+            yield path
 
 
 def _weights(folder: str) -> str:

@@ -1,5 +1,7 @@
 """The two components under TFX's own runners: caching, fingerprints, compilation."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -9,6 +11,7 @@ from tfx import v1 as tfx
 from tfx.orchestration.metadata import sqlite_metadata_connection_config
 from tfx.types import artifact_utils
 
+from components import interaction_example_gen
 from components.interaction_example_gen import InteractionExampleGen
 from components.item_example_gen import ItemExampleGen
 from components.settings import DataSettings, InteractionColumns
@@ -62,14 +65,49 @@ def test_local_runs_are_cached_until_files_settings_or_code_change(tmp_path, set
     assert len(examples(out, "train")) > 30
     run(pipeline_of(tmp_path, settings))
     assert counts() == (1, 1)
+    pq.write_table(pa.table({"item_id": list("abcdefgi")}), tmp_path / "items.parquet")
+    run(pipeline_of(tmp_path, settings))
+    assert counts() == (1, 2)
     write_log(tmp_path / "log.parquet", log_of({f"u{i}": "abcdefgh" for i in range(61)}))
     run(pipeline_of(tmp_path, settings))
-    assert counts() == (2, 1)
+    assert counts() == (2, 3)
     run(pipeline_of(tmp_path, settings, code="2"))
-    assert counts() == (3, 2)
+    assert counts() == (3, 4)
     wrong = settings.model_copy(update={"columns": InteractionColumns(user="nowhere")})
     with pytest.raises(InputError, match="has no column 'nowhere'"):
         run(pipeline_of(tmp_path, wrong))
+
+
+def test_a_log_of_the_same_size_and_time_below_a_folder_named_like_a_pattern_is_read_again(tmp_path, settings):
+    folder = tmp_path / "dir[1]{a}*"
+    folder.mkdir()
+    given = settings.model_copy(update={"directory": str(folder), "interactions": "log[1].csv", "items": None})
+    log = folder / "log[1].csv"
+    for item, expected in (("i", 1), ("x", 2), ("x", 2)):
+        rows = [f"u{user},{item}{(user * 7 + time * 3) % 5},{time}" for user in range(10, 60) for time in range(10, 18)]
+        log.write_text("\n".join(["user_id,item_id,timestamp", *rows]))
+        os.utime(log, (1_600_000_000, 1_600_000_000))
+        tfx.orchestration.LocalDagRunner().run(pipeline_of(tmp_path, given))
+        assert (runs(tmp_path, "InteractionExampleGen"), runs(tmp_path, "ItemExampleGen")) == (expected, 1)
+    newest = max((tmp_path / "root" / "InteractionExampleGen" / "examples").iterdir(), key=lambda out: int(out.name))
+    assert {item[0] for example in examples(newest, "train") for item in example["history"]} == {"x"}
+
+
+@pytest.mark.parametrize("table", ["interactions", "items"])
+def test_a_table_that_matches_no_file_ends_the_run(tmp_path, settings, table):
+    lost = settings.model_copy(update={table: "nothing[1].csv"})
+    with pytest.raises(InputError, match=rf"nothing\[1\].csv \(data.{table}\) does not exist"):
+        tfx.orchestration.LocalDagRunner().run(pipeline_of(tmp_path, lost))
+    assert not list(tmp_path.glob("root/*/examples/*/Split-*"))
+
+
+def test_examples_of_a_log_that_is_written_to_meanwhile_are_refused(tmp_path, settings, monkeypatch):
+    def ingest_and_append(given, max_history, directory, make_pipeline):
+        write_log(tmp_path / "log.parquet", log_of({f"u{i}": "abcdefgh" for i in range(61)}))
+
+    monkeypatch.setattr(interaction_example_gen, "ingest_interactions", ingest_and_append)
+    with pytest.raises(InputError, match=r"log.parquet \(data.interactions\) in .* changed while it was read"):
+        tfx.orchestration.LocalDagRunner().run(pipeline_of(tmp_path, settings))
 
 
 def test_they_compile_for_kubeflow(tmp_path, settings):

@@ -1,7 +1,10 @@
+import os
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.ingestion import domains as module
 from components.ingestion.domains import merge_domains
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings
 from trainer.errors import InputError
@@ -65,8 +68,35 @@ def test_tables_are_left_alone_until_something_changes(tmp_path, domains):
     pq.write_table(pa.table({"id": [7], "name": ["Se7en"]}), tmp_path / "films" / "films.parquet")
     merge_domains(domains, str(merged), 0.0)
     assert _tables(merged)[1][0]["title"] == ["Se7en"]
+    second = when()
+    merge_domains(domains, str(merged), 0.0, "other code")
+    assert when() > second
+    (merged / "items.parquet").unlink()
+    merge_domains(domains, str(merged), 0.0, "other code")
+    assert len(_tables(merged)[1]) == 2
     merge_domains({"films": domains["films"]}, str(merged), 0.0)
     assert len(_tables(merged)[0]) == 3
+
+
+def test_a_table_of_the_same_size_and_time_is_merged_again(tmp_path, domains):
+    log = tmp_path / "films" / "log.csv"
+    for item in (7, 9):
+        log.write_text(f"who,what,when\n1,{item},30\n")
+        os.utime(log, (1_600_000_000, 1_600_000_000))
+        merge_domains(domains, str(tmp_path / "merged"), 0.0)
+        assert _tables(tmp_path / "merged")[0][0]["item_id"] == f"films:{item}"
+
+
+def test_a_table_that_is_written_to_meanwhile_is_refused(tmp_path, domains, monkeypatch):
+    def write_and_append(path, batches, write=module._write):
+        write(path, batches)
+        with (tmp_path / "films" / "log.csv").open("a") as file:
+            file.write("3,7,40\n")
+
+    monkeypatch.setattr(module, "_write", write_and_append)
+    with pytest.raises(InputError, match=r"domains.films: a table in .*films changed while it was read"):
+        merge_domains(domains, str(tmp_path / "merged"), 0.0)
+    assert not list((tmp_path / "merged").iterdir())
 
 
 def test_what_is_wrong_is_said_of_the_domain_and_leaves_nothing(tmp_path, domains):

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.code_fingerprint import fingerprint
+from pipeline.code_fingerprint import Sources, fingerprint
 
 
 def test_content_and_names_count_and_other_files_do_not(tmp_path):
@@ -23,3 +23,59 @@ def test_content_and_names_count_and_other_files_do_not(tmp_path):
 def test_a_missing_part_is_an_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         fingerprint(["nothing"], tmp_path)
+
+
+def _sources(root, **files):
+    for name, content in files.items():
+        path = root.joinpath(*name.split("__")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        for package in path.relative_to(root).parents:
+            if package.parts:
+                (root / package / "__init__.py").touch()
+    return Sources(root)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import trainer.b",
+        "import os, trainer.b as c",
+        "from trainer.b import name",
+        "from trainer import b",
+        "from . import b",
+        "from .b import name",
+        "from ..trainer import b",
+        "def function():\n    from trainer import b",
+        "class Class:\n    import trainer.b",
+        "try:\n    import trainer.b\nexcept ImportError:\n    pass",
+        "import importlib\nimportlib.import_module('trainer.b')",
+        "RUN_FN = 'trainer.b.run_fn'",
+        "if TYPE_CHECKING:\n    import os\nelse:\n    import trainer.b",
+    ],
+)
+def test_every_way_to_import_is_followed(tmp_path, statement):
+    sources = _sources(tmp_path, trainer__a=statement, trainer__b="import serving.c", serving__c="", trainer__d="")
+    assert sources.closure(["trainer.a"]) == {"trainer", "trainer.a", "trainer.b", "serving", "serving.c"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["'trainer.b and more'", "'polyrec.progress'", "if TYPE_CHECKING:\n    import trainer.b", "# import trainer.b"],
+)
+def test_what_is_not_run_does_not_count(tmp_path, statement):
+    sources = _sources(tmp_path, trainer__a=f"import os\n{statement}", trainer__b="")
+    assert sources.closure(["trainer.a"]) == {"trainer", "trainer.a"}
+
+
+def test_imports_in_a_circle_end(tmp_path):
+    sources = _sources(tmp_path, trainer__a="import trainer.b", trainer__b="import trainer.a")
+    assert sources.closure(["trainer.a"]) == sources.closure(["trainer.b"]) == {"trainer", "trainer.a", "trainer.b"}
+
+
+def test_a_computed_name_and_a_missing_module_are_errors(tmp_path):
+    sources = _sources(tmp_path, trainer__a="import_module(f'trainer.{name}')")
+    with pytest.raises(ValueError, match="trainer.a imports import_module"):
+        sources.closure(["trainer.a"])
+    with pytest.raises(FileNotFoundError, match="There is no module trainer.x"):
+        sources.closure(["trainer.x"])

@@ -3,8 +3,7 @@ import itertools
 
 import pytest
 
-from pipeline import config
-from pipeline.run import _cause_of, _never_taken_from_the_cache
+from pipeline.run import _cause_of
 from trainer.errors import GateRefused, InputError
 
 
@@ -35,10 +34,3 @@ def test_the_error_that_a_user_can_act_on_is_found_in_the_chain(errors, kind, wo
 
 def test_an_error_of_ours_is_none_of_the_user_s():
     assert _cause_of(_chain(RuntimeError("outer"), KeyError("bug"))) is None
-
-
-def test_the_pusher_runs_again_where_the_served_versions_were_removed(tmp_path):
-    loaded = config.load("comirec_sa", [f"serving.directory={tmp_path}/se[r]ved"])
-    assert _never_taken_from_the_cache(loaded) == ["Pusher"]
-    (tmp_path / "se[r]ved" / "movielens-100k" / "17").mkdir(parents=True)
-    assert _never_taken_from_the_cache(loaded) == []

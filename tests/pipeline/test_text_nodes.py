@@ -3,6 +3,7 @@
 import pytest
 import yaml
 
+from components.text import language_model
 from pipeline.config import load, with_absolute_paths
 from pipeline.graph import create_pipeline
 from pipeline.kubeflow_runner import compile_pipeline
@@ -39,6 +40,18 @@ def test_a_base_model_brings_its_encoder_and_its_hash(base, tmp_path):
     assert importer.exec_properties["artifact_uri"] == base
     stated = importer.outputs["result"].additional_custom_properties
     assert stated == {"fingerprint": base_model.read(base).fingerprint}
+
+
+def test_the_key_has_the_files_of_a_language_model_also_of_one_on_the_hub(tmp_path, monkeypatch):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("1")
+    monkeypatch.setattr(language_model, "locate", lambda text: {"some/bert": str(tmp_path)}[text.model])
+    overrides = ["text.encoder=transformer", "text.model=some/bert"]
+    keys = set()
+    for weights in ("1", "2", "2"):
+        (tmp_path / "model.safetensors").write_text(weights)
+        keys.add(_nodes(*overrides)["TextEncoder"].exec_properties["code_fingerprint"])
+    assert len(keys) == 2
 
 
 def test_a_folder_that_is_no_base_model_is_refused_before_anything_runs(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -270,6 +271,15 @@ def test_the_warm_up_covers_every_signature_in_both_batch_sizes():
     names = ("recommend", "serving_default", "user_interests", "explain")
     expected = {("polyrec", name, batch, False) for name in names for batch in (1, 32)}
     assert sorted(covered) == sorted(expected | {("polyrec", "recommend", batch, True) for batch in (1, 32)})
+
+
+def test_a_bundle_loads_from_a_folder_named_like_a_pattern(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = tmp_path / "served[1]" / "a*\\"
+    shutil.copytree(toy_bundle().directory, folder / "17")
+    servable = Servable(folder / "17" / "assets.extra" / "scann")
+    assert "recommend" in servable.signatures
+    servable.close()
 
 
 def test_a_folder_without_a_description_is_refused(tmp_path):

@@ -53,6 +53,24 @@ def test_only_a_newest_version_that_is_the_bundle_and_whole_is_unchanged(bundle,
     assert unchanged_version(bundle, base) is None
 
 
+def test_a_version_that_refresh_made_from_the_bundle_stays(bundle, tmp_path):
+    base = str(tmp_path / "served")
+    origin = push_bundle(bundle, base)
+    for source in (origin, tmp_path / "served" / str(int(origin.name) + 1)):
+        refreshed = tmp_path / "served" / str(int(source.name) + 1)
+        shutil.copytree(source, refreshed)
+        stated = manifest.read(refreshed)
+        numbers = dict.fromkeys(("added", "removed", "updated", "by_text", "by_category", "by_vector"), 0)
+        made_from = manifest.MadeFrom(version=source.name, fingerprint=stated.fingerprint, **numbers)
+        (refreshed / manifest.MANIFEST).write_text(
+            stated.model_copy(update={"made_from": made_from, "default_k": 9}).model_dump_json()
+        )
+        assert unchanged_version(bundle, base) == refreshed
+    assert unchanged_version(toy_bundle("exact").directory, base) is None
+    shutil.rmtree(origin)
+    assert unchanged_version(bundle, base) is None
+
+
 def test_a_number_taken_meanwhile_is_passed_over(bundle, tmp_path, monkeypatch):
     taken = tmp_path / str(int(time.time()) + 1000)
     taken.mkdir()

@@ -52,6 +52,19 @@ def _restore(folder, texts, model, max_history=MAX_HISTORY):
     return base_model.restore(folder, model.shared_parts(), "miracle", max_history, encoder)
 
 
+def test_its_folder_may_be_named_like_a_pattern(pretrained, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, texts = pretrained
+    copy = shutil.copytree(folder, tmp_path / "b[1]")
+    plain, _ = _model()
+    _restore(folder, texts, plain)
+    model, _ = _model()
+    _restore(str(copy), texts, model)
+    for name, part in plain.shared_parts().items():
+        for expected, found in zip(part.weights, model.shared_parts()[name].weights, strict=True):
+            np.testing.assert_array_equal(expected.numpy(), found.numpy())
+
+
 @pytest.mark.parametrize("item_ids", [True, False])
 def test_its_weights_reach_a_model_of_other_items(pretrained, item_ids):
     model, batch = _model(item_ids=item_ids)

@@ -46,14 +46,14 @@ def language_model(tmp_path, monkeypatch):
     return TextSettings(encoder="transformer", model=str(folder), batch_size=2)
 
 
-def _write(tmp_path, name, settings, items=ITEMS, **more):
+def _write(tmp_path, name, settings, items=ITEMS, cache="cache", **more):
     out = tmp_path / name
     options = PipelineOptions(["--direct_running_mode=in_memory", "--direct_num_workers=1"])
     description = write_text_vectors(
         [item_file(tmp_path / f"{name}.gz", items)],
         settings,
         str(out),
-        str(tmp_path / "cache"),
+        str(tmp_path / cache),
         lambda: beam.Pipeline(options=options),
         **more,
     )
@@ -96,6 +96,15 @@ def test_texts_are_encoded_once(tmp_path, language_model, caplog):
     caplog.clear()
     _write(tmp_path, "third", language_model.model_copy(update={"pooling": "cls"}))
     assert "5 texts, of which 5 are encoded now" in caplog.text
+
+
+def test_the_cache_may_be_in_a_folder_named_like_a_pattern(tmp_path, language_model, monkeypatch, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "links"))
+    caplog.set_level(logging.INFO, "polyrec.progress")
+    _, first = _write(tmp_path, "first", language_model, cache="cache[1]")
+    _, second = _write(tmp_path, "second", language_model, cache="cache[1]")
+    assert "5 texts, of which 0 are encoded now" in caplog.text
+    assert first.keys() == second.keys() == set("abcde")
 
 
 def test_what_does_not_fit_is_refused(tmp_path, language_model):

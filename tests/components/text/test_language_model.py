@@ -39,7 +39,11 @@ def test_the_fingerprint_is_of_all_that_decides_on_a_vector(folder):
     found.add(language_model.fingerprint(name, "mean", 64))
     (folder / "vocab.txt").write_text("[PAD]\n[CLS]\ncream\n")
     found.add(language_model.fingerprint(name, "mean", 64))
-    assert len(found) == 5
+    (folder / "sentencepiece.bpe.model").write_bytes(b"pieces")
+    found.add(language_model.fingerprint(name, "mean", 64))
+    (folder / "special_tokens_map.json").write_text("{}")
+    found.add(language_model.fingerprint(name, "mean", 64))
+    assert len(found) == 7
 
 
 def test_a_folder_is_taken_as_it_is(folder):

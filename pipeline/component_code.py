@@ -1,0 +1,56 @@
+"""What code each component of the graph runs, as a key of its cache."""
+
+from pathlib import Path
+
+from pipeline.baseline import baseline_settings
+from pipeline.code_fingerprint import ROOT, Sources
+from pipeline.config import Config, model_registry
+from trainer.models.profile_base import ProfileSettings
+
+BASELINE_TRAINER = "TwoTowerTrainer"
+BASELINE_EVALUATOR = "TwoTowerEvaluator"
+
+_STARTS = {
+    "InteractionExampleGen": ("components.interaction_example_gen",),
+    "ItemExampleGen": ("components.item_example_gen",),
+    "TextEncoder": ("components.text_encoder",),
+    "DataGate": ("components.data_gate",),
+    "Transform": ("trainer.preprocessing",),
+    "IndexBuilder": ("components.index_builder",),
+    "ServingValidator": ("components.serving_validator",),
+    "Pusher": ("components.pusher",),
+}
+"""Component -> the modules that TFX enters: of the executor, and of a dotted function."""
+
+_TRAINER = ("components.trainer", "trainer.run_fn")
+
+
+def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
+    """A number for the code of each component that runs ours: the import closure of the modules it starts from.
+
+    A component of TFX's own (StatisticsGen, SchemaGen, ExampleValidator) has none: what it does is decided by its
+    inputs and by TFX's version, which the key of ingestion has in it. Of the models, a Trainer runs the configured one.
+
+    Args:
+      config: names the model.
+      root: where the packages are.
+
+    Returns:
+      component -> key, of components that the configuration leaves out as well.
+    """
+    sources = Sources(root)
+    profile = isinstance(config.model, ProfileSettings)
+    evaluator = ("components.evaluator", "components.profile_evaluation" if profile else "components.evaluation")
+    starts: dict[str, tuple[str, ...]] = {
+        **_STARTS,
+        "Trainer": (*_TRAINER, _model_module(config.model.model_dump()["name"])),
+        "Evaluator": evaluator,
+    }
+    if (baseline := baseline_settings(config)) is not None:
+        starts[BASELINE_TRAINER] = (*_TRAINER, _model_module(baseline["name"]))
+        starts[BASELINE_EVALUATOR] = evaluator
+    return {component: sources.key(modules) for component, modules in starts.items()}
+
+
+def _model_module(name: str) -> str:
+    return str(model_registry().get(name).__module__)
