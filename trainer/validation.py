@@ -1,17 +1,18 @@
 """The metrics that training watches."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import tensorflow as tf
 
 from trainer import schema
+from trainer.fair_ranking import fair_ranking
 from trainer.input_pipeline import Batch
-from trainer.metrics.ranking import ranking_metrics
+from trainer.metrics.ranking import rank_metrics
 from trainer.models.base import RetrievalModel
 from trainer.models.profile_base import ProfileModel
 from trainer.models.registry import Model
 from trainer.profile_validation import ProfileValidator
-from trainer.retrieval import ComputedVectors, exact_top_k
 
 MOST_KEPT = 1 << 24
 """Numbers of all item vectors together (64 MB) up to which they are computed once a validation. Training's memory is
@@ -59,9 +60,12 @@ class Validator:
     def _batch_metrics(self, batch: Batch, kept: tf.Tensor | None) -> dict[str, tf.Tensor]:
         encoding = self._model.encode_last(batch)
         interests = tf.cast(encoding.interests[:, 0], tf.float32)
-        computed = ComputedVectors(
-            self._model.num_items, lambda start, stop: self._model.candidates(tf.range(start, stop))
+        ranking = fair_ranking(
+            interests,
+            encoding.interest_mask[:, 0],
+            self._model.num_items,
+            self._model.candidates if kept is None else partial(tf.gather, kept),
+            batch[schema.TARGETS],
+            max(self._cutoffs),
         )
-        vectors = computed if kept is None else kept
-        top = exact_top_k(interests, encoding.interest_mask[:, 0], vectors, max(self._cutoffs))
-        return ranking_metrics(top.indices, batch[schema.TARGETS], self._cutoffs)
+        return rank_metrics(ranking.better, ranking.tied, batch[schema.TARGETS], self._cutoffs)
