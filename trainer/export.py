@@ -11,7 +11,7 @@ import tensorflow_transform as tft
 
 from trainer import schema
 from trainer.catalogue import Catalogue
-from trainer.fair_ranking import fair_ranking
+from trainer.fair_ranking import computed, fair_ranking
 from trainer.item_attributes import catalogue_attributes
 from trainer.item_filter import ItemFilter
 from trainer.metrics.category_diversity import category_diversity
@@ -136,12 +136,10 @@ class TrainedModel(tf.Module):
         popular = tf.cast(self.item_counts, tf.float32)[:, tf.newaxis]
         one = tf.ones([tf.shape(examples)[0], 1, 1])
         anyone = one, tf.ones_like(one[:, :, 0], tf.bool)
-        outputs = {}
-        for suffix, restriction in self._restrictions(seen).items():
+        size, outputs = int(self.item_ids.shape[0]), {}
+        for suffix, options in self._restrictions(seen).items():
             by_count, ranked = (
-                fair_ranking(
-                    *user, self.item_ids.shape[0], partial(tf.gather, vectors), targets, max(CUTOFFS), **restriction
-                )
+                fair_ranking(*user, size, computed(size, partial(tf.gather, vectors)), targets, max(CUTOFFS), **options)
                 for user, vectors in (
                     (anyone, popular),
                     ((encoded["interests"], encoded["interest_mask"]), self.item_vectors),

@@ -22,6 +22,12 @@ NOWHERE = tf.int32.max
 VectorsOf = Callable[[tf.Tensor], tf.Tensor]
 """From items, int32 [c], to their vectors, float [c, D]."""
 
+Candidates = tuple[tf.Tensor, tf.Tensor]
+"""Items in :class:`SpreadOrder`: float32 [c, D], and bool [c], which of them can be scored; 0 for those that cannot."""
+
+Columns = Callable[[tf.Tensor | int, tf.Tensor | int], Candidates]
+"""The candidates from one column to another."""
+
 
 class Ranking(NamedTuple):
     """The best items of each user, and where the targets stand.
@@ -65,11 +71,38 @@ class SpreadOrder:
         return tf.where(item < 0, -1, column)
 
 
+def computed(num_items: int, vectors_of: VectorsOf) -> Columns:
+    """Candidates whose vectors are computed when they are scored."""
+    order = SpreadOrder(num_items)
+
+    def columns(start: tf.Tensor | int, stop: tf.Tensor | int) -> Candidates:
+        vectors = tf.cast(vectors_of(order.item(tf.range(start, stop))), tf.float32)
+        usable = _finite(vectors)
+        # Choosing costs as much as a third of the product with the interests, and there is hardly ever a choice.
+        vectors = tf.cond(tf.reduce_all(usable), lambda: vectors, lambda: tf.where(usable[:, tf.newaxis], vectors, 0.0))
+        return vectors, usable
+
+    return columns
+
+
+def kept(num_items: int, vectors_of: VectorsOf, chunk: int = 65_536) -> Candidates:
+    """All candidates, computed ``chunk`` at a time."""
+    columns = computed(num_items, vectors_of)
+    parts = [columns(start, min(start + chunk, num_items)) for start in range(0, num_items, chunk)]
+    return tf.concat([vectors for vectors, _ in parts], axis=0), tf.concat([usable for _, usable in parts], axis=0)
+
+
+def of_kept(candidates: Candidates) -> Columns:
+    """Columns of the candidates of :func:`kept`."""
+    vectors, usable = candidates
+    return lambda start, stop: (vectors[start:stop], usable[start:stop])
+
+
 def fair_ranking(
     interests: tf.Tensor,
     interest_mask: tf.Tensor,
     num_items: int,
-    vectors_of: VectorsOf,
+    columns: Columns,
     targets: tf.Tensor,
     k: int,
     chunk: int = 65_536,
@@ -85,7 +118,7 @@ def fair_ranking(
       interests: float32 [B, K, D].
       interest_mask: bool [B, K]; a user without any gets an empty list.
       num_items: N.
-      vectors_of: the items' vectors.
+      columns: the items, of :func:`computed` or :func:`of_kept`.
       targets: int [B, M], item indices; negative numbers are no items.
       k: length of the list, at least 1.
       chunk: items scored at a time, at most.
@@ -94,8 +127,12 @@ def fair_ranking(
     """
     order = SpreadOrder(num_items)
     batch, num_interests, dimension = tf.unstack(tf.shape(interests))
-    usable = interest_mask & _finite(interests)
-    queries = tf.reshape(_with_penalty(interests, usable, last=False), [batch * num_interests, dimension + 2])
+    active = interest_mask & _finite(interests)
+    somebody = tf.reduce_any(active, axis=1)
+    # Another active interest in the place of one that is not changes no maximum, and is cheaper than to leave it out.
+    other = tf.gather(interests, tf.argmax(tf.cast(active, tf.int8), axis=1), batch_dims=1)[:, tf.newaxis]
+    queries = tf.where(active[:, :, tf.newaxis], interests, tf.where(somebody[:, tf.newaxis, tf.newaxis], other, 0.0))
+    queries = tf.reshape(queries, [batch * num_interests, dimension])
     step = chunk_size(batch * num_interests, chunk)
     wanted = order.column(targets)
     unwanted = None if excluded is None else order.column(excluded)
@@ -103,15 +140,17 @@ def fair_ranking(
     def search_chunk(
         start: tf.Tensor, found: TopK, tied: tf.Tensor, target_scores: tf.Tensor
     ) -> tuple[tf.Tensor, TopK, tf.Tensor, tf.Tensor]:
-        items = order.item(tf.range(start, tf.minimum(start + step, num_items)))
-        rows = tf.cast(vectors_of(items), tf.float32)
-        rows = _with_penalty(rows, _finite(rows), last=True)
+        stop = tf.minimum(start + step, num_items)
+        items, (rows, usable) = order.item(tf.range(start, stop)), columns(start, stop)
         by_interest = tf.reshape(tf.matmul(queries, rows, transpose_b=True), [batch, num_interests, -1])
-        best = drop_excluded(tf.reduce_max(by_interest, axis=1), start, unwanted)
+        best = tf.reduce_max(by_interest, axis=1)
+        best = tf.cond(tf.reduce_all(usable), lambda: best, lambda: tf.where(usable, best, NO_SCORE))
+        best = drop_excluded(best, start, unwanted)
         if keep is not None:
             best = tf.where(keep(tf.broadcast_to(items, tf.shape(best))), best, NO_SCORE)
         scores, position = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
-        winner = _winner(tf.gather(by_interest, tf.repeat(position[:, tf.newaxis], num_interests, 1), batch_dims=2))
+        of_best = tf.gather(by_interest, tf.repeat(position[:, tf.newaxis], num_interests, axis=1), batch_dims=2)
+        winner = _winner(tf.where(active[:, :, tf.newaxis], of_best, NO_SCORE))
         merged, places = tf.math.top_k(tf.concat([found.scores, scores], axis=1), k)
         last, last_before = merged[:, -1:], found.scores[:, -1:]
         # An item that was left out of the list so far scores no higher than its last.
@@ -136,6 +175,8 @@ def fair_ranking(
         shape_invariants=(tf.TensorShape([]), TopK(width, width, width), width, width),
         parallel_iterations=1,
     )
+    found = found._replace(scores=tf.where(somebody[:, tf.newaxis], found.scores, NO_SCORE))
+    scores = tf.where(somebody[:, tf.newaxis], scores, NO_SCORE)
     last = found.scores[:, -1:]
     above = found.scores[:, :, tf.newaxis] > scores[:, tf.newaxis]
     same = found.scores[:, :, tf.newaxis] == scores[:, tf.newaxis]
@@ -148,18 +189,6 @@ def fair_ranking(
 def _finite(vectors: tf.Tensor) -> tf.Tensor:
     """Whether a vector's square is finite; by Cauchy-Schwarz so are the products of two that are."""
     return tf.math.is_finite(tf.reduce_sum(tf.square(vectors), axis=-1))
-
-
-def _with_penalty(vectors: tf.Tensor, usable: tf.Tensor, last: bool) -> tf.Tensor:
-    """Two more coordinates, by which the product of a vector that is not usable with any other is -inf.
-
-    The matrix product adds them for nothing; choosing among all scores would cost more than the product itself.
-    """
-    usable = usable[..., tf.newaxis]
-    vectors = tf.where(usable, vectors, 0.0)
-    penalty = tf.where(usable, 0.0, NO_SCORE)
-    one = tf.ones_like(penalty)
-    return tf.concat([vectors, *((one, penalty) if last else (penalty, one))], axis=-1)
 
 
 def _equal(scores: tf.Tensor, last: tf.Tensor) -> tf.Tensor:

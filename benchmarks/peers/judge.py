@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.data import Data
-from trainer.fair_ranking import fair_ranking
+from trainer.fair_ranking import fair_ranking, kept, of_kept
 from trainer.metrics.ranking import rank_metrics
 
 CUTOFF = 50
@@ -30,13 +30,12 @@ def score(interests: np.ndarray, mask: np.ndarray, item_vectors: np.ndarray, tar
       targets: int [U, M] as in :class:`Data`.
     """
     totals = dict.fromkeys(METRICS, 0.0)
-    vectors = tf.constant(item_vectors, tf.float32)
+    size = len(item_vectors)
+    items = of_kept(kept(size, partial(tf.gather, tf.constant(item_vectors, tf.float32))))
     for start in range(0, len(targets), _USERS):
         part = slice(start, start + _USERS)
         users, wanted = tf.constant(interests[part], tf.float32), tf.constant(targets[part])
-        ranking = fair_ranking(
-            users, tf.constant(mask[part]), len(item_vectors), partial(tf.gather, vectors), wanted, CUTOFF
-        )
+        ranking = fair_ranking(users, tf.constant(mask[part]), size, items, wanted, CUTOFF)
         values = rank_metrics(ranking.better, ranking.tied, wanted, (CUTOFF,))
         for name in METRICS:
             totals[name] += float(tf.reduce_sum(values[name]))

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.baselines import expected_metrics
-from trainer.fair_ranking import SpreadOrder, fair_ranking
+from trainer.fair_ranking import SpreadOrder, computed, fair_ranking
 from trainer.metrics.ranking import rank_metrics, ranking_metrics
 from trainer.retrieval import exact_top_k
 
@@ -18,7 +18,9 @@ CUTOFFS = (4, 10)
 def _ranking(interests, mask, vectors, targets, k=CUTOFFS[-1], **options):
     vectors, targets = tf.constant(vectors, tf.float32), tf.constant(targets, tf.int64)
     users = tf.constant(interests, tf.float32), tf.constant(mask)
-    return fair_ranking(*users, len(vectors), partial(tf.gather, vectors), targets, k, **options)
+    return fair_ranking(
+        *users, len(vectors), computed(len(vectors), partial(tf.gather, vectors)), targets, k, **options
+    )
 
 
 def _metrics(*arguments, cutoffs=CUTOFFS, **options):
@@ -189,7 +191,7 @@ def test_in_a_graph_with_any_number_of_users():
         ]
     )  # fmt: skip
     def ranked(interests, mask, targets):
-        return fair_ranking(interests, mask, ITEMS, partial(tf.gather, vectors), targets, 10)
+        return fair_ranking(interests, mask, ITEMS, computed(ITEMS, partial(tf.gather, vectors)), targets, 10)
 
     for users in (slice(0, 2), slice(None)):
         found = ranked(problem[0][users], problem[1][users], problem[3][users])
