@@ -2,13 +2,15 @@
 
 EXAMPLES_DIR is the output of InteractionExampleGen (folders Split-train, Split-valid, Split-test). Settings of
 item-kNN and EASE are chosen by Recall@50 on the validation split; figures are of the test split. Metrics are computed
-here in NumPy, apart from the trainer's implementation. Targets that training never saw count and cannot be hit.
+here in NumPy, apart from the trainer's implementation. Targets that training never saw count and cannot be hit; items
+with equal scores are ranked in all orders, and metrics are the expectation.
 
 References: Sarwar et al., WWW 2001 (item-kNN, cosine); Steck, "Embarrassingly Shallow Autoencoders for Sparse Data",
 WWW 2019 (EASE, eq. 8).
 """
 
 import json
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -109,17 +111,38 @@ def evaluate(score: Scorer, users: Users, num_items: int) -> dict[str, float]:
         for suffix in ("", "_unseen"):
             if suffix:
                 scores[rows, columns] = -np.inf
-            ranked = np.argsort(-scores, axis=1, kind="stable")[:, : max(CUTOFFS)]
-            for items, (_, targets) in zip(ranked, batch, strict=True):
-                hit = np.array([item in targets for item in items])
-                gains = hit / np.log2(np.arange(len(items)) + 2)
-                for n in CUTOFFS:
-                    ideal = sum(1 / np.log2(place + 2) for place in range(min(n, len(targets))))
-                    values = (hit[:n].sum() / len(targets), float(hit[:n].any()), gains[:n].sum() / ideal)
-                    for metric, value in zip(("recall", "hit_rate", "ndcg"), values, strict=True):
-                        key = f"{metric}_at_{n}{suffix}"
-                        totals[key] = totals.get(key, 0.0) + value
+            for row, (_, targets) in zip(scores, batch, strict=True):
+                for name, value in expected_metrics(row, targets).items():
+                    totals[name + suffix] = totals.get(name + suffix, 0.0) + value
     return {key: total / len(users) for key, total in totals.items()}
+
+
+def expected_metrics(scores: np.ndarray, targets: set[int], cutoffs: tuple[int, ...] = CUTOFFS) -> dict[str, float]:
+    """One user's Recall, hit rate and NDCG, the expectation over all orders of equal scores.
+
+    Args:
+      scores: [N], -inf for an item that is not ranked.
+      targets: items, at least one; negative numbers for those outside the catalogue.
+      cutoffs: the N to report.
+    """
+    groups: dict[float, list[int]] = {}
+    for item in targets:
+        if item >= 0 and scores[item] > -np.inf:
+            groups.setdefault(float(scores[item]), []).append(item)
+    found = {}
+    for n in cutoffs:
+        discounts = 1 / np.log2(np.arange(n) + 2)
+        hits, gain, none = 0.0, 0.0, 1.0
+        for score, items in groups.items():
+            better, tied = int((scores > score).sum()), int((scores == score).sum())
+            places = min(max(n - better, 0), tied)
+            hits += len(items) * places / tied
+            gain += len(items) * discounts[better : better + places].sum() / tied
+            none *= math.comb(tied - len(items), places) / math.comb(tied, places)
+        found[f"recall_at_{n}"] = hits / len(targets)
+        found[f"hit_rate_at_{n}"] = 1 - none
+        found[f"ndcg_at_{n}"] = float(gain / discounts[: len(targets)].sum())
+    return found
 
 
 def measure(directory: Path) -> dict[str, dict[str, float]]:

@@ -108,9 +108,11 @@ def _measured(log: _Log, model: Any, catalogue: Any) -> tuple[float, ...]:
     """
     import tensorflow as tf
 
+    from benchmarks.baselines import expected_metrics
+
     ids = [item.decode() for item in catalogue.item_ids.numpy()]
     interest, counts = np.array([log.interest_of[item] for item in ids]), catalogue.item_counts.numpy()
-    vectors = catalogue.item_vectors.numpy()
+    vectors, row_of = catalogue.item_vectors.numpy(), {item: row for row, item in enumerate(ids)}
     at_20, at_50, of_many, found, true, cosines = ([] for _ in range(6))
     for user, history, targets in log.users:
         planted, wanted = log.planted_of[user.decode()], {item.decode() for item in targets}
@@ -129,9 +131,9 @@ def _measured(log: _Log, model: Any, catalogue: Any) -> tuple[float, ...]:
                 true.append(len(meant & set(planted)) / len(meant))
             if len(interests) > 1:
                 cosines.append(mean_cosine(interests))
-        ranked = [ids[row] for row in np.argsort(-best, kind="stable")[:50]]
-        at_20.append(len(wanted & set(ranked[:20])) / len(wanted))
-        at_50.append(len(wanted & set(ranked)) / len(wanted))
+        reached = expected_metrics(best, {row_of.get(item, -1 - n) for n, item in enumerate(wanted)})
+        at_20.append(reached["recall_at_20"])
+        at_50.append(reached["recall_at_50"])
         of_many += at_50[-1:] if len(planted) >= 3 else []
     return tuple(float(np.mean(values or [np.nan])) for values in (at_20, at_50, of_many, found, true, cosines))
 

@@ -132,8 +132,10 @@ def _recall_of_new(trained: tuple[Any, str], new: set[str]) -> tuple[float, int]
     """The mean, over users with new items among their targets, of the part of those that is found; and N."""
     import tensorflow as tf
 
+    from benchmarks.baselines import expected_metrics
+
     model, folder = trained
-    ids = [item.decode() for item in model.item_ids.numpy()]
+    row_of = {item.decode(): row for row, item in enumerate(model.item_ids.numpy())}
     vectors, recalls = model.item_vectors.numpy(), []
     spec = {name: tf.io.RaggedFeature(kind) for name, kind in
             (("history", tf.string), ("history_time", tf.int64), ("targets", tf.string))}  # fmt: skip
@@ -145,9 +147,9 @@ def _recall_of_new(trained: tuple[Any, str], new: set[str]) -> tuple[float, int]
         for row, targets in zip(scores, features["targets"].to_list(), strict=True):
             wanted = {target.decode() for target in targets} & new
             if wanted:
-                found = {ids[place] for place in np.argpartition(-row, CUTOFF)[:CUTOFF]}
-                recalls.append(len(wanted & found) / len(wanted))
-    return float(np.mean(recalls)), len(ids)
+                places = {row_of.get(item, -1 - number) for number, item in enumerate(wanted)}
+                recalls.append(expected_metrics(row, places, (CUTOFF,))[f"recall_at_{CUTOFF}"])
+    return float(np.mean(recalls)), len(row_of)
 
 
 def _examples(folder: str) -> Any:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -10,15 +11,15 @@ import tensorflow_transform as tft
 
 from trainer import schema
 from trainer.catalogue import Catalogue
+from trainer.fair_ranking import computed, fair_ranking
 from trainer.item_attributes import catalogue_attributes
 from trainer.item_filter import ItemFilter
 from trainer.metrics.category_diversity import category_diversity
 from trainer.metrics.interest_health import interest_health
-from trainer.metrics.ranking import CUTOFFS, ranking_metrics
+from trainer.metrics.ranking import CUTOFFS, rank_metrics
 from trainer.models.base import RetrievalModel
 from trainer.preprocessing import padded, padded_history
 from trainer.raw_features import RawFeatures
-from trainer.retrieval import exact_top_k
 from trainer.vocabulary_file import line_numbers, vocabulary_file
 
 EVALUATE = "evaluate"
@@ -126,25 +127,32 @@ class TrainedModel(tf.Module):
         raw = self._raw.of_examples(examples, (schema.TARGETS,))
         asked = padded(raw.pop(schema.TARGETS))
         targets = self._index_of.lookup(asked)
-        targets = tf.where((targets == -1) & (asked != ""), tf.cast(-2, tf.int64), targets)
+        # A number for each item outside the catalogue, so that two are two, and one that is listed twice is one.
+        names = tf.unique(tf.reshape(asked, [-1]), tf.int64)[1]
+        targets = tf.where((targets == -1) & (asked != ""), -2 - tf.reshape(names, tf.shape(asked)), targets)
         seen = self._index_of.lookup(padded(raw[schema.HISTORY]))
         encoded = self._encode_sparse(raw)
         unknown = tf.reduce_all(encoded["history"] == 0, axis=1)
         popular = tf.cast(self.item_counts, tf.float32)[:, tf.newaxis]
         one = tf.ones([tf.shape(examples)[0], 1, 1])
-        outputs = {}
-        for suffix, restriction in self._restrictions(seen).items():
-            by_count = exact_top_k(one, tf.ones_like(one[:, :, 0], tf.bool), popular, max(CUTOFFS), **restriction)
-            ranked = exact_top_k(
-                encoded["interests"], encoded["interest_mask"], self.item_vectors, max(CUTOFFS), **restriction
+        anyone = one, tf.ones_like(one[:, :, 0], tf.bool)
+        size, outputs = int(self.item_ids.shape[0]), {}
+        for suffix, options in self._restrictions(seen).items():
+            by_count, ranked = (
+                fair_ranking(*user, size, computed(size, partial(tf.gather, vectors)), targets, max(CUTOFFS), **options)
+                for user, vectors in (
+                    (anyone, popular),
+                    ((encoded["interests"], encoded["interest_mask"]), self.item_vectors),
+                )
             )
-            indices = tf.where(unknown[:, tf.newaxis], by_count.indices, ranked.indices)
-            for prefix, listed in (("", indices), ("popularity_", by_count.indices)):
-                found = {**ranking_metrics(listed, targets), **category_diversity(listed, self.item_category)}
+            told = tf.nest.map_structure(partial(tf.where, unknown[:, tf.newaxis]), by_count, ranked)
+            for prefix, ranking in (("", told), ("popularity_", by_count)):
+                found = rank_metrics(ranking.better, ranking.tied, targets)
+                found |= category_diversity(ranking.top.indices, self.item_category)
                 outputs.update({prefix + name + suffix: values for name, values in found.items()})
             if not suffix:
                 health = interest_health(
-                    encoded["interests"], encoded["interest_mask"], ranked.indices, ranked.interest
+                    encoded["interests"], encoded["interest_mask"], ranked.top.indices, ranked.top.interest
                 )
                 outputs.update({name: tf.where(unknown, float("nan"), values) for name, values in health.items()})
         return outputs

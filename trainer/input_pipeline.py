@@ -43,15 +43,13 @@ def evaluation_dataset(files: Sequence[str], feature_spec: Mapping[str, Any], ba
 
     Returns:
       batches as of :func:`training_dataset`, but ``targets`` [B, M] as trainer/metrics/ranking.py wants them: item
-      index, -2 for an unknown item, -1 for padding.
+      index, from -2 downwards for an unknown item, -1 for padding.
     """
 
     def load(serialized: tf.Tensor) -> Batch:
         features = _parse(serialized, feature_spec)
         targets = tf.sparse.to_dense(features[schema.TARGETS], default_value=-1)
-        unknown, padding = tf.constant(-2, tf.int64), tf.constant(-1, tf.int64)
-        places = tf.where(targets > 0, targets - 1, tf.where(targets == 0, unknown, padding))
-        return {**_dense(features), schema.TARGETS: places}
+        return {**_dense(features), schema.TARGETS: tf.where(targets > 0, targets - 1, targets)}
 
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
     return records.batch(batch_size).map(load).prefetch(2)
@@ -103,6 +101,7 @@ def _dense(features: Mapping[str, Any]) -> Batch:
 def _aligned(features: Mapping[str, Any]) -> Batch:
     """Moves the targets of a window, aligned from the right, to the positions they follow."""
     targets = tf.RaggedTensor.from_sparse(features[schema.TARGETS])
+    targets = targets.with_values(tf.maximum(targets.values, 0))
     batch = _dense(features)
     length = tf.reduce_sum(batch[schema.HISTORY_MASK], axis=1)
     before = tf.maximum(length - targets.row_lengths(), 0)

@@ -27,7 +27,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       ``history`` int64 [B, T]: 1 + index of the last T known items, oldest first, 0 behind the last;
       ``history_mask`` int64 [B, T]: 1 where an item is;
       ``history_gap`` float32 [B, T]: log(1 + seconds since the kept item before), 0 for the first;
-      ``targets`` sparse int64 [B, M]: 1 + index, 0 for an unknown item;
+      ``targets`` sparse int64 [B, M]: 1 + index, and for an unknown item a number of its own from -2 downwards;
       ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, unknown values left out); numeric, float32
       [B, 1], standardised, 0 (the mean) where it is missing;
       and of impressions, sparse [B, M] and aligned: ``item`` int64, 1 + index of the item shown, 0 for an unknown one,
@@ -46,9 +46,14 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         padded(inputs[schema.HISTORY_TIME]),
         settings.max_history,
     )
-    for feature in (schema.TARGETS, schema.ITEM) if tasks else (schema.TARGETS,):
-        numbers = tft.apply_vocabulary(_sparse(inputs[feature]), vocabulary, default_value=-1)
-        outputs[feature] = numbers.with_values(numbers.values + 1)
+    names = _sparse(inputs[schema.TARGETS])
+    targets = tft.apply_vocabulary(names, vocabulary, default_value=-1)
+    outputs[schema.TARGETS] = targets.with_values(
+        tf.where(targets.values >= 0, targets.values + 1, _number_of_unknown(names.values))
+    )
+    if tasks:
+        items = tft.apply_vocabulary(_sparse(inputs[schema.ITEM]), vocabulary, default_value=-1)
+        outputs[schema.ITEM] = items.with_values(items.values + 1)
     for task in tasks:
         for feature in (schema.label_feature(task), schema.weight_feature(task)):
             outputs[feature] = _sparse(inputs[feature])
@@ -118,6 +123,14 @@ def _sequences(history: tf.Tensor, targets: tf.Tensor, overlap: tf.Tensor) -> tf
     still_to_come = tf.cumsum(tf.cast(targets != "", tf.int32), axis=1, reverse=True)
     last = (targets != "") & (still_to_come == 1)
     return tf.concat([tf.gather_nd(items, tf.where(mask)) for items, mask in ((history, new), (targets, last))], axis=0)
+
+
+def _number_of_unknown(names: tf.Tensor) -> tf.Tensor:
+    """A number from -2 downwards for each name, string [...] to int64 [...].
+
+    Two of a user's M unknown items get the same one, and count once, with a probability of M^2 / 2^63.
+    """
+    return -2 - tf.strings.to_hash_bucket_fast(names, 1 << 62)
 
 
 def _item_vocabulary(items: tf.Tensor) -> Any:

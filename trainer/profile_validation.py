@@ -34,6 +34,7 @@ class ProfileValidator:
 
         Raises:
           ValueError: there is no task with both labels.
+          FloatingPointError: a logit is not a number, so that it has no rank.
         """
         rows = [
             (self._step(batch).numpy(), *(_columns(batch, f, self._model.tasks) for f in _FEATURES))
@@ -43,6 +44,11 @@ class ProfileValidator:
         for column, task in enumerate(self._model.tasks):
             logits, labels, weights = (np.concatenate([row[i][:, column] for row in rows] or [[]]) for i in range(3))
             labels, logits = labels[weights > 0], logits[weights > 0]
+            if bad := np.count_nonzero(np.isnan(logits)):
+                raise FloatingPointError(
+                    f"{bad} of the model's {len(logits)} logits for the task {task!r} on the validation split are not "
+                    "numbers. Lower training.learning_rate or set training.clip_norm."
+                )
             if len(np.unique(labels)) == 2:
                 by_task[f"auc_{task}"] = float(roc_auc_score(labels, logits))
         if not by_task:

@@ -1,7 +1,7 @@
 """From interests to a list of items: exact search, exclusion and explanation, all in the graph.
 
-Evaluation and serving call these same functions, so that what was measured is what is served. A user's
-score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``.
+This is what is served. Evaluation ranks by the same scores but breaks ties otherwise (trainer/fair_ranking.py). A
+user's score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``.
 
 Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
 """
@@ -32,22 +32,15 @@ class TopK(NamedTuple):
     interest: tf.Tensor
 
 
-class ComputedVectors(NamedTuple):
-    """Item vectors that are not kept but computed when they are scored, a chunk at a time.
-
-    Attributes:
-      size: N.
-      rows: of the items ``start`` to ``stop - 1``: float32 [stop - start, D].
-    """
-
-    size: int | tf.Tensor
-    rows: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+def chunk_size(queries: tf.Tensor, most: int) -> tf.Tensor:
+    """How many items to score at a time for so many query vectors, a scalar int32."""
+    return tf.minimum(most, tf.maximum(_MAX_SCORES // tf.maximum(queries, 1), 1024))
 
 
 def exact_top_k(
     interests: tf.Tensor,
     interest_mask: tf.Tensor,
-    item_vectors: tf.Tensor | tf.Variable | ComputedVectors,
+    item_vectors: tf.Tensor | tf.Variable,
     k: int | tf.Tensor,
     chunk: int = 65_536,
     excluded: tf.Tensor | None = None,
@@ -61,20 +54,20 @@ def exact_top_k(
     Args:
       interests: [B, K, D] float32.
       interest_mask: [B, K] bool; a masked interest never wins. A user without any gets an empty list.
-      item_vectors: [N, D] float32, or how to compute them.
+      item_vectors: [N, D] float32.
       k: number of items, at least 1; may be a scalar tensor, and larger than N.
       chunk: items scored at a time, at most.
       excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding. The
         result is the exact top-k of the other items.
       keep: which items each user may get; None for all.
     """
-    vectors = item_vectors if isinstance(item_vectors, ComputedVectors) else _kept(item_vectors)
+    vectors = tf.convert_to_tensor(item_vectors)
     static_k = tf.get_static_value(k)
     k = tf.convert_to_tensor(k, tf.int32)
     num_interests, dimension = tf.shape(interests)[1], tf.shape(interests)[2]
-    batch, num_items = tf.shape(interests)[0], vectors.size
+    batch, num_items = tf.shape(interests)[0], tf.shape(vectors)[0]
     queries = tf.reshape(interests, [batch * num_interests, dimension])
-    step = tf.minimum(tf.cast(chunk, tf.int32), tf.maximum(_MAX_SCORES // tf.maximum(batch * num_interests, 1), 1024))
+    step = chunk_size(batch * num_interests, chunk)
 
     def more(start: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return start < num_items
@@ -82,11 +75,11 @@ def exact_top_k(
     def search_chunk(
         start: tf.Tensor, indices: tf.Tensor, scores: tf.Tensor, interest: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        rows = vectors.rows(start, tf.minimum(start + step, num_items))
+        rows = vectors[start : tf.minimum(start + step, num_items)]
         by_interest = tf.matmul(queries, rows, transpose_b=True)
         by_interest = tf.reshape(by_interest, [batch, num_interests, -1])
         by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, NO_SCORE)
-        best = _drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
+        best = drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
         if keep is not None:
             items = tf.broadcast_to(tf.range(start, start + tf.shape(best)[1]), tf.shape(best))
             best = tf.where(keep(items), best, NO_SCORE)
@@ -108,11 +101,6 @@ def exact_top_k(
         parallel_iterations=1,
     )
     return finish(indices, scores, interest, static_k)
-
-
-def _kept(item_vectors: tf.Tensor | tf.Variable) -> ComputedVectors:
-    vectors = tf.convert_to_tensor(item_vectors)
-    return ComputedVectors(tf.shape(vectors)[0], lambda start, stop: vectors[start:stop])
 
 
 def because(
@@ -146,7 +134,7 @@ def because(
     return tf.gather(history, position, batch_dims=1) - 1
 
 
-def _drop_excluded(scores: tf.Tensor, start: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
+def drop_excluded(scores: tf.Tensor, start: tf.Tensor, excluded: tf.Tensor | None) -> tf.Tensor:
     """Sets the scores [B, c] of excluded items to -inf; column 0 is item ``start``."""
     if excluded is None:
         return scores

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import tensorflow as tf
 
 from trainer import schema
+from trainer.fair_ranking import Candidates, computed, fair_ranking, kept, of_kept
 from trainer.input_pipeline import Batch
-from trainer.metrics.ranking import ranking_metrics
+from trainer.metrics.ranking import rank_metrics
 from trainer.models.base import RetrievalModel
 from trainer.models.profile_base import ProfileModel
 from trainer.models.registry import Model
 from trainer.profile_validation import ProfileValidator
-from trainer.retrieval import ComputedVectors, exact_top_k
 
 MOST_KEPT = 1 << 24
 """Numbers of all item vectors together (64 MB) up to which they are computed once a validation. Training's memory is
@@ -45,23 +45,26 @@ class Validator:
           ValueError: there are no users.
         """
         keep = self._model.num_items * self._model.settings.dimension <= self._most_kept
-        vectors = self._model.item_vectors() if keep else None
+        items = kept(self._model.num_items, self._model.candidates) if keep else None
         totals: dict[str, float] = {}
         users = 0
         for batch in batches:
             users += int(batch[schema.HISTORY].shape[0])
-            for name, values in self._step(batch, vectors).items():
+            for name, values in self._step(batch, items).items():
                 totals[name] = totals.get(name, 0.0) + float(tf.reduce_sum(values))
         if not users:
             raise ValueError("The validation split holds no users.")
         return {name: total / users for name, total in totals.items()}
 
-    def _batch_metrics(self, batch: Batch, kept: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def _batch_metrics(self, batch: Batch, items: Candidates | None) -> dict[str, tf.Tensor]:
         encoding = self._model.encode_last(batch)
         interests = tf.cast(encoding.interests[:, 0], tf.float32)
-        computed = ComputedVectors(
-            self._model.num_items, lambda start, stop: self._model.candidates(tf.range(start, stop))
+        ranking = fair_ranking(
+            interests,
+            encoding.interest_mask[:, 0],
+            self._model.num_items,
+            of_kept(items) if items is not None else computed(self._model.num_items, self._model.candidates),
+            batch[schema.TARGETS],
+            max(self._cutoffs),
         )
-        vectors = computed if kept is None else kept
-        top = exact_top_k(interests, encoding.interest_mask[:, 0], vectors, max(self._cutoffs))
-        return ranking_metrics(top.indices, batch[schema.TARGETS], self._cutoffs)
+        return rank_metrics(ranking.better, ranking.tied, batch[schema.TARGETS], self._cutoffs)

@@ -82,7 +82,7 @@ def from_examples(train: Sequence[Example], valid: Sequence[Example], test: Sequ
     for split in (valid, test):
         held_out += [
             _padded([[index[i] for i in history if i in index][-length:] for _, history, _ in split], length, 0),
-            _padded([[index.get(i, UNKNOWN + 1) - 1 for i in targets] for _, _, targets in split], None, PADDING),
+            _padded([_places(targets, index) for _, _, targets in split], None, PADDING),
         ]
     return Data(
         np.array([counts[item] for item in ordered], np.int64),
@@ -90,6 +90,12 @@ def from_examples(train: Sequence[Example], valid: Sequence[Example], test: Sequ
         _padded(aligned, length, 0),
         *held_out,
     )
+
+
+def _places(targets: list[bytes], index: dict[bytes, int]) -> list[int]:
+    """Items' places, and a number from ``UNKNOWN`` downwards for each that training does not know."""
+    unknown = {item: UNKNOWN - number for number, item in enumerate(targets)}
+    return [index[item] - 1 if item in index else unknown[item] for item in targets]
 
 
 def synthetic(num_items: int, length: int, windows: int = 4096, seed: int = 1) -> Data:

@@ -1,6 +1,7 @@
 """One judge for all: recall and NDCG of the interests and item vectors that a runner wrote."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.data import Data
-from trainer.metrics.ranking import ranking_metrics
-from trainer.retrieval import exact_top_k
+from trainer.fair_ranking import fair_ranking, kept, of_kept
+from trainer.metrics.ranking import rank_metrics
 
 CUTOFF = 50
 METRICS = (f"recall_at_{CUTOFF}", f"ndcg_at_{CUTOFF}")
@@ -29,11 +30,13 @@ def score(interests: np.ndarray, mask: np.ndarray, item_vectors: np.ndarray, tar
       targets: int [U, M] as in :class:`Data`.
     """
     totals = dict.fromkeys(METRICS, 0.0)
-    vectors = tf.constant(item_vectors, tf.float32)
+    size = len(item_vectors)
+    items = of_kept(kept(size, partial(tf.gather, tf.constant(item_vectors, tf.float32))))
     for start in range(0, len(targets), _USERS):
         part = slice(start, start + _USERS)
-        top = exact_top_k(tf.constant(interests[part], tf.float32), tf.constant(mask[part]), vectors, CUTOFF)
-        values = ranking_metrics(top.indices, tf.constant(targets[part]), (CUTOFF,))
+        users, wanted = tf.constant(interests[part], tf.float32), tf.constant(targets[part])
+        ranking = fair_ranking(users, tf.constant(mask[part]), size, items, wanted, CUTOFF)
+        values = rank_metrics(ranking.better, ranking.tied, wanted, (CUTOFF,))
         for name in METRICS:
             totals[name] += float(tf.reduce_sum(values[name]))
     return {name: total / len(targets) for name, total in totals.items()}

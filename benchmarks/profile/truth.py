@@ -62,9 +62,14 @@ class Truth:
 
 
 def found(scores: np.ndarray, liked: np.ndarray) -> float:
-    """Mean over rows of the part of the LIKED best-scored that is liked: scores and bool [U, N_tags]."""
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :LIKED]
-    return float(np.take_along_axis(liked, best, axis=1).mean())
+    """Mean over rows of the part of the LIKED best-scored that is liked: scores and bool [U, N_tags].
+
+    Of tags with equal scores, each is as likely as any other to be among the best.
+    """
+    better = (scores[:, np.newaxis, :] > scores[:, :, np.newaxis]).sum(axis=2)
+    tied = (scores[:, np.newaxis, :] == scores[:, :, np.newaxis]).sum(axis=2)
+    share = np.clip(LIKED - better, 0, tied) / tied
+    return float(((share * liked).sum(axis=1) / LIKED).mean())
 
 
 def auc_by_row(scores: np.ndarray, liked: np.ndarray) -> float:

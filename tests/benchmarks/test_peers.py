@@ -38,7 +38,7 @@ def test_targets_are_aligned_with_the_item_they_follow(data):
 
 def test_held_out_users_keep_their_last_known_items(data):
     assert data.valid_history.tolist() == [[3, 2, 1]]
-    assert data.valid_targets.tolist() == [[4, -2]]
+    assert data.valid_targets.tolist() == [[4, -3]]  # e, and the second of what they took is unknown
     assert data.test_history.tolist() == [[0, 0, 0], [4, 0, 0]]
     assert data.test_targets.tolist() == [[1], [2]]
 
@@ -102,11 +102,12 @@ def test_checkpoints_are_judged_by_the_active_interests(data, tmp_path, monkeypa
     monkeypatch.setattr(judge, "METRICS", ("recall_at_2", "ndcg_at_2"))
     budget.write_checkpoint(Unit(data), data, tmp_path / "checkpoint-0.5.npz")
     found = judge.checkpoints(tmp_path, data)
-    # valid: c first, then d by index: neither is a target. test: t has no item, so all tie and c, d lead: d is
-    # second; u has b first and then c: no target.
-    assert found[0.5]["valid"] == {"recall_at_2": 0, "ndcg_at_2": 0}
-    assert found[0.5]["test"]["recall_at_2"] == pytest.approx(0.5)
-    assert found[0.5]["test"]["ndcg_at_2"] == pytest.approx(0.5 / np.log2(3))
+    # valid: c, and one of the four others, which tie: e or another; x counts and has no place. test: t has no item, so
+    # all five tie, and d is first or second in two of five orders; u has b first, and a second in one of four.
+    second = 1 / np.log2(3)
+    assert found[0.5]["valid"] == pytest.approx({"recall_at_2": 1 / 8, "ndcg_at_2": second / 4 / (1 + second)})
+    expected = {"recall_at_2": (2 / 5 + 1 / 4) / 2, "ndcg_at_2": ((1 + second) / 5 + second / 4) / 2}
+    assert found[0.5]["test"] == pytest.approx(expected)
 
 
 def test_training_writes_every_checkpoint_and_counts_only_steps_on_the_clock(data, tmp_path):

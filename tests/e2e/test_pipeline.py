@@ -111,6 +111,8 @@ def test_a_killed_run_is_taken_up_again_and_meanwhile_nobody_else_may_run(folder
         shown.append(line)
         if "step 30/60" in line:
             break
+    # It goes no further while the second starts, which takes long.
+    first.send_signal(signal.SIGSTOP)
     assert first.poll() is None, "".join(shown)
     second = _run(folder)
     assert second.returncode == 2

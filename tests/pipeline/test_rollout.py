@@ -13,11 +13,16 @@ from serving import models_config
 from serving.push import push_bundle
 from serving.rollout_labels import changing_labels, make_canary
 from serving.server import Server
-from tests.serving.running_server import POLL, states, wait_for
+from tests.serving.running_server import PATIENCE, POLL, states, wait_for
 from tests.serving.stock_client import StockClient
 from tests.serving.toy_bundle import toy_bundle
 from tests.serving.versions_on_disk import MODEL, put_version
 from trainer.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    monkeypatch.setattr(following_server, "_SECONDS", PATIENCE)
 
 
 @pytest.fixture

@@ -4,13 +4,20 @@ import pytest
 
 from serving.server import Server
 from tests.serving.running_server import POLL
-from tests.serving.versions_on_disk import MODEL, put_version
+from tests.serving.versions_on_disk import MODEL, Held, put_version
 
 
 @pytest.fixture
 def base(tmp_path):
     put_version(tmp_path / MODEL, 1)
     return tmp_path / MODEL
+
+
+@pytest.fixture
+def held(tmp_path_factory):
+    run = Held(tmp_path_factory.mktemp("held"))
+    yield run
+    run.let_go()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 ]
-_SECONDS = 120.0
+_SECONDS = 600.0
 _AT_A_TIME = 4
 _BATCH = 2000
 
@@ -108,7 +108,7 @@ class Target:
         """Stops the server; returns what it ended with."""
         self._channel.close()
         self._process.terminate()
-        return self._process.wait(60)
+        return self._process.wait(_SECONDS)
 
     def kill(self) -> None:
         """Ends the server, however it stands."""

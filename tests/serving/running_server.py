@@ -8,11 +8,13 @@ from serving.tensorflow_runtime import prediction_service_pb2_grpc
 from tests.serving.versions_on_disk import MODEL, recommend_inputs, request
 
 POLL = 0.02
+PATIENCE = 600.0
+"""Seconds after which what hangs is given up: loading a model takes over a minute where six others want two cores."""
 DIRECT = [("grpc.enable_http_proxy", 0)]
 
 
 def wait_for(condition):
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it never came to be"
         time.sleep(POLL)
@@ -34,4 +36,4 @@ def refused(server, number):
 def answer(server):
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        return stub.Predict(request("recommend", recommend_inputs(k=1)), timeout=30)
+        return stub.Predict(request("recommend", recommend_inputs(k=1)), timeout=60)

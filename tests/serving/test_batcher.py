@@ -12,7 +12,7 @@ from serving.batching import Batcher, BatchLimits
 from serving.manifest import SignatureBatching
 from serving.servable import Servable
 from serving.status import ServingError
-from tests.serving.running_server import wait_for
+from tests.serving.running_server import PATIENCE, wait_for
 from tests.serving.versions_on_disk import put_version
 
 
@@ -52,7 +52,7 @@ def ask(batcher, *rows, **options):
 
 
 def answers(calls):
-    return [call.result(60)["y"].tolist() for call in calls]
+    return [call.result(PATIENCE)["y"].tolist() for call in calls]
 
 
 def test_a_batch_that_is_full_waits_no_longer(executor):
@@ -81,7 +81,7 @@ class HeldRun:
 
     def __call__(self, signature, inputs):
         self.seen.append(inputs["x"].tolist())
-        assert self.go.wait(60)
+        assert self.go.wait(PATIENCE)
         if min(inputs["x"]) < 0:
             raise ValueError("negative")
         return doubled(signature, inputs)
@@ -110,7 +110,7 @@ def test_what_is_cancelled_or_unwanted_is_taken_out_of_its_batch(executor):
     run.go.set()
     assert answers([first, wanted]) == [[0], [6]]
     with pytest.raises(ServingError, match="nothing was run"):
-        unwanted.result(60)
+        unwanted.result(PATIENCE)
     assert run.seen == [[0], [3]]
 
 
@@ -134,7 +134,7 @@ def test_the_error_goes_to_the_one_that_deserves_it(executor):
     calls += [ask(batcher, 1), ask(batcher, -1), ask(batcher, 2)]
     run.go.set()
     with pytest.raises(ValueError, match="negative"):
-        calls.pop(2).result(60)
+        calls.pop(2).result(PATIENCE)
     assert answers(calls) == [[0], [2], [4]]
     assert run.seen[:2] == [[0], [1, -1, 2]]
     assert sorted(run.seen[2:]) == [[-1], [1], [2]]
@@ -144,7 +144,7 @@ def test_several_runs_at_a_time(executor):
     both = threading.Barrier(2)
 
     def run(signature, inputs):
-        both.wait(60)
+        both.wait(PATIENCE)
         return doubled(signature, inputs)
 
     batcher = Batcher(run, X, BatchLimits(rows=4, runs=2), executor)

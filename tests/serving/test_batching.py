@@ -14,7 +14,7 @@ from serving.servable import Servable
 from serving.server import Server
 from serving.settings import IndexSettings, ServingSettings
 from serving.tensorflow_runtime import prediction_service_pb2_grpc, tf
-from tests.serving.running_server import DIRECT, POLL, wait_for
+from tests.serving.running_server import DIRECT, PATIENCE, POLL, wait_for
 from tests.serving.toy_bundle import toy_bundle
 from tests.serving.toy_model import ITEM_IDS
 from tests.serving.toy_profile import save_toy_profile
@@ -35,7 +35,7 @@ class Runs:
     def _see(self, signature, inputs):
         self.seen.append((signature, len(inputs["examples" if "examples" in inputs else "history"])))
         if signature == self._held:
-            assert self.go.wait(60)
+            assert self.go.wait(PATIENCE)
         return self._run(signature, inputs)
 
 
@@ -45,7 +45,7 @@ def served(tmp_path_factory):
     os.makedirs(base / MODEL)
     shutil.copytree(toy_bundle("scann").directory, base / MODEL / "1")
     with Server(base, MODEL, poll_seconds=POLL, threads=THREADS, metrics_port=0) as running:
-        running.wait_until_available(120)
+        running.wait_until_available()
         yield running
 
 
@@ -171,18 +171,19 @@ def test_a_request_whose_client_has_gone_is_taken_out_of_its_batch(served, stub,
 
 
 @pytest.mark.parametrize("rows", [1, 32])
-def test_a_request_that_waited_too_long_for_a_thread_is_not_run(tmp_path, rows):
+def test_a_request_that_waited_too_long_for_a_thread_is_not_run(tmp_path, rows, held):
     put_version(tmp_path / MODEL, 1)
     with Server(tmp_path, MODEL, poll_seconds=POLL, threads=1, batch_rows=rows) as server:
         server.wait_until_available()
         with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
             predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
-            slow = predict.future(request("slow", {"seconds": np.float64(1)}), timeout=60)
+            first = predict.future(held.request)
             wait_for(lambda: server.manager.requests_under_way == 1)
             with pytest.raises(grpc.RpcError) as caught:
                 predict(request("count", {"by": np.int64(1)}), timeout=0.1)
             assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-            assert not slow.done()
+            assert not first.done()
+            held.let_go()
             assert predict(request("count", {"by": np.int64(0)}), timeout=60).outputs["calls"].int64_val == [0]
 
 

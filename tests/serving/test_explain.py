@@ -27,7 +27,7 @@ def client(request, tmp_path_factory):
     os.makedirs(base / "polyrec")
     shutil.copytree(toy_bundle(request.param).directory, base / "polyrec" / "1")
     with Server(base, "polyrec", poll_seconds=POLL) as server:
-        server.wait_until_available(120)
+        server.wait_until_available()
         with Client(f"127.0.0.1:{server.port}", "polyrec", timeout=60) as asking:
             yield asking
 

@@ -40,11 +40,11 @@ def test_they_are_settings(base):
         server.wait_until_available()
         with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            assert stub.Predict(request("recommend", recommend_inputs()), timeout=30).outputs
+            assert stub.Predict(request("recommend", recommend_inputs()), timeout=60).outputs
             long, many = [["a", "b", "c"]] * 2, [["a"]] * 3
             for exclude, words in ((long, "(max_list_length)"), (many, "(max_batch)")):
                 with pytest.raises(grpc.RpcError) as caught:
-                    stub.Predict(request("recommend", recommend_inputs(exclude=exclude)), timeout=30)
+                    stub.Predict(request("recommend", recommend_inputs(exclude=exclude)), timeout=60)
                 assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
                 assert words in caught.value.details()
 

@@ -9,6 +9,7 @@ import grpc
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from tests.serving.running_server import PATIENCE
 from tests.serving.stock_client import StockClient
 from tests.serving.versions_on_disk import MODEL, put_version, recommend_inputs, request
 
@@ -23,7 +24,7 @@ def lines(tmp_path_factory):
     (base / MODEL / "9").mkdir()
     command = [sys.executable, "-m", "serving.server", "--directory", str(base), "--port", "0", "--log-format", "json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    killer = threading.Timer(120, process.kill)
+    killer = threading.Timer(PATIENCE, process.kill)
     killer.start()
     try:
         port = int(process.stdout.readline().rpartition(":")[2])

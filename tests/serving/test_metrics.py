@@ -25,7 +25,7 @@ def server(tmp_path_factory):
     os.makedirs(base / "shop")
     shutil.copytree(toy_bundle("exact").directory, base / "shop" / "1")
     with Server(base, "shop", poll_seconds=POLL, metrics_port=0) as running:
-        running.wait_until_available(120)
+        running.wait_until_available()
         yield running
 
 
@@ -101,7 +101,7 @@ def test_a_canary_is_counted_apart(tmp_path):
     }  # fmt: skip
     tensors = {name: tf.make_tensor_proto(value) for name, value in inputs.items()}
     with Server(tmp_path, poll_seconds=POLL, metrics_port=0) as running, StockClient(running.port) as client:
-        running.wait_until_available(120)
+        running.wait_until_available()
         wait_for(lambda: running.manager.labels("shop") == {"stable": 1, "canary": 2})
         for label in ("canary", "canary", "stable"):
             client.predict(tensors, name="shop", signature_name="recommend", version_label=label)

@@ -137,7 +137,7 @@ def test_no_models_at_all(client):
     client.reload("model_config_list { }")
     assert client.error(client.version, "shop")[0] == "NOT_FOUND"
     stub = health_pb2_grpc.HealthStub(client.channel)
-    assert HEALTH(stub.Check(health_pb2.HealthCheckRequest(), timeout=30).status) == "NOT_SERVING"
+    assert HEALTH(stub.Check(health_pb2.HealthCheckRequest(), timeout=60).status) == "NOT_SERVING"
 
 
 def test_requests_under_way_see_no_reload(base, client):
@@ -172,7 +172,7 @@ def test_health_of_each_model(base, client):
     stub = health_pb2_grpc.HealthStub(client.channel)
 
     def health(service):
-        return HEALTH(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30).status)
+        return HEALTH(stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60).status)
 
     assert [health("shop"), health("")] == ["SERVING", "SERVING"]
     with pytest.raises(grpc.RpcError) as caught:

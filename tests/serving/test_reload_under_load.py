@@ -46,7 +46,7 @@ def test_no_request_fails_while_versions_come_and_go(tmp_path):
                 seen.append((reply.model_spec.version.value, len(reply.outputs["item_ids"].string_val)))
 
     with Server(tmp_path, MODEL, poll_seconds=POLL) as server:
-        server.wait_until_available(120)
+        server.wait_until_available()
         threads = [threading.Thread(target=ask, args=(server.port, seen)) for seen in versions]
         for thread in threads:
             thread.start()

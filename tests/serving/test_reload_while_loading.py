@@ -6,7 +6,7 @@ import pytest
 
 from serving.model_config import ModelConfig, VersionPolicy
 from serving.versions import ServableManager
-from tests.serving.running_server import wait_for
+from tests.serving.running_server import PATIENCE, wait_for
 from tests.serving.versions_on_disk import MODEL
 
 ONE_AND_TWO = VersionPolicy(None, frozenset([1, 2]))
@@ -22,7 +22,7 @@ class Held:
     def __call__(self, name, folder):
         if folder.name == str(self.number):
             self.started.set()
-            assert self.release.wait(60)
+            assert self.release.wait(PATIENCE)
         return _Closing(self.closed, folder.name)
 
 
@@ -54,7 +54,7 @@ def _reload(manager, config):
 def test_labels_move_while_another_version_is_being_loaded(held):
     base, load, manager = held
     first = _reload(manager, {MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 2, "canary": 9})})
-    assert load.started.wait(60)
+    assert load.started.wait(PATIENCE)
     second = _reload(manager, {MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 1})})
     wait_for(lambda: manager.available(MODEL) == 1)
     assert not load.release.is_set()
@@ -71,7 +71,7 @@ def test_a_changed_file_waits_for_no_load(held):
     base, load, manager = held
     manager.start()
     manager.reconfigure({MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 2, "canary": 9})})
-    assert load.started.wait(60)
+    assert load.started.wait(PATIENCE)
     manager.reconfigure({MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 1})})
     assert manager.available(MODEL) == 1
     assert not load.release.is_set()
@@ -83,7 +83,7 @@ def test_a_changed_file_waits_for_no_load(held):
 def test_a_model_that_is_taken_out_while_it_is_being_loaded_is_unloaded(held):
     base, load, manager = held
     first = _reload(manager, {MODEL: ModelConfig(base, ONE_AND_TWO, {"stable": 9})})
-    assert load.started.wait(60)
+    assert load.started.wait(PATIENCE)
     second = _reload(manager, {})
     wait_for(lambda: manager.available(MODEL) is None)
     load.release.set()

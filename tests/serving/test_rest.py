@@ -24,7 +24,7 @@ def server(tmp_path_factory):
     (base / "toy").mkdir()
     shutil.copytree(toy_bundle("exact").directory, base / "toy" / "1")
     with Server(base, rest_port=0, poll_seconds=POLL, max_message_bytes=1 << 18, metrics_port=0) as running:
-        running.wait_until_available(120)
+        running.wait_until_available()
         yield running
 
 

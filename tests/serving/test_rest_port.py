@@ -15,15 +15,15 @@ from serving.rest.gate import Gate
 from serving.server import Server
 from serving.server_settings import ServerSettings
 from tests.serving.certificates import Authority
-from tests.serving.running_server import POLL, wait_for
+from tests.serving.running_server import PATIENCE, POLL, wait_for
 from tests.serving.versions_on_disk import MODEL
 from trainer.errors import InputError
 
 LENGTHS = {"instances": ["abc"]}
 
 
-def slow(seconds):
-    return {"signature_name": "slow", "inputs": seconds}
+def until(held):
+    return {"signature_name": "until_file", "inputs": held.inputs["file"]}
 
 
 def post(server, body, **options):
@@ -31,7 +31,7 @@ def post(server, body, **options):
         session.trust_env = False
         scheme = "https" if "verify" in options else "http"
         url = f"{scheme}://127.0.0.1:{server.rest_port}/v1/models/{MODEL}:predict"
-        reply = session.post(url, json=body, timeout=60, **options)
+        reply = session.post(url, json=body, timeout=PATIENCE, **options)
         return reply.status_code, reply.json()
 
 
@@ -43,24 +43,26 @@ def test_by_default_nothing_listens(server):
     assert server.rest_port is None
 
 
-def test_more_than_it_takes_at_a_time_is_refused(base):
-    with serving(base, max_concurrent=1) as server, ThreadPoolExecutor() as threads:
+def test_more_than_it_takes_at_a_time_is_refused(base, held):
+    with serving(base, max_concurrent=1, rest_timeout_seconds=PATIENCE) as server, ThreadPoolExecutor() as threads:
         server.wait_until_available()
-        first = threads.submit(post, server, slow(1.0))
+        first = threads.submit(post, server, until(held))
         wait_for(lambda: server.manager.requests_under_way)
         code, body = post(server, LENGTHS)
         assert (code, body) == (429, {"error": "The server has as much work as it takes: try again."})
+        held.let_go()
         assert first.result()[0] == 200
         wait_for(lambda: post(server, LENGTHS) == (200, {"predictions": [3]}))
 
 
-def test_an_answer_that_takes_too_long(base):
+def test_an_answer_that_takes_too_long(base, held):
     with serving(base, rest_timeout_seconds=0.2, max_concurrent=1) as server:
         server.wait_until_available()
-        code, body = post(server, slow(1.0))
+        code, body = post(server, until(held))
         assert (code, body["error"]) == (504, "No answer: the answer took longer than rest_timeout_seconds.")
         # It still runs, and takes its place until it ends.
         assert post(server, LENGTHS)[0] == 429
+        held.let_go()
         wait_for(lambda: post(server, LENGTHS) == (200, {"predictions": [3]}))
 
 
@@ -98,9 +100,9 @@ def test_bytes_that_are_no_http(base, garbage, caplog):
     assert "Traceback" not in caplog.text
 
 
-def test_a_stop_lets_requests_finish(base):
+def test_a_stop_lets_requests_finish(base, held):
     with ThreadPoolExecutor() as threads:
-        server = serving(base)
+        server = serving(base, grace_seconds=PATIENCE, rest_timeout_seconds=PATIENCE)
         with server:
             server.wait_until_available()
             kept = http.client.HTTPConnection("127.0.0.1", server.rest_port)
@@ -111,10 +113,11 @@ def test_a_stop_lets_requests_finish(base):
                 return reply.status, json.loads(reply.read())
 
             assert status()[0] == 200
-            under_way = threads.submit(post, server, slow(1.0))
+            under_way = threads.submit(post, server, until(held))
             wait_for(lambda: server.manager.requests_under_way)
             stopping = threads.submit(server.stop)
             wait_for(lambda: status() == (503, {"error": "The server is stopping."}))
+            held.let_go()
             assert under_way.result()[0] == 200
             stopping.result()
             with pytest.raises(requests.ConnectionError):

@@ -51,14 +51,14 @@ def models(channel):
 
 def error_of(call, message):
     with pytest.raises(grpc.RpcError) as caught:
-        call(message, timeout=30)
+        call(message, timeout=60)
     assert "Traceback" not in caught.value.details()
     assert 'File "' not in caught.value.details()
     return caught.value.code().name, caught.value.details()
 
 
 def test_predict(prediction):
-    reply = prediction.Predict(request("recommend", recommend_inputs()), timeout=30)
+    reply = prediction.Predict(request("recommend", recommend_inputs()), timeout=60)
     assert (reply.model_spec.name, reply.model_spec.version.value) == (MODEL, 5)
     assert reply.model_spec.signature_name == "recommend"
     assert sorted(reply.outputs) == ["because", "fallback", "interest", "item_ids", "scores", "valid"]
@@ -72,7 +72,7 @@ def test_predict(prediction):
 
 
 def test_no_signature_name_is_serving_default(prediction):
-    reply = prediction.Predict(request("", {"examples": ["abc", ""]}), timeout=30)
+    reply = prediction.Predict(request("", {"examples": ["abc", ""]}), timeout=60)
     assert reply.model_spec.signature_name == "serving_default"
     assert list(reply.outputs["length"].int_val) == [3, 0]
 
@@ -80,12 +80,12 @@ def test_no_signature_name_is_serving_default(prediction):
 def test_a_specific_version(prediction):
     message = request("serving_default", {"examples": ["abc"]})
     message.model_spec.version.value = 5
-    assert prediction.Predict(message, timeout=30).model_spec.version.value == 5
+    assert prediction.Predict(message, timeout=60).model_spec.version.value == 5
 
 
 def test_output_filter(prediction):
     message = request("recommend", recommend_inputs(), outputs=["scores", "fallback"])
-    assert sorted(prediction.Predict(message, timeout=30).outputs) == ["fallback", "scores"]
+    assert sorted(prediction.Predict(message, timeout=60).outputs) == ["fallback", "scores"]
 
 
 def test_an_empty_batch(prediction):
@@ -96,7 +96,7 @@ def test_an_empty_batch(prediction):
         user_age=np.zeros([0, 1], np.float32),
         exclude=np.zeros([0, 1], object),
     )
-    reply = prediction.Predict(request("recommend", inputs), timeout=30)
+    reply = prediction.Predict(request("recommend", inputs), timeout=60)
     assert [dim.size for dim in reply.outputs["item_ids"].tensor_shape.dim] == [0, 3]
 
 
@@ -204,7 +204,7 @@ def test_a_request_larger_than_the_limit(prediction):
 def test_metadata(prediction):
     message = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     message.model_spec.name = MODEL
-    reply = prediction.GetModelMetadata(message, timeout=30)
+    reply = prediction.GetModelMetadata(message, timeout=60)
     assert (reply.model_spec.name, reply.model_spec.version.value) == (MODEL, 5)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     packed: any_pb2.Any = reply.metadata["signature_def"]
@@ -232,7 +232,7 @@ def test_metadata_refuses(prediction, name, fields, code, text):
 def test_status(models):
     message = get_model_status_pb2.GetModelStatusRequest()
     message.model_spec.name = MODEL
-    (version,) = models.GetModelStatus(message, timeout=30).model_version_status
+    (version,) = models.GetModelStatus(message, timeout=60).model_version_status
     assert (version.version, version.state) == (5, get_model_status_pb2.ModelVersionStatus.AVAILABLE)
     assert version.HasField("status")
     assert (version.status.error_code, version.status.error_message) == (0, "")
@@ -275,7 +275,7 @@ def test_an_unexpected_error_is_logged_and_told_without_its_inside(server, model
 def test_health(channel):
     stub = health_pb2_grpc.HealthStub(channel)
     for service in (*SERVICES, MODEL):
-        reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=30)
+        reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)
         assert reply.status == health_pb2.HealthCheckResponse.SERVING
     code, _ = error_of(stub.Check, health_pb2.HealthCheckRequest(service="other"))
     assert code == "NOT_FOUND"
@@ -296,7 +296,7 @@ def test_many_at_once(prediction):
 
 
 def test_the_reply_is_read_back_by_tensorflow(prediction):
-    reply = prediction.Predict(request("recommend", recommend_inputs()), timeout=30)
+    reply = prediction.Predict(request("recommend", recommend_inputs()), timeout=60)
     again = predict_pb2.PredictResponse.FromString(reply.SerializeToString())
     np.testing.assert_array_equal(
         tf.make_ndarray(again.outputs["scores"]), np.float32([[1.25, 0.25, -0.75], [-0.25, -1.25, -2.25]])

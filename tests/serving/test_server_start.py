@@ -13,7 +13,7 @@ from serving import manifest, servable
 from serving.server import Server
 from serving.tensorflow_runtime import prediction_service_pb2_grpc
 from serving.version_folders import find_models
-from tests.serving.running_server import DIRECT, POLL, answer, reason, refused, states, wait_for
+from tests.serving.running_server import DIRECT, PATIENCE, POLL, answer, reason, refused, states, wait_for
 from tests.serving.versions_on_disk import (
     FIELDS,
     MODEL,
@@ -97,7 +97,7 @@ def test_who_waited_for_a_model_finds_it_healthy(tmp_path, caplog):
 
         def emit(self, record):
             if record.getMessage().endswith(": available"):
-                found.wait(timeout=60)
+                found.wait(timeout=PATIENCE)
 
     log, slow = logging.getLogger("serving.versions"), SlowLog()
     log.addHandler(slow)
@@ -113,17 +113,18 @@ def test_who_waited_for_a_model_finds_it_healthy(tmp_path, caplog):
         log.removeHandler(slow)
 
 
-def test_a_request_that_does_not_end_does_not_hold_the_stop_up(base):
+def test_a_request_that_does_not_end_does_not_hold_the_stop_up(base, held):
     server = Server(base.parent, MODEL, poll_seconds=POLL).start()
     server.wait_until_available()
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
         predict = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict
-        call = predict.future(request("slow", {"seconds": np.float64(2)}), timeout=60)
+        call = predict.future(held.request)
         wait_for(lambda: server.manager.requests_under_way == 1)
         server.stop(grace=0.1)
         assert server.manager.requests_under_way == 1
         assert states(server) == {1: "UNLOADING"}
         assert call.code() is grpc.StatusCode.UNAVAILABLE
+    held.let_go()
     wait_for(lambda: server.manager.requests_under_way == 0)
 
 
@@ -151,13 +152,14 @@ def test_which_models_a_directory_holds(tmp_path):
         find_models(tmp_path / "nowhere")
 
 
-def test_more_requests_at_once_than_allowed(base):
+def test_more_requests_at_once_than_allowed(base, held):
     with Server(base.parent, MODEL, poll_seconds=POLL, max_concurrent=1) as server:
         server.wait_until_available()
         with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            slow = request("slow", {"seconds": np.float64(2)})
-            calls = [stub.Predict.future(slow, timeout=60) for _ in range(2)]
+            calls = [stub.Predict.future(held.request) for _ in range(2)]
+            wait_for(lambda: any(call.done() for call in calls))
+            held.let_go()
             codes = {call.code() for call in calls}
             assert codes == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
 

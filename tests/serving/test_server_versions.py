@@ -88,7 +88,7 @@ def test_the_reason_is_told_over_the_wire_and_logged_once(server, base, caplog):
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
         message = get_model_status_pb2.GetModelStatusRequest(model_spec={"name": MODEL, "version": {"value": 3}})
         (status,) = (
-            model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(message, timeout=30).model_version_status
+            model_service_pb2_grpc.ModelServiceStub(channel).GetModelStatus(message, timeout=60).model_version_status
         )
     assert (status.state, status.status.error_code) == (STATES.Value("END"), 9)
     assert "no assets.extra/manifest.json" in status.status.error_message
@@ -148,7 +148,7 @@ def test_when_all_versions_are_removed_the_model_is_unloaded(server, base):
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         wait_for(
-            lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=30).status
+            lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=60).status
             == health_pb2.HealthCheckResponse.NOT_SERVING
         )
     put_version(base, 3)

@@ -25,7 +25,7 @@ def _serving(tmp_path, certificate, key, **settings):
 
 
 def _state(server, **encryption):
-    with Client(f"127.0.0.1:{server.port}", MODEL, timeout=5, **encryption) as client:
+    with Client(f"127.0.0.1:{server.port}", MODEL, **encryption) as client:
         return client.status()[0].state
 
 

@@ -93,10 +93,12 @@ class SmallModel(tf.Module):
     def count(self, by):
         return {"calls": self.calls.assign_add(by)}
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.float64, name="seconds")])
-    def slow(self, seconds):
-        end = tf.timestamp() + seconds
-        return {"turns": tf.while_loop(lambda i: tf.timestamp() < end, lambda i: [i + 1], [tf.constant(0)])[0]}
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string, name="file")])
+    def until_file(self, file):
+        """Runs until there is such a file; ten minutes at most, for a test that failed."""
+        end = tf.timestamp() + 600.0
+        missing = lambda i: (tf.size(tf.io.matching_files(file)) == 0) & (tf.timestamp() < end)  # noqa: E731
+        return {"turns": tf.while_loop(missing, lambda i: [i + 1], [tf.constant(0)])[0]}
 
     @tf.function(
         input_signature=[
@@ -119,7 +121,7 @@ def template():
     version_file = directory / "version.txt"
     version_file.write_text("1\n")
     model = SmallModel(str(version_file))
-    names = ("recommend", "serving_default", "user_interests", "count", "slow", "echo")
+    names = ("recommend", "serving_default", "user_interests", "count", "until_file", "echo")
     tf.saved_model.save(model, str(directory / "model"), signatures={name: getattr(model, name) for name in names})
     return directory / "model"
 
@@ -159,6 +161,29 @@ def request(signature, inputs, model=MODEL, outputs=()):
         )
     message.output_filter.extend(outputs)
     return message
+
+
+class Held:
+    """A run that is under way until it is let go.
+
+    Args:
+      folder: an existing one, for the file that it waits for.
+    """
+
+    def __init__(self, folder):
+        self._file = folder / "let-go"
+
+    @property
+    def inputs(self):
+        """What the signature ``until_file`` is asked with."""
+        return {"file": str(self._file)}
+
+    @property
+    def request(self):
+        return request("until_file", self.inputs)
+
+    def let_go(self):
+        self._file.touch()
 
 
 def recommend_inputs(**changes):

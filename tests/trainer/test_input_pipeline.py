@@ -55,6 +55,12 @@ def test_an_epoch_one_by_one_holds_every_target_once(tmp_path):
 
 
 def test_evaluation_targets_are_indices(tmp_path):
-    files = _write(tmp_path / "valid.gz", [([1, 2], [3, 0]), ([1], [2])])
+    files = _write(tmp_path / "valid.gz", [([1, 2], [3, -2]), ([1], [2]), ([1], [-7, -9])])
     batch = next(iter(evaluation_dataset(files, SPEC, 8)))
-    np.testing.assert_array_equal(batch["targets"], [[2, -2], [1, -1]])
+    np.testing.assert_array_equal(batch["targets"], [[2, -2], [1, -1], [-7, -9]])
+
+
+def test_unknown_targets_are_none_to_train_on(tmp_path):
+    files = _write(tmp_path / "train.gz", [([1, 2, 3], [-5, 9])])
+    batch = next(iter(training_dataset(files, SPEC, 1, seed=1)))
+    np.testing.assert_array_equal(batch["targets"], [[0, 0, 9, 0]])

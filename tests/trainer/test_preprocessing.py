@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.trainer.transformed import raw, transform
 from trainer import schema
+from trainer.input_pipeline import evaluation_dataset
 from trainer.preprocessing import padded_history
 
 # The sequence a b c d a e in two windows, and b a: a 3, b 2, and e, d, c once each.
@@ -19,7 +20,7 @@ INDEX = {"a": 1, "b": 2, "e": 3, "d": 4, "c": 5}
 
 @pytest.fixture(scope="module")
 def transformed(tmp_path_factory):
-    valid = [raw("w", "axbcd", "ez", job="miner"), raw("x", "yz", "a")]
+    valid = [raw("w", "axbcd", "ez", job="miner"), raw("x", "yz", "a"), raw("y", "ab", "ezyzx")]
     return transform(tmp_path_factory.mktemp("transform"), TRAIN, valid, max_history=3)
 
 
@@ -45,9 +46,17 @@ def test_unknown_items_give_way_to_known_ones_before_truncation(transformed):
     first = tf.io.parse_single_example(records[0], spec)
     np.testing.assert_array_equal(first["history"], [INDEX["b"], INDEX["c"], INDEX["d"]])
     np.testing.assert_allclose(first["history_gap"], np.log1p([0, 3, 4]), rtol=1e-6)
-    np.testing.assert_array_equal(first["targets"].values, [INDEX["e"], 0])
+    assert first["targets"].values[0] == INDEX["e"] and first["targets"].values[1] <= -2
     second = tf.io.parse_single_example(records[1], spec)
     np.testing.assert_array_equal(second["history_mask"], [0, 0, 0])
+
+
+def test_each_unknown_target_has_a_number_of_its_own(transformed):
+    batch = next(iter(evaluation_dataset(transformed.valid_files, transformed.output.transformed_feature_spec(), 8)))
+    known, z, y, z_again, x = batch["targets"].numpy()[2]
+    assert known == INDEX["e"] - 1 and z == z_again == batch["targets"].numpy()[0][1]
+    assert len({x, y, z}) == 3 and max(x, y, z) <= -2
+    np.testing.assert_array_equal(batch["targets"].numpy()[1], [INDEX["a"] - 1, -1, -1, -1, -1])
 
 
 def test_profile_features(transformed):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.baselines import expected_metrics
 from tests.trainer.transformed import USER_FEATURES, raw, serialized, transform
 from trainer.run_fn import run_fn
 
@@ -126,13 +127,15 @@ def test_profile_features_reach_the_interests(trained):
 
 
 def test_the_evaluate_signature_against_numpy(trained):
-    """Recomputes all metrics from ``encode`` and the vectors with sets and sorting."""
+    """Recomputes all metrics from ``encode``, the vectors and the counts, of which many are equal. 1, 2: unknown."""
     _, model = trained
     examples = [
         raw("1", "abcdefgh", "ijz", job="smith", age=3.0),
         raw("2", "mnop", "qq", job="smith", age=3.0),
         raw("3", "aaab", "a", job="smith", age=3.0),
         raw("4", "1", "e", job="smith", age=3.0),
+        raw("5", "abcdef", "g2212", job="smith", age=3.0),
+        raw("6", "abcdef", "g222", job="smith", age=3.0),
     ]
     answers = model.signatures["evaluate"](tf.constant(serialized(examples)))
     ids = [item.decode() for item in model.item_ids.numpy().tolist()]
@@ -141,21 +144,25 @@ def test_the_evaluate_signature_against_numpy(trained):
         history = [item.decode() for item in example["history"]]
         targets = {item.decode() for item in example["targets"]}
         scores = (_encode(model, ["".join(history)], job="smith")["interests"][0].numpy() @ vectors.T).max(axis=0)
+        counts = model.item_counts.numpy().astype(float)
         if not set(history) & set(ids):
-            scores = -np.arange(len(ids), dtype=float)
-        ranked = [ids[i] for i in np.argsort(-scores, kind="stable")]
-        for prefix, listed in (("", ranked), ("popularity_", ids)):
-            for suffix, items in (("", listed), ("_unseen", [item for item in listed if item not in history])):
-                gains = [1 / np.log2(place + 2) for place, item in enumerate(items[:20]) if item in targets]
-                ideal = sum(1 / np.log2(place + 2) for place in range(min(20, len(targets))))
-                expected = {
-                    "recall_at_20": len(gains) / len(targets),
-                    "hit_rate_at_20": float(bool(gains)),
-                    "ndcg_at_20": sum(gains) / ideal,
-                }
-                for name, value in expected.items():
+            scores = counts
+        wanted = {ids.index(item) if item in ids else -2 - int(item) for item in targets}
+        seen = np.array([-np.inf if item in history else 0.0 for item in ids])
+        for prefix, ranked in (("", scores), ("popularity_", counts)):
+            for suffix, hidden in (("", 0.0), ("_unseen", seen)):
+                for name, value in expected_metrics(ranked + hidden, wanted).items():
                     key = prefix + name + suffix
-                    np.testing.assert_allclose(answers[key][row], value, rtol=1e-5, err_msg=f"{key} of row {row}")
+                    np.testing.assert_allclose(answers[key][row], value, rtol=1e-5, atol=1e-7, err_msg=f"{key}, {row}")
+
+
+def test_an_unknown_target_counts_once_and_two_of_them_twice(trained):
+    """What a list of all items would find: g of g and 2, three times; g of g, 1 and 2."""
+    _, model = trained
+    examples = [raw("5", "abcdef", "g222"), raw("6", "abcdef", "g2212"), raw("7", "abcdef", "g")]
+    twice, both, alone = model.signatures["evaluate"](tf.constant(serialized(examples)))["recall_at_50"].numpy()
+    assert alone > 0
+    np.testing.assert_allclose([twice, both], [alone / 2, alone / 3], rtol=1e-6)
 
 
 def test_the_interests_health_in_the_evaluate_signature_against_numpy(trained):

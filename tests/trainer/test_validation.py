@@ -1,6 +1,12 @@
-import pytest
+"""What training watches: the same however the vectors are made, and nothing for a model without an opinion."""
 
-from tests.conformance.models import batch, built
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.conformance import profile_models
+from tests.conformance.models import N, batch, built
+from trainer.profile_validation import ProfileValidator
 from trainer.validation import Validator
 
 
@@ -11,3 +17,51 @@ def test_item_vectors_computed_chunk_by_chunk_give_the_metrics_of_kept_ones(name
     kept = Validator(model, (5, 20)).evaluate(batches)
     assert 0 < kept["recall_at_20"] < 1
     assert Validator(model, (5, 20), most_kept=0).evaluate(batches) == pytest.approx(kept, rel=1e-6)
+
+
+@pytest.fixture
+def flat(request, monkeypatch):
+    """A model that gives every item one vector."""
+    model = built("comirec_sa", "default", request.param)
+    monkeypatch.setattr(model, "candidates", lambda items: tf.ones([tf.size(items), model.settings.dimension]))
+    return model
+
+
+@pytest.mark.parametrize("flat", ["none", "bfloat16", "float16"], indirect=True)
+@pytest.mark.parametrize("most_kept", [0, 1 << 24])
+def test_a_model_whose_scores_are_all_alike_scores_like_chance(flat, most_kept):
+    """The targets are the most frequent items; of N items each list has 5 or 20."""
+    users = {**batch(), "targets": tf.constant([[0, 1, 2], [1, 0, -1], [2, -1, -1]], tf.int64)}
+    found = Validator(flat, (5, 20), most_kept).evaluate([users])
+    assert found["recall_at_5"] == pytest.approx(5 / N) and found["recall_at_20"] == pytest.approx(20 / N)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_model_that_cannot_be_computed_finds_nothing(monkeypatch, bad):
+    model = built("two_tower", "default")
+    monkeypatch.setattr(model, "candidates", lambda items: tf.fill([tf.size(items), model.settings.dimension], bad))
+    assert set(Validator(model, (5, 20)).evaluate([batch()]).values()) == {0.0}
+
+
+def _impressions(logits):
+    """A validator of a model of two tasks with these logits, and four impressions."""
+    model = profile_models.built("utpm")
+    ones = tf.ones([4, 1])
+    labels = {"label_click": tf.constant([[1.0], [1.0], [0.0], [0.0]]), "label_conversion": 0 * ones}
+    return model, {**labels, "weight_click": ones, "weight_conversion": ones, "logits": tf.constant(logits)}
+
+
+def _auc(monkeypatch, logits):
+    model, impressions = _impressions([[[value] * 2] for value in logits])
+    monkeypatch.setattr(model, "logits", lambda batch: batch["logits"])
+    return ProfileValidator(model).evaluate([impressions])
+
+
+def test_equal_logits_are_half_in_order(monkeypatch):
+    assert _auc(monkeypatch, [0.3] * 4) == {"auc_click": 0.5, "auc": 0.5}
+    assert _auc(monkeypatch, [2.0, 1.0, 1.0, 0.0])["auc"] == 3.5 / 4
+
+
+def test_logits_that_are_not_numbers_are_refused(monkeypatch):
+    with pytest.raises(FloatingPointError, match="2 of the model's 4 logits for the task 'click'"):
+        _auc(monkeypatch, [1.0, np.nan, np.nan, 0.0])

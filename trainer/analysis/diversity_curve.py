@@ -32,7 +32,7 @@ def diversity_curve(
     recommend: Recommend, batches: Iterable[Batch], item_ids: Sequence[str], item_category: np.ndarray,
     weights: Sequence[float] = WEIGHTS,
 ) -> list[dict[str, float]]:  # fmt: skip
-    """Mean metrics of the lists that are served with each weight.
+    """Mean metrics of the lists that are served with each weight, ties as served: the lower index first.
 
     Reference: table 5 of Cen et al., KDD 2020.
 
@@ -50,7 +50,9 @@ def diversity_curve(
     sums: list[dict[str, np.ndarray]] = [{} for _ in weights]
     for batch in batches:
         targets = tf.ragged.constant(
-            [[place.get(item, -2) for item in items] for items in batch.targets], tf.int64, ragged_rank=1
+            [[place.get(item, -2 - items.index(item)) for item in items] for items in batch.targets],
+            tf.int64,
+            ragged_rank=1,
         ).to_tensor(-1)
         for weight, row in zip(weights, sums, strict=True):
             listed = recommend(batch.inputs, weight).numpy()

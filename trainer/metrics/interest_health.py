@@ -14,7 +14,8 @@ def interest_health(
     """Per-user numbers that say whether interests collapsed.
 
     - ``active_interests``: how many interests the user has.
-    - ``interest_cosine``: mean cosine of the pairs of active interests. 1 where all point the same way.
+    - ``interest_cosine``: mean cosine of the pairs of active interests. 1 where all point the same way. An interest
+      of length 0 has no direction and is in no pair: two of them are not at a right angle.
     - ``effective_interests``: ``exp(H)``, H the entropy of the shares of the user's list that each interest gave: 1
       where one interest gives all of it, the number of interests where they share it evenly.
     - ``interest_use``: ``exp(H) / K``, of all the interests that the model has.
@@ -34,9 +35,10 @@ def interest_health(
     active = tf.cast(interest_mask, tf.float32)
     count = tf.reduce_sum(active, axis=1)
     directions = tf.math.l2_normalize(tf.cast(interests, tf.float32), axis=-1) * active[:, :, tf.newaxis]
+    directed = tf.math.count_nonzero(tf.reduce_any(directions != 0.0, axis=2), axis=1, dtype=tf.float32)
     total = tf.reduce_sum(tf.square(tf.reduce_sum(directions, axis=1)), axis=1)
     alone = tf.reduce_sum(tf.square(directions), axis=[1, 2])
-    pairs = count * (count - 1)
+    pairs = directed * (directed - 1)
     given = tf.one_hot(winner, tf.shape(interests)[1]) * tf.cast(ranked >= 0, tf.float32)[:, :, tf.newaxis]
     given = tf.reduce_sum(given, axis=1)
     share = tf.math.divide_no_nan(given, tf.reduce_sum(given, axis=1, keepdims=True))

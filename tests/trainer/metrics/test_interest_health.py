@@ -38,3 +38,9 @@ def test_what_cannot_be_measured_is_nan():
     np.testing.assert_array_equal(health["active_interests"], [1, 0, 2])
     np.testing.assert_allclose(health["interest_cosine"], [np.nan, np.nan, 0], atol=1e-6)
     np.testing.assert_allclose(health["effective_interests"], [1, np.nan, 1])
+
+
+def test_an_interest_of_length_0_has_no_direction():
+    health = _health([[[0.0, 0], [0, 0]], [[1, 0], [0, 0]]], [[True, True]] * 2, [[0], [0]], [[0], [0]])
+    np.testing.assert_array_equal(health["active_interests"], [2, 2])
+    np.testing.assert_array_equal(health["interest_cosine"], [np.nan, np.nan])
