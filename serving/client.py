@@ -189,8 +189,9 @@ class Client(Connection):
 
 
 def _k(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= value < 2**31:
-        raise ValueError(f"k should be a whole number, 1 or more, of 32 bits. Received: {value!r}")
+    # The model knows how large it may be.
+    if isinstance(value, bool) or not isinstance(value, Integral) or not -(2**31) <= value < 2**31:
+        raise ValueError(f"k is a 32-bit number, 1 or more. Received: {value!r}")
     return int(value)
 
 

@@ -30,7 +30,7 @@ def word(name: str, value: Any) -> str:
     if isinstance(value, bytes):
         hint = ": decode it, as in value.decode()"
     elif isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer():
-        hint = f": write {int(value)} or {str(int(value))!r}"
+        hint = f": write {int(float(value))} or {str(int(float(value)))!r}"
     raise ValueError(f"{name} should hold text or whole numbers, 'a' or 12. Received: {value!r}{hint}")
 
 
@@ -65,9 +65,10 @@ def seconds(row: Any) -> list[int]:
     """
     found = []
     for value in row:
-        if isinstance(value, bool) or not isinstance(value, Integral) or not -(2**63) <= value < 2**63:
+        number = int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+        if number is None or not -(2**63) <= number < 2**63:
             raise ValueError(f"times should hold whole seconds since 1970, 0 where unknown. Received: {value!r}")
-        found.append(int(value))
+        found.append(number)
     return found
 
 

@@ -70,14 +70,15 @@ class UserInputs:
         Args:
           features: inputs ``user_<name>``.
         """
-        return [
-            Check(
-                ~tf.reduce_any(tf.math.is_inf(features[name])),
-                lambda name=name: [f"{name} should be finite, or NaN where it is missing. Received:", features[name]],
-            )
-            for name in map(schema.user_feature, self._names)
-            if self._types[name] == tf.float32
-        ]
+        names = [name for name in map(schema.user_feature, self._names) if self._types[name] == tf.float32]
+        return [_finite(name, features[name]) for name in names]
+
+
+def _finite(name: str, values: tf.Tensor) -> Check:
+    return Check(
+        ~tf.reduce_any(tf.math.is_inf(values)),
+        lambda: [f"{name} should be finite, or NaN where it is missing. Received:", values],
+    )
 
 
 def _fits_padded(name: str, lists: tf.RaggedTensor) -> Check:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from trainer.attribute_spelling import spelled_entries
 from trainer.item_attributes import ItemAttributes
 from trainer.request_checks import Check
 from trainer.retrieval import Keep
+from trainer.spelling_in_graph import spelled_entries
 
 MOST_WANTED = 100
 """A request names at most so many values to allow, and to deny, a user."""

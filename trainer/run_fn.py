@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 
 from trainer import base_model, export, profile_export, schema, text_vectors
 from trainer.catalogue import Catalogue, read_catalogue
-from trainer.filter_values import check_values
+from trainer.filter_matches import check_values
 from trainer.fitting import fit
 from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset

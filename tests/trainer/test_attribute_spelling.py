@@ -5,7 +5,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trainer.attribute_spelling import spelled, spelled_entries, spelled_entry
+from trainer.attribute_spelling import spelled, spelled_entry
+from trainer.spelling_in_graph import spelled_entries
 
 WRITTEN = {
     "true": ["true", "True", "TRUE", " True ", "\ttrue\n", "tRuE"],

@@ -9,7 +9,8 @@ import tensorflow as tf
 from trainer import item_filter
 from trainer.catalogue import Catalogue
 from trainer.errors import InputError
-from trainer.filter_values import check_filter, check_values
+from trainer.filter_matches import check_values
+from trainer.filter_values import check_filter
 from trainer.item_attributes import catalogue_attributes, number_attributes
 from trainer.item_filter import MOST_WANTED, ItemFilter
 from trainer.request_checks import assert_all
