@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pipeline.any_letter import as_text
 from trainer.errors import InputError
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -44,9 +45,10 @@ def given_ids(name: str, values: Sequence[str], path: Path | None = None) -> lis
       path: a file with an id a line, or ``-``.
 
     Raises:
-      InputError: both are given, or the file cannot be read.
+      InputError: both are given, the file cannot be read, or an id is no UTF-8.
     """
     if path is None:
+        values = [as_text(value) for value in values]
         if len(values) != 1:
             return [value for value in values if value]
         parts = (part.strip().replace("\\,", ",") for part in _COMMA.split(values[0]))

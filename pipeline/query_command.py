@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from pipeline.any_letter import as_text
 from pipeline.connection_options import connection_options
 from pipeline.id_options import given_ids, id_options
 from trainer.errors import InputError
@@ -54,17 +55,18 @@ def query(
     from pipeline.query import ask
 
     table = ask(
-        target, model_name, given_ids("history", history, history_file), k, _features(features),
+        target, as_text(model_name), given_ids("history", history, history_file), k, _features(features),
         given_ids("exclude", exclude, exclude_file), exclude_history, diversity,
         given_ids("tags", tags, tags_file), given_ids("explain", explain, explain_file),
-        (items, item_column, title_column) if items else None, connection, allow, deny,
+        (items, item_column, title_column) if items else None, connection,
+        [as_text(value) for value in allow], [as_text(value) for value in deny],
     )  # fmt: skip
     Console(highlight=False).print(table)
 
 
 def _features(given: tuple[str, ...]) -> dict[str, list[str]]:
     features: dict[str, list[str]] = {}
-    for text in given:
+    for text in map(as_text, given):
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise InputError(f"--user wants NAME=VALUE, such as gender=F. Received: {text!r}.")

@@ -45,6 +45,14 @@ def test_a_file_has_an_id_a_line(tmp_path, monkeypatch):
         given_ids("history", [], path)
 
 
+def test_words_that_python_could_not_read_are_utf8():
+    """As Python gives them where the locale is ASCII."""
+    unread = "д,é".encode().decode("ascii", "surrogateescape")
+    assert given_ids("history", [unread]) == ["д", "é"]
+    with pytest.raises(InputError, match="is no UTF-8"):
+        given_ids("history", ["a\udcff"])
+
+
 def test_a_command_is_given_both():
     @click.command()
     @id_options("exclude", "not to recommend")

@@ -130,11 +130,9 @@ def test_diversity_is_finite(served, diversity):
         recommend(served, diversity=diversity)
 
 
-def test_the_largest_diversity_takes_every_category_in_turn(served):
-    found = [texts(recommend(served, HISTORIES[:2], k=12, diversity=d)["item_ids"]) for d in (1e9, 3e38)]
-    categories = [[ITEM_CATEGORY[ITEM_IDS.index(item)] for item in items] for items in found[1]]
-    assert [sorted(map(listed.count, range(-1, 5))) for listed in categories] == [[2] * 6] * 2
-    assert found[0][0][:6] == found[1][0][:6]
+def test_the_largest_diversity_is_as_good_as_a_large_one(served):
+    found = [texts(recommend(served, HISTORIES[:2], k=12, diversity=d)["item_ids"]) for d in (1e9, 3e38, 0.0)]
+    assert found[0] == found[1] != found[2]
 
 
 @pytest.mark.parametrize("path", ["", manifest.SCANN_MODEL])
