@@ -7,6 +7,7 @@ requests: any client of any TensorFlow Serving gets it.
 - ``True``, ``TRUE`` and ``true`` are ``true``; the same of ``false``.
 - A number has no plus sign, no zeros at the end of its fraction, and no fraction of zeros: ``1.0`` and ``+1`` are
   ``1``, ``1.50`` is ``1.5``, ``-0.0`` is ``0``. Zeros in front stay (``007`` is a code), and so do exponents.
+- The seconds of a time have no zeros at the end either: ``2024-01-01 10:00:00.000000`` is ``2024-01-01 10:00:00``.
 
 Any other text stays as it is.
 """
@@ -15,10 +16,11 @@ import re
 
 BLANKS = "\t\n\v\f\r \x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 """Within brackets of a pattern."""
+_TIME = "[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:[0-9]{2}"
 STEPS = (
     (r"\+([0-9]+(?:\.[0-9]*)?|\.[0-9]+)", r"\1"),
-    (r"(-?[0-9]+)\.0*", r"\1"),
-    (r"(-?[0-9]*\.[0-9]*[1-9])0+", r"\1"),
+    (rf"(-?[0-9]+|{_TIME})\.0*", r"\1"),
+    (rf"((?:-?[0-9]*|{_TIME})\.[0-9]*[1-9])0+", r"\1"),
     (r"-0", "0"),
     (r"[Tt][Rr][Uu][Ee]", "true"),
     (r"[Ff][Aa][Ll][Ss][Ee]", "false"),
