@@ -121,7 +121,7 @@ class ServedModel(tf.Module):
           left when fewer than k items can be returned (id "", score -inf); ``fallback`` bool [B], true for a
           user of whom no item is known, who gets the items most frequent in training, scored by their frequency;
           ``unmatched_filters`` string [B, U], values of ``allow`` and ``deny`` that no item has, as they were written,
-          padded with "".
+          padded with "", U at least 1.
 
         Raises:
           tf.errors.InvalidArgumentError: k or diversity is out of range, the shapes do not fit each other, or a
@@ -182,7 +182,7 @@ class ServedModel(tf.Module):
             UNMATCHED_FILTERS: tf.cond(
                 filtered,
                 lambda: self.item_filter.unmatched(allow, deny, tf.shape(history)[0]),
-                lambda: tf.fill([tf.shape(history)[0], 0], ""),
+                lambda: tf.fill([tf.shape(history)[0], 1], ""),
             ),
         }
 

@@ -83,8 +83,7 @@ class ItemFilter(tf.Module):
           users: scalar, B.
 
         Returns:
-          string [B, U], as they were written, those of ``allow`` first, padded with "" behind; U is 0 where items have
-          every value.
+          string [B, U], as they were written, those of ``allow`` first, padded with "" behind; U is at least 1.
         """
         asked, missing = [], []
         for given in (allow, deny):
@@ -96,7 +95,7 @@ class ItemFilter(tf.Module):
             return tf.ragged.boolean_mask(tf.concat(wide[:2], 1), tf.concat(wide[2:], 1)).to_tensor("")
 
         nothing = ~(tf.reduce_any(missing[0]) | tf.reduce_any(missing[1]))
-        return tf.cond(nothing, lambda: tf.fill([users, 0], ""), told)
+        return tf.cond(nothing, lambda: tf.fill([users, 1], ""), told)
 
     def _numbers_of(self, given: tf.Tensor) -> tf.Tensor:
         return self._number_of_value.lookup(spelled_entries(given))
