@@ -83,12 +83,14 @@ def change_items(pushed: PushedModel, wishes: Wishes) -> tuple[Items, MadeFrom]:
     return items, made_from
 
 
-def read_ids(given: str) -> list[str]:
-    """Ids from a file, one a line, or from a text such as ``a,b``.
+def read_ids(given: str | Sequence[str]) -> list[str]:
+    """Ids from a file, one a line, or from a text such as ``a,b``; a list of ids is one already.
 
     Raises:
       InputError: the file cannot be read.
     """
+    if not isinstance(given, str):
+        return list(given)
     try:
         if not tf.io.gfile.exists(given):
             return [part.strip() for part in given.split(",") if part.strip()]

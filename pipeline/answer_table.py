@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from serving.answers import Explanation, Recommendations, TagProfile, TagScores
 from trainer.errors import InputError
@@ -38,7 +39,12 @@ def read_titles(path: Path, item_column: str = "item_id", title_column: str = "t
     if missing := [column for column in columns if column not in table.column_names]:
         raise InputError(f"{path} has no column {missing[0]!r}. Its columns: {', '.join(table.column_names)}.")
     ids, titles = (table.column(column).to_pylist() for column in columns)
-    return {str(item): str(title) for item, title in zip(ids, titles, strict=True) if title is not None}
+    return {_as_ingested(item): str(title) for item, title in zip(ids, titles, strict=True) if title is not None}
+
+
+def _as_ingested(item: Any) -> str:
+    """A column of whole numbers with a null among them is one of decimals, and its ids have no fraction."""
+    return str(int(item)) if isinstance(item, float) and item.is_integer() else str(item)
 
 
 def answer_table(answer: Recommendations, titles: Mapping[str, str]) -> Table:
@@ -49,19 +55,26 @@ def answer_table(answer: Recommendations, titles: Mapping[str, str]) -> Table:
       titles: by id; an id without one stands for itself.
     """
     what = "Recommended (popular items: nothing of the history is known)" if answer.fallback else "Recommended"
-    table = Table(title=what, title_justify="left")
+    table = Table(title=what, title_justify="left", caption=_unmatched(answer), caption_justify="left")
     for heading, right in (("", True), ("item", False), ("score", True), ("interest", True), ("because of", False)):
         table.add_column(heading, justify="right" if right else "left")
     for rank, item in enumerate(answer.items, start=1):
         because = titles.get(item.because, item.because)
         table.add_row(
             str(rank),
-            escape(titles.get(item.item_id, item.item_id)),
+            Text(titles.get(item.item_id, item.item_id)),
             f"{item.score:.3f}",
             "" if answer.fallback else str(item.interest),
-            escape(because),
+            Text(because),
         )
     return table
+
+
+def _unmatched(answer: Recommendations) -> Text | None:
+    if not answer.unmatched_filters:
+        return None
+    values = ", ".join(dict.fromkeys(answer.unmatched_filters))
+    return Text(f"No item has {values}: such a value allows nothing and denies nothing.")
 
 
 def profile_table(profile: TagProfile) -> Table:
@@ -74,12 +87,12 @@ def profile_table(profile: TagProfile) -> Table:
     table = Table(title=what, title_justify="left")
     table.add_column("", justify="right")
     for task in profile.tasks:
-        table.add_column(task)
+        table.add_column(Text(task))
         table.add_column("", justify="right")
     for rank in range(max(map(len, profile.tasks.values()), default=0)):
-        cells = []
+        cells: list[str | Text] = []
         for listed in profile.tasks.values():
-            cells += [escape(listed[rank].tag), f"{listed[rank].score:.3f}"] if rank < len(listed) else ["", ""]
+            cells += [Text(listed[rank].tag), f"{listed[rank].score:.3f}"] if rank < len(listed) else ["", ""]
         table.add_row(str(rank + 1), *cells)
     return table
 
@@ -93,10 +106,10 @@ def scores_table(scores: TagScores, tags: Sequence[str]) -> Table:
     """
     table = Table("tag", title="Scores of tags", title_justify="left")
     for task in scores.tasks:
-        table.add_column(task, justify="right")
+        table.add_column(Text(task), justify="right")
     for row, tag in enumerate(tags):
         values = [f"{column[row]:.3f}" if scores.known[row] else "unknown" for column in scores.tasks.values()]
-        table.add_row(escape(tag), *values)
+        table.add_row(Text(tag), *values)
     return table
 
 
@@ -119,5 +132,5 @@ def explanation_table(reasons: Sequence[Explanation], titles: Mapping[str, str])
         heaviest = sorted(reason.weights, key=lambda pair: -pair[1])[:_HEAVIEST]
         words = "; ".join(f"{titles.get(item, item)} ({weight:.2f})" for item, weight in heaviest if weight > 0)
         what = "unknown item" if not reason.known else words if reason.interest is not None else "no known history"
-        table.add_row(escape(titles.get(reason.item_id, reason.item_id)), *scores, escape(what))
+        table.add_row(Text(titles.get(reason.item_id, reason.item_id)), *scores, Text(what))
     return table

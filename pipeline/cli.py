@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from pipeline.analyse import analyse
+from pipeline.any_letter import write_any_letter
 from pipeline.data_commands import data
 from pipeline.query_command import query
 from pipeline.refresh_command import refresh
@@ -28,6 +29,7 @@ def cli() -> None:
 
 def main() -> None:
     """Runs a command. Exit codes: 0 done, 2 wrong input or configuration, 4 a gate refused, 1 anything else."""
+    write_any_letter()
     sys.exit(run_command(cli))
 
 

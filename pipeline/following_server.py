@@ -1,7 +1,7 @@
 """A running server that reads the labels of a roll-out from its ``models.config``."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from serving.client import Client
 from trainer.errors import InputError
 
 _SECONDS = 60.0
-"""For a server to follow a change: to read the file, and to load a version that was not loaded."""
+"""For a server to follow a change: to read the file and begin to load, or to move a label. A load takes its time."""
 _POLL_SECONDS = 0.1
+_LOADING = ("START", "LOADING")
 
 
 class FollowingServer:
@@ -21,14 +22,23 @@ class FollowingServer:
       target: ``HOST:PORT``.
       model: name of the model.
       directory: what it should serve, for errors.
+      tell: is given a line for the user, when something takes long.
       **encryption: ``tls``, ``ca``, ``certificate`` and ``key`` of the connection.
 
     Raises:
       InputError: a file of the encryption cannot be read.
     """
 
-    def __init__(self, target: str, model: str, directory: Path, **encryption: Any) -> None:
-        self._target, self._model, self._directory = target, model, directory
+    def __init__(
+        self,
+        target: str,
+        model: str,
+        directory: Path,
+        tell: Callable[[str], None] = lambda line: None,
+        **encryption: Any,
+    ) -> None:
+        self._target, self._model, self._directory, self._tell = target, model, directory, tell
+        self._told: set[int] = set()
         try:
             self._client = Client(target, model, **encryption)
         except ValueError as error:
@@ -60,6 +70,28 @@ class FollowingServer:
             return None
         return entry.version if entry.state == "AVAILABLE" else None
 
+    def newest(self) -> int | None:
+        """The newest version that answers, once those that are loading do; None: no version does.
+
+        Raises:
+          InputError: as :meth:`versions`.
+        """
+        while True:
+            states = {entry.version: entry.state for entry in self.versions()}
+            answering = max((number for number, state in states.items() if state == "AVAILABLE"), default=-1)
+            if not self._loading(number for number in states if number > answering):
+                return answering if answering >= 0 else None
+            time.sleep(_POLL_SECONDS)
+
+    def _loading(self, numbers: Iterable[int]) -> bool:
+        """Whether any of these versions is loading; the user is told once of each."""
+        wanted = set(numbers)
+        loading = {entry.version for entry in self.versions() if entry.state in _LOADING} & wanted
+        for number in sorted(loading - self._told):
+            self._tell(f"Version {number} of {self._model} is loading: waiting until it can answer.")
+        self._told |= loading
+        return bool(loading)
+
     def check(self, labels: Mapping[str, int]) -> None:
         """Makes sure that labels can be given: no version among theirs was refused.
 
@@ -71,7 +103,7 @@ class FollowingServer:
                 raise InputError(f"Version {entry.version} of {self._model} was refused: {entry.error}")
 
     def wait_until_followed(self, labels: Mapping[str, int]) -> None:
-        """Waits until every label is on its version.
+        """Waits until every label is on its version, as long as a version takes to load.
 
         Raises:
           InputError: a version was refused, or the time is over.
@@ -79,7 +111,9 @@ class FollowingServer:
         end = time.monotonic() + _SECONDS
         while any(self.answering(label) != number for label, number in labels.items()):
             self.check(labels)
-            if time.monotonic() > end:
+            if self._loading(labels.values()):
+                end = time.monotonic() + _SECONDS
+            elif time.monotonic() > end:
                 raise InputError(
                     f"The server at {self._target} did not follow within {_SECONDS:g} s, so nothing was changed. "
                     f"Does it serve {self._directory}, and look at models.config (model_config_poll_seconds above 0)?"

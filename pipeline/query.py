@@ -1,5 +1,6 @@
 """`polyrec query`: asks a running server, whatever kind of model it serves."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def _typed(client: Client, signature: str, features: Mapping[str, Sequence[str]]
       ValueError: a value of a numeric feature is no number.
     """
     inputs = client.inputs(signature)
-    typed: dict[str, list[str] | list[float]] = {}
+    typed: dict[str, Any] = {}
     for name, values in features.items():
         numeric = f"user_{name}" in inputs and inputs[f"user_{name}"].dtype == "float32"
         if not numeric:
@@ -97,4 +98,6 @@ def _typed(client: Client, signature: str, features: Mapping[str, Sequence[str]]
             typed[name] = [float(value) for value in values]
         except ValueError:
             raise ValueError(f"profile feature {name} is numeric, and {', '.join(values)} is no number") from None
+        if any(math.isnan(value) for value in typed[name]):
+            raise ValueError(f"profile feature {name} is numeric, and nan is no number: leave it out")
     return typed

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.any_letter import ERRORS
+
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[Console]:
@@ -24,7 +26,11 @@ def quiet(log: Path) -> Iterator[Console]:
     sys.stderr.flush()
     log.parent.mkdir(parents=True, exist_ok=True)
     saved = os.dup(1), os.dup(2)
-    with log.open("ab", buffering=0) as file, os.fdopen(os.dup(saved[0]), "w") as terminal:
+    encoding = sys.stdout.encoding  # the user's choice, which is not always that of the locale
+    with (
+        log.open("ab", buffering=0) as file,
+        os.fdopen(os.dup(saved[0]), "w", encoding=encoding, errors=ERRORS) as terminal,
+    ):
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         try:

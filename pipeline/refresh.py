@@ -35,7 +35,7 @@ class Options:
       items: table of items, with the columns of ``data.item_columns``; None: no table is read.
       vectors: Parquet file of given vectors.
       vector_column: its column of vectors; ids are in ``data.item_columns.item``.
-      remove: ids, or a file of them.
+      remove: ids as ``a,b``, or a file of them; or a list of ids.
       remove_missing: remove what the table lacks.
       add: whether new items are added.
       leave_out: whether new items without a place are left out.
@@ -44,7 +44,7 @@ class Options:
     items: str | None = None
     vectors: str | None = None
     vector_column: str = "vector"
-    remove: str = ""
+    remove: str | Sequence[str] = ""
     remove_missing: bool = False
     add: bool = True
     leave_out: bool = False

@@ -42,7 +42,8 @@ class RollOut:
         """Makes a version stable.
 
         Args:
-          version: the one; None: the canary, or without labels the newest that is served.
+          version: the one; None: the canary, or without labels the newest that is served or loading, which is waited
+            for.
 
         Returns:
           what was done.
@@ -128,7 +129,7 @@ class RollOut:
     def _newest(self) -> int | None:
         if self._server is None:
             return max(self._versions, default=None)
-        return max((entry.version for entry in self._server.versions() if entry.state == "AVAILABLE"), default=None)
+        return self._server.newest()
 
     def _change(self, wanted: ModelLabels) -> None:
         """Writes the labels and waits until the server has them; if it does not, they are as before."""

@@ -80,5 +80,9 @@ def _roll_out(directory: Path, model_name: str, target: str, offline: bool, **en
     if offline:
         yield RollOut(directory, model_name, None)
         return
-    with FollowingServer(target, model_name, directory, **encryption) as server:
+
+    def tell(line: str) -> None:
+        click.echo(line, err=True)
+
+    with FollowingServer(target, model_name, directory, tell, **encryption) as server:
         yield RollOut(directory, model_name, server)

@@ -41,10 +41,13 @@ class Recommendations:
     Attributes:
       items: best first; fewer than k if the catalogue has no more.
       fallback: the history held no known item, so these are the popular ones.
+      unmatched_filters: values of ``allow`` and ``deny`` that no item has, as they were asked for; a model of an
+        earlier polyrec does not tell.
     """
 
     items: tuple[Recommendation, ...]
     fallback: bool
+    unmatched_filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ with Client("127.0.0.1:8500") as client:
 """
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from serving import wire
 from serving.answers import Explanation, Recommendations, TagProfile, TagScores
 from serving.connection import Connection
 from serving.reply_tensors import explanations, profiles, recommendations, tag_scores
-from serving.request_tensors import for_each_user, history_inputs
+from serving.request_tensors import Id, excluded, filter_input, history_inputs, ids_of_users
+from serving.request_words import words
 
 
 class Client(Connection):
@@ -31,9 +33,9 @@ class Client(Connection):
 
     def recommend(
         self,
-        histories: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[Id]],
         k: int = 20,
-        exclude: Sequence[str] | Sequence[Sequence[str]] | None = None,
+        exclude: Sequence[Id] | Sequence[Sequence[Id]] | None = None,
         exclude_history: bool = False,
         diversity: float = 0.0,
         times: Sequence[Sequence[int]] | None = None,
@@ -44,15 +46,16 @@ class Client(Connection):
         """Recommends items to users.
 
         Args:
-          histories: B lists of item ids, oldest first; an unknown id is ignored by the model.
-          k: items a user.
+          histories: B lists of item ids, oldest first; an unknown id is ignored by the model. An id is text, or a whole
+            number, which stands for its digits.
+          k: items a user, 1 or more.
           exclude: ids not to recommend: one list for all users, or B lists.
           exclude_history: do not recommend what is in the history.
-          diversity: 0 for the best scores; the larger, the more categories.
+          diversity: finite; 0 for the best scores; the larger, the more categories.
           times: B lists of seconds, aligned with ``histories``; 0 is unknown.
           user_features: B mappings from profile feature to a value or a list of values; what is left out is missing.
           allow: ``attribute=value`` that items have to have: of every attribute named, one of its values; one list
-            for all users, or B lists.
+            for all users, or B lists. ``Recommendations.unmatched_filters`` tells the values that no item has.
           deny: ``attribute=value`` that no item may have, the same.
 
         Returns:
@@ -63,23 +66,21 @@ class Client(Connection):
           ValueError: the arguments do not fit each other.
         """
         inputs = history_inputs(histories, times)
-        inputs["exclude"] = wire.matrix(for_each_user("exclude", exclude, len(histories)), wire.DT_STRING, "")
+        inputs["exclude"] = excluded(exclude, len(histories))
         for name, wanted in (("allow", allow), ("deny", deny)):
-            if wanted:
-                for_all = all(isinstance(value, str) for value in wanted)
-                rows = for_each_user(name, wanted, 1 if for_all else len(histories))
-                inputs[name] = wire.matrix(rows, wire.DT_STRING, "")
+            if (asked := filter_input(name, wanted, len(histories))) is not None:
+                inputs[name] = asked
         inputs["exclude_history"] = wire.scalar(exclude_history, wire.DT_BOOL)
         inputs["k"] = wire.scalar(_k(k), wire.DT_INT32)
-        inputs["diversity"] = wire.scalar(diversity, wire.DT_FLOAT)
-        if not histories:
+        inputs["diversity"] = wire.scalar(_diversity(diversity), wire.DT_FLOAT)
+        if not len(histories):
             return []
         outputs = self._predict("recommend", inputs, user_features, len(histories))
         return recommendations(outputs)
 
     def user_interests(
         self,
-        histories: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[Id]],
         times: Sequence[Sequence[int]] | None = None,
         user_features: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[np.ndarray]:
@@ -98,15 +99,15 @@ class Client(Connection):
           ValueError: the arguments do not fit each other.
         """
         inputs = history_inputs(histories, times)
-        if not histories:
+        if not len(histories):
             return []
         outputs = self._predict("user_interests", inputs, user_features, len(histories))
         return [vectors[mask] for vectors, mask in zip(outputs["interests"], outputs["interest_mask"], strict=True)]
 
     def explain(
         self,
-        histories: Sequence[Sequence[str]],
-        items: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[Id]],
+        items: Sequence[Sequence[Id]],
         times: Sequence[Sequence[int]] | None = None,
         user_features: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[list[Explanation]]:
@@ -125,16 +126,16 @@ class Client(Connection):
           ClientError: the server refused or did not answer.
           ValueError: the arguments do not fit each other.
         """
-        if len(items) != len(histories):
-            raise ValueError(f"items has {len(items)} entries for {len(histories)} histories")
-        inputs = {**history_inputs(histories, times), "items": wire.matrix(items, wire.DT_STRING, "")}
-        if not histories:
+        inputs = {**history_inputs(histories, times), "items": ids_of_users("items", items, len(histories))}
+        if not len(histories):
             return []
-        return explanations(self._predict("explain", inputs, user_features, len(histories)), items)
+        return explanations(
+            self._predict("explain", inputs, user_features, len(histories)), [words("items", row) for row in items]
+        )
 
     def tag_profile(
         self,
-        histories: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[Id]],
         k: int = 20,
         times: Sequence[Sequence[int]] | None = None,
         user_features: Sequence[Mapping[str, Any]] | None = None,
@@ -155,13 +156,13 @@ class Client(Connection):
           ValueError: the arguments do not fit each other.
         """
         inputs = {**history_inputs(histories, times), "k": wire.scalar(_k(k), wire.DT_INT32)}
-        if not histories:
+        if not len(histories):
             return []
         return profiles(self._predict("tag_profile", inputs, user_features, len(histories)))
 
     def tag_scores(
         self,
-        histories: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[Id]],
         tags: Sequence[Sequence[str]],
         times: Sequence[Sequence[int]] | None = None,
         user_features: Sequence[Mapping[str, Any]] | None = None,
@@ -181,15 +182,21 @@ class Client(Connection):
           ClientError: the server refused or did not answer.
           ValueError: the arguments do not fit each other.
         """
-        if len(tags) != len(histories):
-            raise ValueError(f"tags has {len(tags)} entries for {len(histories)} histories")
-        inputs = {**history_inputs(histories, times), "tags": wire.matrix(tags, wire.DT_STRING, "")}
-        if not histories:
+        inputs = {**history_inputs(histories, times), "tags": ids_of_users("tags", tags, len(histories))}
+        if not len(histories):
             return []
         return tag_scores(self._predict("tag_scores", inputs, user_features, len(histories)), [*map(len, tags)])
 
 
 def _k(value: int) -> int:
-    if not -(2**31) <= value < 2**31:
-        raise ValueError(f"k is a 32-bit number. Received: {value}")
-    return value
+    # The model knows how large it may be.
+    if isinstance(value, bool) or not isinstance(value, Integral) or not -(2**31) <= value < 2**31:
+        raise ValueError(f"k is a 32-bit number, 1 or more. Received: {value!r}")
+    return int(value)
+
+
+def _diversity(value: float) -> float:
+    # 1e39 is finite in Python and infinite on the wire.
+    if not isinstance(value, Real) or not 0 <= float(value) <= np.finfo(np.float32).max:
+        raise ValueError(f"diversity should be finite, and 0 or more. Received: {value!r}")
+    return float(value)

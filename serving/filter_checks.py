@@ -32,7 +32,7 @@ def check_filters(
       kind: of the index.
       checks: what was found is added; nothing, where items have no attributes.
     """
-    counts = np.bincount(trained.attributes.rows.ravel(), minlength=len(trained.attributes.values) + 1)[1:]
+    counts = trained.attributes.counts
     present = np.flatnonzero(counts)
     if not present.size:
         return

@@ -16,6 +16,7 @@ from google.protobuf import empty_pb2
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from serving.free_port import check_free
 from serving.health import Health
 from serving.loop_thread import LoopThread
 from serving.metrics import Metrics
@@ -76,6 +77,7 @@ class GrpcPort:
         """
         host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
         address, credentials = f"{host}:{self._settings.port}", server_credentials(self._settings)
+        check_free(self._settings.host, self._settings.port)
         self._thread.start()
         port = self._thread.submit(self._listen(address, credentials)).result()
         if not port:

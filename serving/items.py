@@ -84,7 +84,10 @@ def pushed_items(served: Any) -> Items:
 
 
 def _read(saved: Any, item_vectors: tf.Variable, item_filter: Any, category_names: tf.Variable | None) -> Items:
-    """What ``saved`` lacks is as training leaves it: no attributes, nothing added or removed."""
+    """What ``saved`` lacks is as training leaves it: no attributes, nothing added or removed.
+
+    Attributes that an earlier polyrec wrote are put into their one spelling.
+    """
 
     def array(owner: Any, name: str, default: np.ndarray) -> np.ndarray:
         variable = getattr(owner, name, None)
@@ -105,7 +108,7 @@ def _read(saved: Any, item_vectors: tf.Variable, item_filter: Any, category_name
             texts(item_filter, "names"),
             texts(item_filter, "values"),
             array(item_filter, "rows", np.zeros((size, 0), np.int32)),
-        ),
+        ).with_one_spelling(),
         retired_ids=ids[size:],
         retired_vectors=array(saved, "retired_vectors", np.zeros((0, dimension), np.float32)),
         tower_rows=array(saved, "tower_rows", np.arange(size, dtype=np.int32)),

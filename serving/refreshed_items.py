@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from serving.items import Items
+from trainer.attribute_spelling import spelled_entry
 from trainer.errors import InputError
 from trainer.item_attributes import number_attributes
 
@@ -112,7 +113,7 @@ def with_known(
         if (said := known.get(item)) is None:
             continue
         others = [value for value in values[row] if value.split(b"=", 1)[0] not in replaced]
-        new = [*said.attributes, *others]
+        new = [*map(spelled_entry, said.attributes), *others]
         finest = category[row]
         if categories:
             finest = number_of.setdefault(said.categories[-1], len(number_of)) if said.categories else -1
@@ -135,14 +136,13 @@ class CategoryPlaces:
     """
 
     def __init__(self, items: Items) -> None:
-        counts = np.bincount(items.attributes.rows.ravel(), minlength=len(items.attributes.values) + 1)[1:]
         self._items = items
-        self._size_of = dict(zip(items.attributes.values, counts.tolist(), strict=True))
+        self._size_of = dict(zip(items.attributes.values, items.attributes.counts.tolist(), strict=True))
         self._vector_of: dict[bytes, np.ndarray] = {}
 
     def vector(self, categories: Sequence[bytes]) -> np.ndarray | None:
         """float32 [D]; None where no item has one of the categories (the last of equals decides)."""
-        values = [b"category=" + category for category in reversed(categories)]
+        values = [spelled_entry(b"category=" + category) for category in reversed(categories)]
         sizes = {value: size for value in values if (size := self._size_of.get(value, 0))}
         if not sizes:
             return None

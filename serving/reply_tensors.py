@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from serving.answers import Explanation, Recommendation, Recommendations, ScoredTag, TagProfile, TagScores
+from serving.served_names import UNMATCHED_FILTERS
 
 
 def recommendations(outputs: Mapping[str, np.ndarray]) -> list[Recommendations]:
     """Of the signature ``recommend``, one a user."""
     columns = ("item_ids", "scores", "interest", "because", "valid")
     answers = []
+    told = outputs.get(UNMATCHED_FILTERS, np.zeros((len(outputs["fallback"]), 0), object))
     for row, fallback in enumerate(outputs["fallback"]):
         listed = zip(*(outputs[column][row].tolist() for column in columns), strict=True)
         items = tuple(
@@ -18,7 +20,8 @@ def recommendations(outputs: Mapping[str, np.ndarray]) -> list[Recommendations]:
             for item, score, interest, because, valid in listed
             if valid
         )
-        answers.append(Recommendations(items, bool(fallback)))
+        unmatched = tuple(value.decode(errors="replace") for value in told[row] if value)
+        answers.append(Recommendations(items, bool(fallback), unmatched))
     return answers
 
 

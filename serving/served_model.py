@@ -12,7 +12,7 @@ from serving.index import Index
 from serving.items import Items, ItemVariables
 from serving.manifest import SignatureBatching
 from serving.most_frequent import most_frequent, most_frequent_kept
-from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, USER_INTERESTS
+from serving.served_names import EXPLAIN, RECOMMEND, SERVING_DEFAULT, UNMATCHED_FILTERS, USER_INTERESTS
 from serving.trained_functions import TrainedFunctions
 from serving.user_inputs import UserInputs, aligned, as_many_rows, checked, in_range
 from trainer import schema
@@ -119,7 +119,9 @@ class ServedModel(tf.Module):
           ``interest`` int32 [B, k], the interest it came from; ``because`` string [B, k], the history item that
           adds most to the score, "" if there is none; ``valid`` bool [B, k], false for the places that are
           left when fewer than k items can be returned (id "", score -inf); ``fallback`` bool [B], true for a
-          user of whom no item is known, who gets the items most frequent in training, scored by their frequency.
+          user of whom no item is known, who gets the items most frequent in training, scored by their frequency;
+          ``unmatched_filters`` string [B, U], values of ``allow`` and ``deny`` that no item has, as they were written,
+          padded with "", U at least 1.
 
         Raises:
           tf.errors.InvalidArgumentError: k or diversity is out of range, the shapes do not fit each other, or a
@@ -127,10 +129,14 @@ class ServedModel(tf.Module):
         """
         checks = [
             in_range(k, self.max_k),
-            Check(diversity >= 0.0, lambda: ["diversity should be 0 or more. Received:", diversity]),
+            Check(
+                (diversity >= 0.0) & tf.math.is_finite(diversity),
+                lambda: ["diversity should be finite, and 0 or more. Received:", diversity],
+            ),
             aligned(history, history_time),
             as_many_rows("exclude", exclude, history),
             *self.item_filter.checks(allow, deny, tf.shape(history)[0]),
+            *self._inputs.finite(user_features),
         ]
         history, history_time, exclude, k, allow, deny = checked(
             (history, history_time, exclude, k, allow, deny), checks
@@ -173,6 +179,11 @@ class ServedModel(tf.Module):
             "because": self._ids(reason),
             "valid": valid,
             "fallback": fallback,
+            UNMATCHED_FILTERS: tf.cond(
+                filtered,
+                lambda: self.item_filter.unmatched(allow, deny, tf.shape(history)[0]),
+                lambda: tf.fill([tf.shape(history)[0], 1], ""),
+            ),
         }
 
     def recommend_examples(
@@ -198,7 +209,8 @@ class ServedModel(tf.Module):
         self, history: tf.Tensor, history_time: tf.Tensor, **user_features: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """The users' vectors: ``interests`` float32 [B, K, D] and ``interest_mask`` bool [B, K]."""
-        history, history_time = checked((history, history_time), [aligned(history, history_time)])
+        checks = [aligned(history, history_time), *self._inputs.finite(user_features)]
+        history, history_time = checked((history, history_time), checks)
         encoded = self._encode(history, history_time, user_features)
         return {"interests": encoded["interests"], "interest_mask": encoded["interest_mask"]}
 
@@ -222,7 +234,11 @@ class ServedModel(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: the shapes do not fit each other.
         """
-        checks = [aligned(history, history_time), as_many_rows("items", items, history)]
+        checks = [
+            aligned(history, history_time),
+            as_many_rows("items", items, history),
+            *self._inputs.finite(user_features),
+        ]
         history, history_time, items = checked((history, history_time, items), checks)
         encoded = self._encode(history, history_time, user_features)
         numbers = self._served_rows(items)
@@ -236,7 +252,15 @@ class ServedModel(tf.Module):
         encoded = dict(self.tower.encode(history, history_time, self._inputs.by_name(features)))
         seen = encoded["history"]
         rows = tf.gather(self.items.tower_rows, tf.cast(tf.maximum(seen - 1, 0), tf.int32))
-        return {**encoded, "history": tf.where(seen > 0, tf.cast(rows, seen.dtype) + 1, 0)}
+        interests = encoded["interests"]
+        # One vector that is not a number would leave a user without any list, whatever the others say.
+        usable = tf.reduce_all(tf.math.is_finite(interests), axis=2)
+        return {
+            **encoded,
+            "history": tf.where(seen > 0, tf.cast(rows, seen.dtype) + 1, 0),
+            "interests": tf.where(usable[:, :, tf.newaxis], interests, 0.0),
+            "interest_mask": encoded["interest_mask"] & usable,
+        }
 
     def _served_rows(self, ids: tf.Tensor) -> tf.Tensor:
         """Rows of items that can be recommended, -1 for others."""

@@ -78,7 +78,7 @@ class ServedProfile(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: k is out of range, or the shapes do not fit each other.
         """
-        checks = [aligned(history, history_time), in_range(k, self.max_k)]
+        checks = [aligned(history, history_time), in_range(k, self.max_k), *self._inputs.finite(user_features)]
         history, history_time, k = checked((history, history_time, k), checks)
         encoded = self._encode(history, history_time, user_features)
         vectors, one = encoded["vectors"], tf.ones([tf.shape(history)[0], 1], tf.bool)
@@ -112,7 +112,11 @@ class ServedProfile(tf.Module):
         Raises:
           tf.errors.InvalidArgumentError: the shapes do not fit each other.
         """
-        checks = [aligned(history, history_time), as_many_rows("tags", tags, history)]
+        checks = [
+            aligned(history, history_time),
+            as_many_rows("tags", tags, history),
+            *self._inputs.finite(user_features),
+        ]
         history, history_time, tags = checked((history, history_time, tags), checks)
         encoded = self._encode(history, history_time, user_features)
         numbers = self.number_of.lookup(tags)

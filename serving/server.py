@@ -97,6 +97,17 @@ class Server:
         for open_to, listens in ((self.settings.host, True), (self.settings.rest_host, self._rest is not None)):
             if listens and not encrypted and not _is_loopback(open_to):
                 log.warning("%s can be reached from outside, without encryption: see tls_certificate", open_to)
+        try:
+            self._listen()
+        except BaseException:
+            # What listens already would keep its port, and answer nothing.
+            self.stop(grace=0)
+            raise
+        self.manager.start()
+        self._source.watch(self.manager.reconfigure)
+        return self
+
+    def _listen(self) -> None:
         self.port = self._grpc.listen()
         if self._metrics is not None and self.settings.metrics_port is not None:
             self.metrics_port, self._stop_metrics = metrics_port.listen(
@@ -107,9 +118,6 @@ class Server:
             )
         if self._rest is not None:
             self.rest_port = self._rest.listen()
-        self.manager.start()
-        self._source.watch(self.manager.reconfigure)
-        return self
 
     def wait_until_available(self, timeout: float = 60.0) -> None:
         """Waits until every model can answer.

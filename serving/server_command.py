@@ -1,11 +1,13 @@
 """The server as a process: its command line, its signals and its log."""
 
+import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -20,6 +22,9 @@ from trainer.errors import InputError
 
 log = logging.getLogger("serving.server")
 
+_READY_SECONDS = 0.1
+"""Between two looks whether a model can answer."""
+
 _SWITCH_SECONDS = 0.001
 """How long a thread may keep Python's interpreter from the one that reads requests: loading a model would keep it for
 five times as long, at every step of every request."""
@@ -28,7 +33,8 @@ five times as long, at every step of every request."""
 def serve(settings: ServerSettings) -> None:
     """Serves until SIGTERM or SIGINT, then finishes the requests under way.
 
-    Logs to standard error, and prints one line with the address when it listens.
+    Logs to standard error, and prints one line with the address when it listens, and one for each model when it can
+    answer.
 
     Raises:
       InputError: the directory holds no model, or the address cannot be bound.
@@ -55,9 +61,10 @@ def serve(settings: ServerSettings) -> None:
         click.echo(f"REST on {scheme}://{settings.rest_host}:{server.rest_port}/v1/models")
     if server.metrics_port is not None:
         click.echo(f"Metrics on http://{settings.metrics_host}:{server.metrics_port}/metrics")
+    unready = set(server.manager.model_names)
     # A signal that another thread is given, as of a debugger, does not wake this one.
-    while not stopping.wait(timeout=1.0):
-        pass
+    while not stopping.wait(timeout=_READY_SECONDS if unready else 1.0):
+        unready -= _tell_ready(server, unready)
     log.info("stopping: requests under way have %g s", settings.grace_seconds, extra=event("draining"))
     server.stop()
     log.info("stopped", extra=event("stopped"))
@@ -66,6 +73,18 @@ def serve(settings: ServerSettings) -> None:
         log.warning("%d requests did not finish in time and were cut off", server.manager.requests_under_way)
         logging.shutdown()
         os._exit(0)
+
+
+def _tell_ready(server: Server, names: Iterable[str]) -> set[str]:
+    """Prints a line for each of the models that can answer now; returns them."""
+    found = set()
+    for name in sorted(names):
+        if (number := server.manager.available(name)) is not None:
+            with contextlib.suppress(OSError):  # nobody may read any more
+                click.echo(f"Ready: {name} version {number} answers")
+            log.info("%s version %d answers", name, number, extra=event("ready", model=name, version=number))
+            found.add(name)
+    return found
 
 
 @click.command(help="Serves pushed models over gRPC, compatible with TensorFlow Serving's protocol.")

@@ -64,6 +64,22 @@ class UserInputs:
         """Inputs ``user_<name>`` by the names of the profile features, as the trained ``encode`` takes them."""
         return {name: features[schema.user_feature(name)] for name in self._names}
 
+    def finite(self, features: Mapping[str, tf.Tensor]) -> list[Check]:
+        """No number of a call is infinite; NaN is padding.
+
+        Args:
+          features: inputs ``user_<name>``.
+        """
+        names = [name for name in map(schema.user_feature, self._names) if self._types[name] == tf.float32]
+        return [_finite(name, features[name]) for name in names]
+
+
+def _finite(name: str, values: tf.Tensor) -> Check:
+    return Check(
+        ~tf.reduce_any(tf.math.is_inf(values)),
+        lambda: [f"{name} should be finite, or NaN where it is missing. Received:", values],
+    )
+
 
 def _fits_padded(name: str, lists: tf.RaggedTensor) -> Check:
     longest = tf.reduce_max(tf.concat([lists.row_lengths(), [0]], axis=0))

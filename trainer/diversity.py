@@ -44,6 +44,8 @@ def diversify(candidates: TopK, item_category: tf.Tensor, weight: tf.Tensor, k: 
     indices, scores, interest = candidates
     batch, pool = tf.shape(indices)[0], tf.shape(indices)[1]
     steps = tf.minimum(k, pool)
+    # Times the largest rank it has to stay finite, or all ranks behind would be equal.
+    weight = tf.minimum(weight, tf.float32.max / tf.cast(2 * tf.maximum(pool, 1), tf.float32))
 
     def greedy() -> tf.Tensor:
         rank = _rank_in_category(tf.gather(item_category, tf.maximum(indices, 0)))

@@ -1,11 +1,12 @@
 """What a request may filter items by: their categories, and the attributes of the item table."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from trainer import schema
+from trainer.attribute_spelling import spelled_entry
 from trainer.catalogue import Catalogue
 from trainer.errors import InputError
 
@@ -21,7 +22,7 @@ class ItemAttributes:
 
     Attributes:
       names: G attributes.
-      values: V texts ``name=value``, all different.
+      values: V texts ``name=value``, all different, each value in its one spelling (trainer/attribute_spelling.py).
       rows: int32 [N, A], 1 + number of each value that an item has, 0 is padding.
     """
 
@@ -32,6 +33,22 @@ class ItemAttributes:
     def having(self, value: bytes) -> np.ndarray:
         """Which items have a value: bool [N]."""
         return np.asarray((self.rows == list(self.values).index(value) + 1).any(axis=1))
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many items have each value: int64 [V]; 0 of one whose items were all removed."""
+        return np.bincount(self.rows.ravel(), minlength=len(self.values) + 1)[1:]
+
+    def with_one_spelling(self) -> "ItemAttributes":
+        """The same with every value in its one spelling: values that are then the same become one."""
+        spelled = [spelled_entry(value) for value in self.values]
+        if spelled == list(self.values):
+            return self
+        number_of = {value: number for number, value in enumerate(dict.fromkeys(spelled), start=1)}
+        rows = np.array([0, *(number_of[value] for value in spelled)], np.int32)[self.rows]
+        rows = -np.sort(-rows, axis=1)
+        rows[:, 1:][rows[:, 1:] == rows[:, :-1]] = 0
+        return replace(self, values=list(number_of), rows=rows)
 
     def of_items(self) -> list[list[bytes]]:
         """The values of each item."""
@@ -76,7 +93,8 @@ def number_attributes(names: Sequence[bytes], items: Sequence[Sequence[bytes]], 
 
 
 def _checked(names: Sequence[bytes], values: Sequence[bytes], rows: np.ndarray, ids: Sequence[bytes]) -> ItemAttributes:
-    """The attributes, their rows as narrow as can be."""
+    """The attributes in one spelling, their rows as narrow as can be."""
+    values, rows = (found := ItemAttributes(names, values, rows).with_one_spelling()).values, found.rows
     if len(names) > MOST_ATTRIBUTES:
         raise InputError(f"data.item_columns.attributes names {len(names)}; at most {MOST_ATTRIBUTES} can be served.")
     counts = (rows > 0).sum(axis=1)

@@ -3,13 +3,14 @@
 Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from trainer.item_attributes import ItemAttributes
 from trainer.request_checks import Check
 from trainer.retrieval import Keep
+from trainer.spelling_in_graph import spelled_entries
 
 MOST_WANTED = 100
 """A request names at most so many values to allow, and to deny, a user."""
@@ -20,8 +21,9 @@ _MOST_COMPARED = 1 << 25
 class ItemFilter(tf.Module):
     """Items that have none of the denied values and, of every attribute with an allowed value, one of those.
 
-    A value is written ``attribute=value``; "" is padding. A value that no item has allows nothing and denies nothing;
-    an attribute that no item can have is an error, because a slip in its name would let everything through.
+    A value is written ``attribute=value``, the value in any of its spellings (trainer/attribute_spelling.py); "" is
+    padding. A value that no item has allows nothing and denies nothing, which :meth:`unmatched` tells; an attribute
+    that no item can have is an error, because a slip in its name would let everything through.
 
     Args:
       attributes: of N items.
@@ -29,11 +31,15 @@ class ItemFilter(tf.Module):
 
     def __init__(self, attributes: ItemAttributes) -> None:
         super().__init__()
+        attributes = attributes.with_one_spelling()
         self.names = tf.Variable(list(attributes.names), dtype=tf.string, trainable=False)
         self.values = tf.Variable(list(attributes.values), dtype=tf.string, trainable=False)
         self.rows = tf.Variable(attributes.rows, dtype=tf.int32, trainable=False)
         # Not a file with a value a line: a value may hold a line break.
-        self._number_of_name, self._number_of_value = _numbers(attributes.names), _numbers(attributes.values)
+        self._number_of_name = _numbers(dict(zip(attributes.names, range(len(attributes.names)), strict=True)))
+        # The table of a refreshed model keeps values whose items are gone.
+        counted = enumerate(zip(attributes.values, attributes.counts.tolist(), strict=True))
+        self._number_of_value = _numbers({value: number for number, (value, count) in counted if count})
         self._known = ", ".join(name.decode(errors="replace") for name in attributes.names) or "none"
 
     def is_used(self, allow: tf.Tensor, deny: tf.Tensor) -> tf.Tensor:
@@ -51,7 +57,7 @@ class ItemFilter(tf.Module):
           a function from rows of items, int32 [B, M] in 0 .. N - 1, to bool [B, M]: may user b get the item? It
           compares at most about 2^25 values at a time (128 MB), however many items there are.
         """
-        allowed, denied = self._number_of_value.lookup(allow), self._number_of_value.lookup(deny)
+        allowed, denied = self._numbers_of(allow), self._numbers_of(deny)
         attribute = self._number_of_name.lookup(_names(allow))
         bit = tf.bitwise.left_shift(tf.ones_like(attribute), tf.maximum(attribute, 0))
         bit = tf.where(attribute >= 0, bit, tf.zeros_like(bit))
@@ -67,6 +73,32 @@ class ItemFilter(tf.Module):
 
         width = max(self.rows.shape[1], 1)
         return lambda rows: _in_slices(kept, rows, _MOST_COMPARED // width)
+
+    def unmatched(self, allow: tf.Tensor, deny: tf.Tensor, users: tf.Tensor) -> tf.Tensor:
+        """The values of a request that no item has.
+
+        Args:
+          allow: as in :meth:`keep`.
+          deny: as in :meth:`keep`.
+          users: scalar, B.
+
+        Returns:
+          string [B, U], as they were written, those of ``allow`` first, padded with "" behind; U is at least 1.
+        """
+        asked, missing = [], []
+        for given in (allow, deny):
+            missing.append((given != "") & (self._numbers_of(given) < 0))
+            asked.append(given)
+
+        def told() -> tf.Tensor:
+            wide = [tf.broadcast_to(values, [users, tf.shape(values)[1]]) for values in (*asked, *missing)]
+            return tf.ragged.boolean_mask(tf.concat(wide[:2], 1), tf.concat(wide[2:], 1)).to_tensor("")
+
+        nothing = ~(tf.reduce_any(missing[0]) | tf.reduce_any(missing[1]))
+        return tf.cond(nothing, lambda: tf.fill([users, 1], ""), told)
+
+    def _numbers_of(self, given: tf.Tensor) -> tf.Tensor:
+        return self._number_of_value.lookup(spelled_entries(given))
 
     def checks(self, allow: tf.Tensor, deny: tf.Tensor, users: tf.Tensor) -> list[Check]:
         """What makes a request's filters be understood.
@@ -107,10 +139,10 @@ class ItemFilter(tf.Module):
         ]
 
 
-def _numbers(entries: Sequence[bytes]) -> tf.lookup.StaticHashTable:
-    """Entry -> number from 0 on; -1 for what is not there."""
+def _numbers(number_of: Mapping[bytes, int]) -> tf.lookup.StaticHashTable:
+    """Entry -> number; -1 for what is not there."""
     # A table cannot be empty; padding is never there.
-    keys, numbers = tf.constant([b"", *entries]), tf.range(-1, len(entries), dtype=tf.int64)
+    keys, numbers = tf.constant([b"", *number_of]), tf.constant([-1, *number_of.values()], tf.int64)
     initializer = tf.lookup.KeyValueTensorInitializer(keys, numbers)
     return tf.lookup.StaticHashTable(initializer, default_value=-1)
 

@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 
 from trainer import base_model, export, profile_export, schema, text_vectors
 from trainer.catalogue import Catalogue, read_catalogue
+from trainer.filter_matches import check_values
 from trainer.fitting import fit
 from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset
@@ -59,7 +60,8 @@ def run_fn(fn_args: FnArgs) -> None:
       fn_args: see :class:`FnArgs`.
 
     Raises:
-      InputError: the configuration names no known model, or a base model that does not fit.
+      InputError: the configuration names no known model, a base model that does not fit, or a filter of the evaluation
+        that lets no item through.
     """
     config = fn_args.custom_config
     settings, max_history = TrainingSettings(**config["training"]), TransformSettings(**config["transform"]).max_history
@@ -72,7 +74,7 @@ def run_fn(fn_args: FnArgs) -> None:
     )
     attributes, evaluated = config.get("item_attributes", []), config.get("evaluation_filter", {})
     # Before the training, not after it.
-    catalogue_attributes(catalogue, attributes)
+    check_values(evaluated, catalogue_attributes(catalogue, attributes))
     spec = transform.transformed_feature_spec()
     resume = _resume_directory(fn_args)
     profile = issubclass(registry.get(config["model"]["name"]), ProfileModel)

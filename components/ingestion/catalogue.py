@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-from components.ingestion.attributes import joined
+from components.ingestion.attributes import in_one_spelling, joined
 from components.ingestion.batches import Piece, drop_bad, list_pieces, read_batches, refuse_too_many_bad_rows
 from components.ingestion.columns import Column, as_mask, to_ids, to_string_lists
 from components.ingestion.examples import as_bytes, one_each
@@ -167,6 +167,7 @@ def read_items(
                 seen.add(role, lists)
         for role in optional:
             arrays.setdefault(role, pa.array([[]] * len(good), pa.list_(pa.string())))
+        arrays[schema.CATEGORY] = in_one_spelling(arrays[schema.CATEGORY])
         arrays[schema.ATTRIBUTES] = joined({name: arrays[role] for role, name in attributes.items()}, len(good))
         names = [schema.ITEM_ID, *optional, schema.ATTRIBUTES]
         yield pa.RecordBatch.from_arrays([arrays[name] for name in names], names=names)

@@ -53,12 +53,12 @@ def candidates(
       excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding.
       keep: which items each user may get; None for all.
     """
-    batch, width = tf.shape(interest_mask)[0], tf.size(indices[:1])
+    batch, width = tf.shape(interest_mask)[0], tf.reduce_prod(tf.shape(indices)[1:])
     found = tf.equal(scores, scores) & interest_mask[:, :, tf.newaxis]
     keys = tf.where(found, _high(indices) | _rank(scores), tf.constant(-1, tf.int64))
     last = keys[:, :, -1]
     least = tf.reduce_max(tf.where(cut_off & (last >= 0), last & _LOW_BITS, 0), axis=1, keepdims=True)
-    parts = [tf.reshape(keys, [batch, -1]), tf.fill([batch, tf.maximum(k - width, 0)], tf.constant(-1, tf.int64))]
+    parts = [tf.reshape(keys, [batch, width]), tf.fill([batch, tf.maximum(k - width, 0)], tf.constant(-1, tf.int64))]
     if excluded is not None:
         parts.append(tf.where(excluded >= 0, _high(excluded) | _LOW_BITS, -1))
     keys = tf.concat(parts, axis=1)

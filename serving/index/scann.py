@@ -133,16 +133,17 @@ class ScannIndex(Index):
 
         Masked interests are not searched: their lists are arbitrary.
         """
-        mask = tf.reshape(interest_mask, [-1])
-        searched = mask | (tf.range(tf.size(mask)) == 0)  # The op wants one query at least.
+        searched = tf.reshape(interest_mask, [-1])
         queries = tf.boolean_mask(tf.reshape(interests, [-1, self.dimension]), searched)
+        # The op wants one query at least.
+        queries = tf.pad(queries, [[0, tf.cast(tf.shape(queries)[0] == 0, tf.int32)], [0, 0]])
         indices, scores = scann_ops.ScannSearcher(self._handle()).search_batched(
             queries,
             final_num_neighbors=fetch,
             pre_reorder_num_neighbors=tf.maximum(self.sizes.reorder, tf.minimum(2 * fetch, self.num_items)),
             leaves_to_search=tf.maximum(self._enough_leaves(fetch), self.sizes.leaves_to_search),
         )
-        row = tf.reshape(tf.cumsum(tf.cast(searched, tf.int32)) - 1, tf.shape(interest_mask))
+        row = tf.reshape(tf.maximum(tf.cumsum(tf.cast(searched, tf.int32)) - 1, 0), tf.shape(interest_mask))
         return tf.gather(indices, row), tf.gather(scores, row)
 
     def _best(self, found: Candidates, interests: tf.Tensor, interest_mask: tf.Tensor, k: tf.Tensor) -> TopK:
@@ -152,7 +153,9 @@ class ScannIndex(Index):
         """
         scores = tf.matmul(interests, self.vectors(found.items), transpose_b=True)
         scores += tf.where(interest_mask, 0.0, NO_SCORE)[:, :, tf.newaxis]
-        best = tf.where(found.usable, tf.reduce_max(scores, axis=1), NO_SCORE)
+        best = tf.reduce_max(scores, axis=1)
+        # A score that is not a number is none, as in the exact search.
+        best = tf.where(found.usable & ~tf.math.is_nan(best), best, NO_SCORE)
         best, order = tf.math.top_k(best, k)
         interest = tf.gather(tf.argmax(scores, axis=1, output_type=tf.int32), order, batch_dims=1)
         return TopK(tf.gather(found.items, order, batch_dims=1), best, interest)

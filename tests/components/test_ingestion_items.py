@@ -1,3 +1,6 @@
+import datetime
+import decimal
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -78,6 +81,39 @@ def test_attributes_are_columns_of_any_kind_with_one_value_or_several(log):
     assert [e["attributes"] for e in examples(log / "text", "items")] == [
         ["stock=yes", "colour=red", "colour=blue"],
         ["stock=no"],
+    ]
+
+
+def test_values_have_one_spelling_in_every_format(log):
+    """What pandas writes into a CSV, what a person writes, and what Parquet holds."""
+    (log / "items.csv").write_text(
+        "item_id,stock,colour,price,cat\na,TRUE,Red,1.50,1.0\nb,false,red ,1.5,1\n"
+        "c, True ,  ,-0.0,2.50|x \nd,1.0,é,007,  \n"
+    )
+    columns = {"attributes": ["stock", "colour", "price"], "category": "cat", "category_separator": "|"}
+    ingest_items(settings_for(log, items="items.csv", item_columns=columns), str(log / "text"))
+    assert [(e["category"], e["attributes"]) for e in examples(log / "text", "items")] == [
+        (["1"], ["stock=true", "colour=Red", "price=1.5"]),
+        (["1"], ["stock=false", "colour=red", "price=1.5"]),
+        (["2.5", "x"], ["stock=true", "price=0"]),
+        ([], ["stock=1", "colour=é", "price=007"]),
+    ]
+    table = {
+        "item_id": ["a", "b", "c"],
+        "stock": [True, False, None],
+        "price": [0.25, 1.0, None],
+        "n": [1, 2, 30],
+        "since": [datetime.date(2024, 1, 1)] * 3,
+        "cost": pa.array([decimal.Decimal("1.50"), decimal.Decimal("2.00"), None], pa.decimal128(9, 2)),
+        "cat": [1.0, 2.5, None],
+    }
+    pq.write_table(pa.table(table), log / "items.parquet")
+    columns = {"attributes": ["stock", "price", "n", "since", "cost"], "category": "cat"}
+    ingest_items(settings_for(log, items="items.parquet", item_columns=columns), str(log / "numbers"))
+    assert [(e["category"], e["attributes"]) for e in examples(log / "numbers", "items")] == [
+        (["1"], ["stock=true", "price=0.25", "n=1", "since=2024-01-01", "cost=1.5"]),
+        (["2.5"], ["stock=false", "price=1", "n=2", "since=2024-01-01", "cost=2"]),
+        ([], ["n=30", "since=2024-01-01"]),
     ]
 
 

@@ -32,6 +32,26 @@ def test_titles_of_both_formats_and_the_table(tmp_path):
         assert words in text
 
 
+def test_titles_are_found_by_ids_as_ingestion_spells_them(tmp_path):
+    pq.write_table(
+        pa.table({"item_id": [12.0, None, 2.5], "title": ["Twelve", "none", "x"]}), tmp_path / "items.parquet"
+    )
+    assert read_titles(tmp_path / "items.parquet")["12"] == "Twelve"
+
+
+def test_filters_that_match_nothing_are_said():
+    told = _text(Recommendations((), False, ("colour=[red]", "x=y")), {})
+    assert "No item has colour=[red], x=y: such a value allows nothing and denies nothing." in " ".join(told.split())
+    assert "No item has" not in _text(Recommendations((), False), {})
+
+
+def test_a_title_is_no_markup():
+    """Neither brackets, nor a backslash before one, nor what rich would take for a picture."""
+    titles = {"1": ":smile: [bold]x[/] \\[y]"}
+    assert titles["1"] in _text(Recommendations((Recommendation("1", 0.5, 0, "1"),), False), titles)
+    assert titles["1"] in _printed(scores_table(TagScores({"[red]": [0.5]}, [True], False), [titles["1"]]))
+
+
 def test_a_fallback_is_said():
     assert "popular items" in _text(Recommendations((), True), {})
 

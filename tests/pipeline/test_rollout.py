@@ -3,6 +3,8 @@
 import re
 import shutil
 import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -183,6 +185,69 @@ def test_a_server_that_does_not_follow(base, monkeypatch):
         wrong = _rollout(base.parent, "promote", "--server", f"127.0.0.1:{server.port}").exception
     assert "did not follow within 0.3 s, so nothing was changed" in str(wrong)
     assert labels(base) == {}
+
+
+class Slow:
+    """Holds a server back from loading a version until it is released; each look at it meanwhile takes 1000 seconds."""
+
+    def __init__(self, monkeypatch, number):
+        self.release, self.asked, load = threading.Event(), threading.Event(), Server._load
+        self.passed = 0
+
+        def held(server, name, folder):
+            if folder.name == str(number):
+                assert self.release.wait(60)
+            return load(server, name, folder)
+
+        monkeypatch.setattr(Server, "_load", held)
+        said = following_server.FollowingServer._loading
+
+        def noticed(following, numbers):
+            loading = said(following, numbers)
+            if loading:
+                self.passed += 1000
+                self.asked.set()
+            return loading
+
+        monkeypatch.setattr(following_server.FollowingServer, "_loading", noticed)
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + self.passed, sleep=time.sleep)
+        monkeypatch.setattr(following_server, "time", clock)
+
+    def promoted(self, directory, *arguments):
+        """What a promotion says that is begun while the version is loading; and that it was not done before."""
+        results = []
+        thread = threading.Thread(target=lambda: results.append(_rollout(directory, "promote", *arguments)))
+        thread.start()
+        assert self.asked.wait(60)
+        assert not results
+        self.release.set()
+        thread.join()
+        return results[0]
+
+
+def test_the_first_version_is_promoted_when_it_has_been_loaded(base, monkeypatch):
+    """Just after `polyrec serve`: nothing answers yet."""
+    slow = Slow(monkeypatch, 3)
+    with Server(base.parent, poll_seconds=POLL, model_config_poll_seconds=POLL) as server:
+        wait_for(lambda: states(server) == {3: "LOADING"})
+        result = slow.promoted(base.parent, "--server", f"127.0.0.1:{server.port}")
+    assert result.exception is None
+    assert result.stderr == "Version 3 of shop is loading: waiting until it can answer.\n"
+    assert result.stdout.startswith("shop: version 3 is stable;")
+    assert labels(base) == {"stable": 3, "canary": 3}
+
+
+def test_a_version_that_loads_longer_than_a_server_may_take_to_follow_is_waited_for(base, monkeypatch):
+    slow = Slow(monkeypatch, 4)
+    with Server(base.parent, poll_seconds=POLL, model_config_poll_seconds=POLL) as server:
+        server.wait_until_available()
+        put_version(base, 4)
+        wait_for(lambda: states(server) == {3: "AVAILABLE", 4: "LOADING"})
+        result = slow.promoted(base.parent, "--version", "4", "--server", f"127.0.0.1:{server.port}")
+        assert result.stderr == "Version 4 of shop is loading: waiting until it can answer.\n"
+    assert result.exception is None
+    assert result.stdout.startswith("shop: version 4 is stable;")
+    assert labels(base) == {"stable": 4, "canary": 4}
 
 
 def test_labels_of_others_and_other_models_stay(rollout, base):

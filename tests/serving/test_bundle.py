@@ -116,6 +116,51 @@ def test_histories_of_no_column_at_all(served):
     assert texts(outputs["item_ids"]) == [["item-0", "item-1"]] * 2
 
 
+def test_nobody_is_answered_with_nothing(served):
+    for options in ({}, {"diversity": 0.5}, {"exclude_history": True}):
+        outputs = recommend(served, [], k=3, **options)
+        assert {name: values.shape for name, values in outputs.items()} == {
+            **dict.fromkeys(("item_ids", "scores", "interest", "because", "valid"), (0, 3)),
+            "fallback": (0,), "unmatched_filters": (0, 1),
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("diversity", [np.inf, np.nan, -np.inf, -0.1])
+def test_diversity_is_finite(served, diversity):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="diversity should be finite, and 0 or more. Received"):
+        recommend(served, diversity=diversity)
+
+
+def test_the_largest_diversity_is_as_good_as_a_large_one(served):
+    found = [texts(recommend(served, HISTORIES[:2], k=12, diversity=d)["item_ids"]) for d in (1e9, 3e38, 0.0)]
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize("path", ["", manifest.SCANN_MODEL])
+def test_numbers_of_a_user_are_finite_and_an_interest_that_is_not_is_left_out(path):
+    """Two ages whose sum is too large for 32 bits: the interest that they move is no number, the other one is."""
+    bundle = toy_bundle(profile=True)
+    loaded = tf.saved_model.load(os.path.join(bundle.directory, path))
+    ages = {"user_age": tf.constant([[3e38, 3e38], [1.0, np.nan]]), "user_city": tf.constant([["here"]] * 2)}
+    for age in (np.inf, -np.inf):
+        infinite = ages | {"user_age": tf.constant([[age, 1.0], [1.0, 2.0]])}
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="user_age should be finite, or NaN where it is missing"
+        ):
+            recommend(loaded.signatures, HISTORIES[:2], **infinite)
+    outputs = recommend(loaded.signatures, [HISTORIES[0], HISTORIES[0]], k=5, **ages)
+    last = ITEM_IDS.index("item-31")
+    scores = bundle.vectors @ bundle.vectors[last]
+    best = np.argsort(-scores, kind="stable")[:5]
+    assert texts(outputs["item_ids"])[0] == [ITEM_IDS[row] for row in best]
+    assert outputs["interest"][0].tolist() == [1] * 5 and not outputs["fallback"].any()
+    np.testing.assert_allclose(outputs["scores"][0], scores[best], rtol=1e-5)
+    assert np.isfinite(outputs["scores"]).all()
+    # Of one item only the first interest is active: nothing is left, so the popular ones are given.
+    alone = recommend(loaded.signatures, [["item-17"]], k=3, **{name: value[:1] for name, value in ages.items()})
+    assert alone["fallback"].tolist() == [True] and texts(alone["item_ids"]) == [["item-0", "item-1", "item-2"]]
+
+
 def test_k_larger_than_the_catalogue_leaves_places_invalid(served):
     outputs = recommend(served, exclude=[["item-1"], [], ["item-2"], []], k=310)
     assert outputs["valid"].sum(axis=1).tolist() == [299, 300, 299, 300]

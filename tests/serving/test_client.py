@@ -1,10 +1,12 @@
 """The client against a real server; and that it needs neither TensorFlow nor the trainer."""
 
+import datetime
 import math
 import subprocess
 import sys
 import textwrap
 from concurrent import futures
+from decimal import Decimal
 
 import grpc
 import numpy as np
@@ -96,6 +98,62 @@ def test_features_that_are_not_given_are_missing(client):
 def test_exclusions_for_each_user(client):
     answers = client.recommend([["a"], ["b"]], k=1, exclude=[["x"], ["y", "z"]])
     assert [answer.items[0].because for answer in answers] == ["a||x,", "b||y,z"]
+
+
+def test_whole_numbers_are_ids_as_ingestion_spells_them(client):
+    (answer,) = client.recommend(
+        [[12, np.int64(7), "x", np.str_("y")]], k=np.int32(1), exclude=np.array([3, 4]), times=[np.array([1, 2, 3, 4])]
+    )
+    assert answer.items[0].because == "12,7,x,y||3,4"
+    assert [a.items[0].because for a in client.recommend(np.array([[1, 2], [3, 4]]), k=1)] == ["1,2||", "3,4||"]
+
+
+def test_profile_values_are_spelt_as_ingestion_spells_them(client):
+    values = [True, np.bool_(False), 12.0, np.float64(2.5), 7, None, Decimal("1.50"), datetime.date(2024, 1, 2), "é"]
+    features = [{"city": value, "age": np.float32(2.5)} for value in values]
+    answers = client.recommend([["a"]] * len(values), k=1, user_features=features)
+    spelt = ["true", "false", "12", "2.5", "7", "", "1.50", "2024-01-02", "é"]
+    assert [answer.items[0].because for answer in answers] == [f"a|{value}|" for value in spelt]
+    assert {answer.items[0].score for answer in answers} == {2.5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {"histories": [[1.0]]},
+            r"histories should hold text or whole numbers, 'a' or 12\. Received: 1\.0: write 1 or '1'",
+        ),
+        ({"histories": [[1.5]]}, r"histories should hold text or whole numbers.*Received: 1\.5$"),
+        ({"histories": [[True]]}, "histories should hold text or whole numbers.*Received: True$"),
+        ({"histories": [["a", None]]}, "histories should hold text or whole numbers.*Received: None$"),
+        ({"histories": [[b"a"]]}, r"histories should hold text or whole numbers.*Received: b'a': decode it"),
+        ({"histories": [["\ud800"]]}, "histories holds what is no valid text"),
+        ({"histories": [None]}, "histories should hold lists of ids.*Received: None"),
+        ({"histories": [1, 2]}, "a list of lists of ids, one a user"),
+        ({"exclude": [1.0]}, "exclude should hold text or whole numbers"),
+        ({"exclude": [["a"], ["b"]]}, "exclude has 2 lists for 1 histories"),
+        ({"exclude": "a"}, "exclude is a list"),
+        ({"allow": [1]}, "allow should hold texts such as 'colour=red'. Received: 1"),
+        ({"deny": [["colour=red", None]]}, "deny should hold texts such as 'colour=red'. Received: None"),
+        ({"times": [[1.5]]}, r"times should hold whole seconds since 1970, 0 where unknown. Received: 1\.5"),
+        ({"times": [["7"]]}, "times should hold whole seconds"),
+        ({"times": [[2**63]]}, "times should hold whole seconds"),
+        ({"user_features": [{"age": "old"}]}, "user feature age is numeric. Received: 'old'"),
+        ({"user_features": [{"age": math.inf}]}, "user feature age should be finite, in 32 bits. Received: inf"),
+        ({"user_features": [{"age": 1e39}]}, r"user feature age should be finite, in 32 bits. Received: 1e\+39"),
+        ({"user_features": [{"city": b"Oslo"}]}, "user feature city should hold.*decode it"),
+        ({"k": 2.0}, r"k is a 32-bit number, 1 or more. Received: 2\.0"),
+        ({"k": True}, "k is a 32-bit number"),
+        ({"diversity": math.inf}, "diversity should be finite, and 0 or more. Received: inf"),
+        ({"diversity": math.nan}, "diversity should be finite"),
+        ({"diversity": 1e39}, "diversity should be finite"),
+        ({"diversity": -0.5}, "diversity should be finite"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_before_anything_is_sent(client, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        client.recommend(**({"histories": [["a"]], "k": 1} | arguments))
 
 
 def test_rows_that_are_not_valid_are_left_out(client):

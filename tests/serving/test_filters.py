@@ -98,7 +98,51 @@ def test_a_value_that_no_item_has_allows_nothing_and_denies_nothing(address):
     with Client(address, "scann") as client:
         assert client.recommend([HISTORY], allow=["season=spring"])[0].items == ()
         assert client.recommend([[]], allow=["colour=pink"])[0].items == ()
-        assert client.recommend([HISTORY], deny=["colour=pink"]) == client.recommend([HISTORY])
+        (pink,), (unfiltered,) = client.recommend([HISTORY], deny=["colour=pink"]), client.recommend([HISTORY])
+        assert pink.items == unfiltered.items and len(pink.items) == 20
+        assert pink.unmatched_filters == ("colour=pink",) and unfiltered.unmatched_filters == ()
+
+
+@pytest.mark.parametrize("kind", ["scann", "exact"])
+def test_the_reply_tells_each_user_which_values_no_item_has(address, kind):
+    allow = [["colour=red", "season=spring"], ["colour=red"], ["colour=blue", "in_stock=Yes"]]
+    deny = [["in_stock=flase"], ["in_stock=no"], ["category=9"]]
+    with Client(address, kind) as client:
+        answers = client.recommend([HISTORY, HISTORY, []], k=5, allow=allow, deny=deny)
+        for_all = client.recommend([HISTORY] * 3, k=5, deny=["colour=pink", "colour=red"])
+        assert client.recommend([HISTORY], k=5, deny=["colour=red"])[0].unmatched_filters == ()
+    assert [answer.unmatched_filters for answer in answers] == [
+        ("season=spring", "in_stock=flase"),
+        (),
+        ("in_stock=Yes", "category=9"),
+    ]
+    assert [answer.unmatched_filters for answer in for_all] == [("colour=pink",)] * 3
+
+
+def test_a_value_may_be_spelt_as_any_format_writes_it(tmp_path):
+    """Items as a CSV of pandas and a Parquet file of numbers would say them, and requests in yet other ways."""
+    attributes = [
+        [f"in_stock={row % 2 == 0}", f"season={row % 4 / 2:.2f}", f"colour= c{row % 3} "] for row in range(300)
+    ]
+    toy_model.save_toy_model(tmp_path / "model", attributes=attributes)
+    index, serving = IndexSettings(kind="exact"), ServingSettings(model_name="spelt")
+    build_bundle(str(tmp_path / "model"), str(tmp_path / "bundle"), index, serving)
+    push_bundle(str(tmp_path / "bundle"), str(tmp_path / "served" / "spelt"))
+    with Server(tmp_path / "served", poll_seconds=60) as server:
+        server.wait_until_available(600)
+        with Client(f"127.0.0.1:{server.port}", "spelt") as client:
+            for allow, deny, kept in (
+                (["in_stock=true"], [], lambda row: row % 2 == 0),
+                ([], ["in_stock=false"], lambda row: row % 2 == 0),
+                ([], ["in_stock= FALSE\t"], lambda row: row % 2 == 0),
+                (["season=1"], [], lambda row: row % 4 == 2),
+                (["season=+1.0", "season=.5"], [], lambda row: row % 4 == 2),
+                (["season=0.500", "colour=c1"], [], lambda row: row % 4 == 1 and row % 3 == 1),
+            ):
+                (answer,) = client.recommend([[]], k=300, allow=allow, deny=deny)
+                expected = [ITEM_IDS[row] for row in range(300) if kept(row)]
+                assert [item.item_id for item in answer.items] == expected
+                assert answer.unmatched_filters == (("season=.5",) if "season=.5" in allow else ())
 
 
 @pytest.mark.parametrize("value", ["clour=red", "red", "="])

@@ -83,6 +83,39 @@ def test_k_larger_than_a_tiny_catalogue(kind, items, catalogue, users):
     assert (result.indices[:, items:].numpy() == -1).all()
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"excluded": tf.zeros([0, 3], tf.int64)}, {"keep": lambda rows: rows % 2 == 0}]
+)
+@pytest.mark.parametrize("kind", ["scann", "exact"])
+def test_nobody_is_answered_with_nothing(scann, catalogue, kind, options):
+    index = scann if kind == "scann" else ExactIndex(catalogue)
+    found = tf.function(lambda: index.search(tf.zeros([0, 3, DIMENSION]), tf.zeros([0, 3], tf.bool), 7, **options))()
+    assert [part.shape.as_list() for part in found] == [[0, 7]] * 3
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"excluded": tf.constant([[1, 2]] * 40)}, {"keep": lambda rows: rows % 2 == 0}]
+)
+def test_vectors_that_are_not_numbers_find_the_same_with_both_indexes(scann, catalogue, users, options):
+    """A user with one gets an empty list, and the neighbours their own."""
+    interests, mask = users[0].copy(), users[1].copy()
+    interests[3, 0, 5], interests[7] = np.nan, np.nan
+    mask[3], mask[7] = True, [True, False, True]
+    exact = ExactIndex(catalogue).search(interests, mask, 20, **options)
+    approximate = scann.search(interests, mask, 20, **options)
+    for found in (exact, approximate):
+        assert (found.indices.numpy()[[3, 7]] == -1).all()
+        assert (found.scores.numpy()[[3, 7]] == -np.inf).all() and (found.interest.numpy()[[3, 7]] == 0).all()
+    others = np.delete(np.arange(40), [3, 7])
+    clean = scann.search(users[0][others], users[1][others], 20, **{**options, **_of(options, others)})
+    np.testing.assert_array_equal(approximate.indices.numpy()[others], clean.indices)
+    assert np.isfinite(approximate.scores.numpy()[others]).all()
+
+
+def _of(options, rows):
+    return {"excluded": tf.gather(options["excluded"], rows)} if "excluded" in options else {}
+
+
 def test_scann_finds_nearly_all_of_the_exact_list(scann, catalogue, users):
     assert isinstance(scann, ScannIndex)
     exact = ExactIndex(catalogue)

@@ -1,12 +1,14 @@
 """Other items for a trained model, by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from serving.items import Items
 from serving.refreshed_items import CategoryPlaces, Known, with_known, with_more, without
 from trainer.errors import InputError
-from trainer.item_attributes import number_attributes
+from trainer.item_attributes import ItemAttributes, number_attributes
 
 VECTORS = np.array([[1, 0], [0, 1], [2, 0], [0, 3]], np.float32)
 VALUES = [
@@ -49,6 +51,34 @@ def test_removed_items_stay_known_to_histories(items):
     again = without(fewer, [b"b"])
     assert (again.ids, again.retired_ids) == ([b"d"], [b"b", b"a", b"c"])
     assert tower_sees(again) == tower_sees(items)
+
+
+def test_values_that_an_earlier_polyrec_wrote_become_those_of_today(items):
+    """Two spellings of one value, on one item even, are one value: in a model read, and beside what a table says."""
+    values = [
+        [b"category=x", b"stock=True", b"price=1.0", b"price=1"],
+        [b"category=y", b"stock=False"],
+        [b"stock= true", b"price=2.50"],
+        [],
+    ]
+    names = [b"category", b"stock", b"price"]
+    flat = list(dict.fromkeys(value for row in values for value in row))
+    rows = np.zeros((4, 4), np.int32)
+    for row, said in enumerate(values):
+        rows[row, : len(said)] = [flat.index(value) + 1 for value in said]
+    old = ItemAttributes(names, flat, rows).with_one_spelling()
+    assert old.values == [b"category=x", b"stock=true", b"price=1", b"category=y", b"stock=false", b"price=2.5"]
+    assert [sorted(row) for row in old.of_items()] == [
+        [b"category=x", b"price=1", b"stock=true"],
+        [b"category=y", b"stock=false"],
+        [b"price=2.5", b"stock=true"],
+        [],
+    ]
+    assert old.counts.tolist() == [1, 2, 1, 1, 1, 1]
+    known = {b"a": Known([b"x"], [b"category=x", b"stock=TRUE"]), b"c": Known([], [b"stock=false"])}
+    now, changed = with_known(replace(items, attributes=old), known, [b"category", b"stock"], categories=False)
+    assert changed.tolist() == [False, False, True, False]
+    assert sorted(now.attributes.of_items()[2]) == [b"price=2.5", b"stock=false"]
 
 
 def test_an_item_that_the_tower_never_knew_goes_without_a_trace(items):

@@ -3,6 +3,7 @@
 import ctypes
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -36,6 +37,7 @@ def test_sigterm_lets_requests_under_way_finish(tmp_path):
     try:
         line = process.stdout.readline()
         port = re.fullmatch(r"Serving shop on 127\.0\.0\.1:(\d+)\n", line).group(1)
+        assert process.stdout.readline() == "Ready: shop version 1 answers\n"
         with grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.enable_http_proxy", 0)]) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             watches = [health.Watch(health_pb2.HealthCheckRequest(service=service)) for service in ("", MODEL)]
@@ -87,6 +89,24 @@ def test_sigterm_ends_the_server_whichever_thread_is_given_it(tmp_path):
         finally:
             killer.cancel()
             process.kill()
+
+
+@pytest.mark.parametrize("option", ["--port", "--rest-port", "--metrics-port"])
+def test_a_port_in_use_is_one_line(tmp_path, option):
+    put_version(tmp_path / MODEL, 1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ports = {"--port": "0"} | {option: port}
+        arguments = [word for pair in ports.items() for word in pair]
+        command = [sys.executable, "-m", "serving.server", "--directory", str(tmp_path), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    what = {"--port": "", "--rest-port": " for REST", "--metrics-port": " for metrics"}[option]
+    assert re.fullmatch(
+        rf"Error: Cannot listen on 127\.0\.0\.1:{port}{what}: Address already in use\..*\n", done.stderr
+    )
 
 
 @pytest.mark.parametrize(

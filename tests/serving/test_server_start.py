@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import socket
 import threading
 
 import grpc
@@ -71,6 +72,35 @@ def test_the_scann_model_is_chosen_if_its_ops_load(tmp_path, monkeypatch, ops_lo
     with Server(tmp_path, MODEL, poll_seconds=POLL) as server:
         server.wait_until_available()
         assert answer(server).outputs["item_ids"].string_val[0] == answered
+
+
+def test_a_server_that_cannot_have_one_of_its_ports_leaves_the_others(tmp_path):
+    put_version(tmp_path / MODEL, 1)
+    with socket.socket() as taken, socket.socket() as free:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        server = Server(tmp_path, MODEL, port=port, rest_port=taken.getsockname()[1])
+        with pytest.raises(InputError, match="for REST: Address already in use"):
+            server.start()
+    with Server(tmp_path, MODEL, port=port) as again:
+        again.wait_until_available()
+        assert answer(again).model_spec.version.value == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("203.0.113.7", "Cannot listen on 203.0.113.7:0: Cannot assign requested address"),
+        ("no.such.host.invalid", "Cannot listen on no.such.host.invalid:0: "),
+    ],
+)
+def test_an_address_of_another_machine_is_told(tmp_path, host, words):
+    put_version(tmp_path / MODEL, 1)
+    with pytest.raises(InputError, match=words):
+        Server(tmp_path, MODEL, host=host).start()
 
 
 def test_health_follows_the_server(tmp_path):

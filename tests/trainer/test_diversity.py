@@ -57,3 +57,10 @@ def test_the_pool_is_larger_only_when_diversity_is_asked_for():
         int(diversity.diversity_pool(tf.constant(k), tf.constant(w))) for k, w in ((20, 0.0), (20, 0.5), (90, 0.5))
     ]
     assert sizes == [20, 200, 450]
+
+
+def test_a_weight_whose_multiples_are_infinite_still_tells_ranks_apart():
+    """Eight candidates of two categories, four each: turn about, best first."""
+    pool = TopK(tf.constant([range(8)]), tf.constant([[8.0, 7, 6, 5, 4, 3, 2, 1]]), tf.zeros([1, 8], tf.int32))
+    found = diversity.diversify(pool, tf.constant([0] * 4 + [1] * 4), tf.constant(3e38), 8)
+    assert found.indices.numpy().tolist() == [[0, 4, 1, 5, 2, 6, 3, 7]]

@@ -1,5 +1,7 @@
 """The filter against a restatement in Python, and its limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,6 +9,7 @@ import tensorflow as tf
 from trainer import item_filter
 from trainer.catalogue import Catalogue
 from trainer.errors import InputError
+from trainer.filter_matches import check_values
 from trainer.filter_values import check_filter
 from trainer.item_attributes import catalogue_attributes, number_attributes
 from trainer.item_filter import MOST_WANTED, ItemFilter
@@ -137,6 +140,45 @@ def test_categories_are_an_attribute_and_new_items_have_theirs():
     assert found.rows.shape == (2, 2)
     assert found.having(b"category=food").tolist() == [True, True]
     assert found.having(b"stock=yes").tolist() == [False, True]
+
+
+def test_a_request_may_spell_a_value_in_another_way_and_is_told_what_no_item_has():
+    names, ids = [b"stock", b"price", b"gone"], [b"a", b"b", b"c"]
+    items = [[b"stock=True", b"price=1.50", b"gone=x"], [b"stock=false"], [b"stock=true", b"price=2.0"]]
+    attributes = number_attributes(names, items, ids)
+    assert attributes.values == [b"stock=true", b"price=1.5", b"gone=x", b"stock=false", b"price=2"]
+    # As of a refreshed model whose only item with "gone=x" was removed.
+    known = ItemFilter(replace(attributes, rows=attributes.rows[1:]))
+    allow = tf.constant([["stock=TRUE ", ""], ["price= +2", "price=3"], ["gone=x", "stock=no"]])
+    deny = tf.constant([["stock=false", "price=2.000", "stock=x"]])
+    rows = tf.constant([[0, 1]] * 3)
+    assert known.keep(allow, tf.constant([[""]]))(rows).numpy().tolist() == [[False, True], [False, True], [False] * 2]
+    assert known.keep(tf.constant([[""]]), deny[:, :2])(rows).numpy().tolist() == [[False, False]] * 3
+    assert known.unmatched(allow, deny, tf.constant(3)).numpy().tolist() == [
+        [b"stock=x", b"", b""],
+        [b"price=3", b"stock=x", b""],
+        [b"gone=x", b"stock=no", b"stock=x"],
+    ]
+    assert known.unmatched(allow[:2, :1], deny[:, :2], tf.constant(2)).numpy().tolist() == [[b""], [b""]]
+
+
+def test_the_filter_of_the_evaluation_has_values_that_items_have(caplog):
+    caplog.set_level("INFO", "polyrec.progress")
+    found = number_attributes([b"stock", b"size"], [[b"stock=true", b"size=1"], [b"stock=false"]], [b"a", b"b"])
+    check_values({"allow": ["stock=True"], "deny": ["size=1.0"]}, found)
+    assert not caplog.records
+    check_values({"allow": ["stock=true", "stock=no"], "deny": ["stock=flase", "size=2"]}, found)
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert [record.message for record in caplog.records] == [
+        "evaluation.allow: no item has stock=no (items have stock=true, stock=false), so it filters nothing",
+        "evaluation.deny: no item has stock=flase (items have stock=false, stock=true), so it filters nothing",
+        "evaluation.deny: no item has size=2 (items have size=1), so it filters nothing",
+    ]
+    for allow in (["stock=no"], ["size=1", "stock=no"], ["stock=no", "stock=maybe"]):
+        with pytest.raises(InputError, match=r"evaluation.allow: no item has stock=no.*every list is empty"):
+            check_values({"allow": allow, "deny": []}, found)
+    with pytest.raises(InputError, match=r"no item has colour=red \(no item has a value of this attribute\)"):
+        check_values({"allow": ["colour=red"]}, found)
 
 
 def test_too_much_is_refused():
