@@ -6,8 +6,7 @@ from typing import Any
 
 import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
-from tfx.components import Evaluator, ExampleValidator, SchemaGen, StatisticsGen, Transform
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.components import Evaluator, ExampleValidator, StatisticsGen, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
@@ -18,6 +17,7 @@ from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.data_gate import ACCEPTED, DataGate
+from components.data_schema import CuratedSchema, InferredSchema
 from components.evaluation import eval_config
 from components.index_builder import IndexBuilder
 from components.interaction_example_gen import InteractionExampleGen
@@ -40,6 +40,7 @@ INGESTION_CODE = (
     "components/item_example_gen.py",
     "trainer/schema.py",
 )
+SCHEMA_CODE = ("components/data_schema.py", "trainer/schema.py")
 TRANSFORM_CODE = ("trainer/preprocessing.py", "trainer/schema.py")
 TRAINER_CODE = ("trainer", "components/trainer.py")
 INDEX_CODE = (
@@ -165,11 +166,11 @@ def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tu
     statistics = StatisticsGen(
         examples=examples, stats_options=tfdv.StatsOptions(sample_rate=settings.statistics_sample_rate)
     )
-    # An inferred schema is one that all splits agree with; no shapes, because a request may lack any feature.
+    code = fingerprint(SCHEMA_CODE)
     schema_gen = (
-        ImportSchemaGen(schema_file=settings.schema_path)
+        CuratedSchema(settings.schema_path, code).with_id("ImportSchemaGen")
         if settings.schema_path
-        else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
+        else InferredSchema(statistics.outputs["statistics"], code).with_id("SchemaGen")
     )
     data_schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=data_schema)

@@ -5,8 +5,7 @@ from typing import Any
 
 from serving import wire
 from serving.answers import ClientError, Input
-
-_USER_PREFIX = "user_"
+from serving.served_names import profile_feature
 
 
 def history_inputs(histories: Sequence[Sequence[str]], times: Sequence[Sequence[int]] | None) -> dict[str, Any]:
@@ -49,11 +48,12 @@ def profile(name: str, spec: Input, user_features: Sequence[Mapping[str, Any]] |
     Raises:
       ClientError: the input is not one of a profile feature.
     """
-    if not name.startswith(_USER_PREFIX) or spec.dtype not in ("string", "float32"):
+    feature = profile_feature(name)
+    if feature is None or spec.dtype not in ("string", "float32"):
         raise ClientError("FAILED_PRECONDITION", f"The served model asks for {name}, which this client does not know.")
     rows = []
     for features in user_features or [{}] * batch:
-        value = features.get(name[len(_USER_PREFIX) :], ())
+        value = features.get(feature, ())
         rows.append([value] if isinstance(value, str | int | float) else list(value))
     if spec.dtype == "string":
         return wire.matrix([[str(value) for value in row] for row in rows], wire.DT_STRING, "")
@@ -66,7 +66,7 @@ def check_profile_names(expected: Mapping[str, Input], user_features: Sequence[M
     Raises:
       ValueError: the served model has no such feature.
     """
-    known = {name[len(_USER_PREFIX) :] for name in expected if name.startswith(_USER_PREFIX)}
+    known = {feature for name in expected if (feature := profile_feature(name)) is not None}
     for features in user_features or ():
         for name in sorted(set(features) - known):
             raise ValueError(
