@@ -9,6 +9,7 @@ import hashlib
 import os
 from typing import Any
 
+import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.schema_gen import executor as schema_gen_executor
@@ -111,7 +112,7 @@ class CuratedSchemaSpec(ComponentSpec):
 
     PARAMETERS = {
         "schema_file": ExecutionParameter(type=str),
-        "content_sha256": ExecutionParameter(type=str),
+        "content": ExecutionParameter(type=str),
         "code_fingerprint": ExecutionParameter(type=str),
     }
     INPUTS: dict[str, ChannelParameter] = {}
@@ -142,23 +143,31 @@ class CuratedSchema(BaseComponent):
 
     Args:
       schema_file: text form of a tensorflow.metadata.v0.Schema.
+      content: see :func:`content_of`: an edited file has the same path. "" where it cannot be seen yet.
       code_fingerprint: of the code that relaxes it.
     """
 
     SPEC_CLASS = CuratedSchemaSpec
     EXECUTOR_SPEC = ExecutorClassSpec(CuratedSchemaExecutor)
 
-    def __init__(self, schema_file: str, code_fingerprint: str = "") -> None:
-        # Part of the cache's key: an edited file has the same path. On a cluster it may be out of reach from here.
-        content = read_text(schema_file) if fileio.exists(schema_file) else ""
+    def __init__(self, schema_file: str, content: str = "", code_fingerprint: str = "") -> None:
         super().__init__(
             spec=CuratedSchemaSpec(
                 schema_file=schema_file,
-                content_sha256=hashlib.sha256(content.encode()).hexdigest(),
+                content=content,
                 code_fingerprint=code_fingerprint,
                 schema=Channel(type=standard_artifacts.Schema),
             )
         )
+
+
+def content_of(schema_file: str) -> str:
+    """The SHA-256 of a schema that can be read.
+
+    Raises:
+      InputError: see :func:`read_schema`.
+    """
+    return hashlib.sha256(read_schema(schema_file).SerializeToString(deterministic=True)).hexdigest()
 
 
 def read_schema(path: str) -> schema_pb2.Schema:
@@ -171,8 +180,12 @@ def read_schema(path: str) -> schema_pb2.Schema:
         what = "is a folder" if fileio.exists(path) else "does not exist"
         raise InputError(f"validation.schema_path: {path} {what}. Give a schema.pbtxt, or leave it out to infer one.")
     try:
-        schema = text_format.Parse(read_text(path), schema_pb2.Schema())
-    except text_format.ParseError as error:
+        with fileio.open(path, "rb") as file:
+            text = bytes(file.read()).decode("utf-8")
+        schema = text_format.Parse(text, schema_pb2.Schema())
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(f"validation.schema_path: {path} cannot be read: {error}") from error
+    except (text_format.ParseError, UnicodeDecodeError) as error:
         raise InputError(
             f"validation.schema_path: {path} is not a schema (text form of tensorflow.metadata.v0.Schema), "
             f"line:column {error}"
@@ -180,20 +193,3 @@ def read_schema(path: str) -> schema_pb2.Schema:
     if not schema.feature:
         raise InputError(f"validation.schema_path: {path} describes no feature. Copy the schema.pbtxt of a run.")
     return schema
-
-
-def read_text(path: str) -> str:
-    """A text file's content.
-
-    Raises:
-      InputError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        with fileio.open(path, "rb") as file:
-            return bytes(file.read()).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"validation.schema_path: {path} is not text in UTF-8: {error}.") from error
-    except Exception as error:
-        if isinstance(error, OSError) or fileio.isdir(path):
-            raise InputError(f"validation.schema_path: {path} cannot be read. Give a schema.pbtxt.") from error
-        raise

@@ -65,6 +65,7 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
     """Runs the pipeline CONFIG (a YAML file or a preset) on this machine, up to the pushed model."""
     from pipeline.run import RunFailed
     from pipeline.run import run as run_pipeline
+    from pipeline.writable import check_writable
 
     loaded = _load(config, overrides, beam_args)
     if engine == "kubeflow":
@@ -72,6 +73,11 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
             "A cluster runs what it is given: polyrec compile CONFIG -o pipeline.yaml, then submit pipeline.yaml, for "
             "example with kfp.Client(host=...).create_run_from_pipeline_package('pipeline.yaml')."
         )
+    pipeline, serving, schema = loaded.pipeline, loaded.serving, loaded.validation.schema_path
+    check_writable(
+        {"pipeline.root": os.path.join(pipeline.root, pipeline.name), "serving.directory": serving.directory},
+        [("validation.schema_path", schema)] if schema else [],
+    )
     try:
         run_pipeline(loaded)
     except RunFailed as error:

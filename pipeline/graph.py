@@ -17,7 +17,7 @@ from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.data_gate import ACCEPTED, DataGate
-from components.data_schema import CuratedSchema, InferredSchema
+from components.data_schema import CuratedSchema, InferredSchema, content_of
 from components.evaluation import eval_config
 from components.index_builder import IndexBuilder
 from components.interaction_example_gen import InteractionExampleGen
@@ -84,7 +84,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
     examples = interactions.outputs["examples"]
     texts = text_nodes(config, items.outputs["examples"])
 
-    data_schema, validation = _data_validation(config, examples, history)
+    data_schema, validation = _data_validation(config, examples, history, local)
     shared = {
         "transform": config.transform.model_dump(),
         "user_features": dict(config.data.user_columns.features),
@@ -160,7 +160,9 @@ def _after_training(
     return [*baseline, *evaluation, *delivery]
 
 
-def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tuple[BaseChannel, list[BaseNode]]:
+def _data_validation(
+    config: Config, examples: BaseChannel, history: bool, local: bool
+) -> tuple[BaseChannel, list[BaseNode]]:
     """The schema, and the components that judge the data by it; the last one is the gate."""
     settings = config.validation
     statistics = StatisticsGen(
@@ -168,7 +170,9 @@ def _data_validation(config: Config, examples: BaseChannel, history: bool) -> tu
     )
     code = fingerprint(SCHEMA_CODE)
     schema_gen = (
-        CuratedSchema(settings.schema_path, code).with_id("ImportSchemaGen")
+        CuratedSchema(settings.schema_path, content_of(settings.schema_path) if local else "", code).with_id(
+            "ImportSchemaGen"
+        )
         if settings.schema_path
         else InferredSchema(statistics.outputs["statistics"], code).with_id("SchemaGen")
     )
