@@ -48,7 +48,7 @@ def without_growth(schema: schema_pb2.Schema, inferred: bool) -> schema_pb2.Sche
     relaxed.CopyFrom(schema)
     impressions = any(feature.name == names.ITEM for feature in schema.feature)
     for feature in relaxed.feature:
-        if feature.name in _LISTS or feature.name.startswith(_OF_LABELS) or feature.value_count.max > 1:
+        if feature.name in _LISTS or feature.name.startswith(_OF_LABELS) or feature.value_count.max != 1:
             feature.ClearField("value_count")
         if impressions and feature.name in _MAYBE_EMPTY:
             feature.presence.ClearField("min_fraction")
