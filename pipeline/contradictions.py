@@ -124,6 +124,8 @@ def _training(training: TrainingSettings) -> Iterator[str]:
 
 def _bounds(config: "Config") -> Iterator[str]:
     evaluation = config.evaluation
+    for value in sorted(set(evaluation.allow) & set(evaluation.deny)):
+        yield f"evaluation.allow and evaluation.deny both name {value!r}: no item would be left. Leave one out."
     if evaluation.max_regression is not None and evaluation.max_regression >= 1:
         yield (
             f"evaluation.max_regression is {evaluation.max_regression:g}, a part of the blessed model's value: no "

@@ -3,8 +3,25 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.errors import InputError
+
+if TYPE_CHECKING:
+    from pipeline.config import Config
+
+
+def check_run_paths(config: "Config") -> None:
+    """Refuses a run's folders and files; data are looked at by the run itself.
+
+    Raises:
+      InputError: see :func:`check_writable`.
+    """
+    root, schema = os.path.join(config.pipeline.root, config.pipeline.name), config.validation.schema_path
+    check_writable(
+        {"pipeline.root": root, "serving.directory": os.path.join(config.serving.directory, config.serving.model_name)},
+        [("validation.schema_path", schema)] if schema else [],
+    )
 
 
 def check_writable(folders: Mapping[str, str], files: Iterable[tuple[str, str]] = ()) -> None:
@@ -28,6 +45,7 @@ def check_writable(folders: Mapping[str, str], files: Iterable[tuple[str, str]] 
         if not os.access(existing, os.W_OK | os.X_OK):
             raise InputError(f"{key}: {path} cannot be written: {existing} allows it not. Set {key} to another folder.")
     for key, path in files:
-        if "://" not in path and not os.access(path, os.R_OK):
-            what = "cannot be read" if os.path.exists(path) else "does not exist"
+        if "://" not in path and (os.path.isdir(path) or not os.access(path, os.R_OK)):
+            what = "is a folder" if os.path.isdir(path) else "cannot be read"
+            what = what if os.path.exists(path) else "does not exist"
             raise InputError(f"{key}: {path} {what}. Give another file, or leave {key} out.")

@@ -86,6 +86,10 @@ def load(tmp_path):
         (["evaluation.thresholds.recall_at_50=10"], "is 10, and recall_at_50 is never above 1"),
         (["evaluation.thresholds.active_interests=5"], "is 5, and active_interests is never above 4"),
         (["evaluation.thresholds.diversity_at_20=0.1"], "asks for different categories"),
+        (
+            ["evaluation.allow=[category=a]", "evaluation.deny=[category=a]", ITEMS, "data.item_columns.category=c"],
+            "both name 'category=a'",
+        ),
         (["evaluation.max_regression=5"], "max_regression is 5.*0.05 for 5 %"),
         (["validation.max_drift=30"], "max_drift is 30, and the distances are at most 1"),
         (["serving.default_k=2000"], "serving.default_k is 2000, and index.max_k is 1000"),
