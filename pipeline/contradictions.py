@@ -200,12 +200,6 @@ def _index(index: IndexSettings, serving: ServingSettings) -> Iterator[str]:
                 f"{serving.min_ann_recall:g}: the index would be made to miss what validation demands. Set "
                 "index.target_recall to at least as much."
             )
-    if index.kind == "exact":
-        for name in given(index, "num_leaves", "leaves_to_search", "reorder", "target_recall", "dimensions_per_block"):
-            yield (
-                f"index.{name} is {getattr(index, name)}, and index.kind: exact makes no use of it. Leave it out, or "
-                "set index.kind: scann."
-            )
 
 
 def _folders(config: "Config") -> Iterator[str]:
@@ -235,6 +229,16 @@ def _unused_data(config: "Config") -> Iterator[str]:
             "data.users is set, and data.user_columns.features names no column of it: the table is not used. Name the "
             "columns, such as {age: numeric, country: categorical}, or leave data.users out."
         )
+    if data.items is None:
+        # Not refused: `polyrec refresh` is given a table of items by its own option, and reads it by these columns.
+        for role in ("category", "tags", "title", "text", "attributes"):
+            if value := getattr(data.item_columns, role):
+                yield f"data.item_columns.{role} is {value!r}, and data.items is not set: a run has no table of it."
+    if config.index.kind == "exact":
+        for name in given(
+            config.index, "num_leaves", "leaves_to_search", "reorder", "target_recall", "dimensions_per_block"
+        ):
+            yield f"index.{name} is {getattr(config.index, name)}, and index.kind: exact makes no use of it."
     if data.split.method == "leave_last_out":
         for name in given(data.split, "train", "valid", "test", "history_fraction", "seed"):
             yield f"data.split.{name} is set, and data.split.method: leave_last_out makes no use of it."

@@ -38,17 +38,9 @@ def check_domain(name: str, domain: DomainSettings) -> None:
 
 
 def columns(data: DataSettings) -> Iterator[str]:
-    """Columns of two roles, of no table or of names that a feature cannot have."""
+    """Columns of two roles, or of names that a feature cannot have."""
     yield from _of_log(data.columns, "data")
     yield from _of_items(data.item_columns, "data")
-    items = data.item_columns
-    if data.items is None:
-        for role in ("category", "tags", "title", "text", "attributes"):
-            if value := getattr(items, role):
-                yield (
-                    f"data.item_columns.{role} is {value!r}, and data.items is not set: there is no table to read it "
-                    "from. Set data.items, or leave the column out."
-                )
     users, seen = data.user_columns, dict[str, str]()
     for name in users.features:
         try:
