@@ -250,7 +250,5 @@ def _unused_of_model(model: Any, config: "Config") -> Iterator[str]:
             yield f"model.{name} is {getattr(model, name):g}, and model.num_interests is 1: there is nothing to differ."
     if model.read_out != "soft" and given(model, "label_power"):
         yield f"model.label_power is set, and model.read_out: {model.read_out} makes no use of it; soft does."
-    if model.negatives in ("in_batch", "all") and given(config.training, "num_negatives"):
-        yield f"training.num_negatives is set, and model.negatives: {model.negatives} draws none."
     if not config.data.user_columns.features and given(model, "profile_dimension"):
         yield "model.profile_dimension is set, and data.user_columns.features names no feature."
