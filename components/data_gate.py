@@ -1,5 +1,6 @@
 """The gate behind data validation: an anomaly, or drift against the last accepted data, ends the run."""
 
+import logging
 import os
 from typing import Any
 
@@ -14,14 +15,21 @@ from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_a
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 from tfx.utils import io_utils
 
+from serving.served_names import profile_feature
 from trainer import schema as names
 from trainer.errors import GateRefused, InputError
+from trainer.preprocessing import outlier_bounds
 
 ACCEPTED = "accepted"
 """The gate's output: the statistics of the training split, what the next run's are compared with."""
 
 NOT_COMPARED = (names.USER_ID, names.HISTORY_TIME, names.HISTORY_OVERLAP)
 """Features that change from run to run by their nature."""
+
+_DECILES = 10
+"""Quantile buckets of StatisticsGen: the outer ones end at the inner quantiles of trainer/preprocessing.py."""
+
+progress = logging.getLogger("polyrec.progress")
 
 
 class DataGateSpec(ComponentSpec):
@@ -68,6 +76,8 @@ class DataGateExecutor(BaseExecutor):
             reasons += drift_in_words(schema, before, current, max_drift)
         if reasons:
             raise GateRefused("Data validation found anomalies:\n" + "\n".join(f"  {reason}" for reason in reasons))
+        for words in outliers_in_words(current):
+            progress.warning(words)
         accepted = artifact_utils.get_single_instance(output_dict[ACCEPTED])
         accepted.split_names = artifact_utils.encode_split_names([names.TRAIN_SPLIT])
         folder = artifact_utils.get_split_uri([accepted], names.TRAIN_SPLIT)
@@ -138,9 +148,9 @@ def deprecated_in_words(schema: schema_pb2.Schema) -> list[str]:
       schema: the data's schema.
     """
     return [
-        f"feature {feature.name}: the schema marks it as deprecated. If the schema was inferred, a split has no value "
-        "of it among the examples that statistics were made of: raise validation.statistics_sample_rate, fill the "
-        "column, or leave it out of the configuration. If it is yours (validation.schema_path), remove the mark."
+        f"feature {_spelt(feature.name)}: the schema marks it as deprecated. If the schema was inferred, a split has "
+        "no value of it among the examples that statistics were made of: raise validation.statistics_sample_rate, fill "
+        "the column, or leave it out of the configuration. If it is yours (validation.schema_path), remove the mark."
         for feature in schema.feature
         if feature.lifecycle_stage == schema_pb2.DEPRECATED
     ]
@@ -160,10 +170,54 @@ def anomalies_in_words(artifact: Artifact) -> list[str]:
         if anomalies.HasField("dataset_anomaly_info"):
             found["(the whole data set)"] = anomalies.dataset_anomaly_info
         lines += [
-            f"split {split}, feature {feature}: {info.short_description}. {info.description}"
+            f"split {split}, feature {_spelt(feature)}: {info.short_description}. {info.description}{_advice(info)}"
             for feature, info in sorted(found.items())
         ]
     return lines
+
+
+def _spelt(feature: str) -> str:
+    """A feature's name, and the column's where that is not plain from it."""
+    column = None if feature == names.USER_ID else profile_feature(feature)
+    return feature if column is None or names.USER_PREFIX + column == feature else f"{feature} (column {column!r})"
+
+
+def _advice(info: anomalies_pb2.AnomalyInfo) -> str:
+    kinds = {reason.type for reason in info.reason}
+    if anomalies_pb2.AnomalyInfo.ENUM_TYPE_UNEXPECTED_STRING_VALUES in kinds:
+        return " If they are meant, add them to the feature's domain in validation.schema_path, or remove the domain."
+    if anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN in kinds:
+        return " If it is meant, describe it in validation.schema_path: a run without one infers a schema to copy from."
+    return ""
+
+
+def outliers_in_words(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> list[str]:
+    """The numeric profile features of which Transform clips values, a line each.
+
+    Args:
+      statistics: of the training split.
+    """
+    lines = []
+    for feature in (feature for data_set in statistics.datasets for feature in data_set.features):
+        name = feature.path.step[0] if feature.path.step else feature.name
+        deciles = [h for h in feature.num_stats.histograms if h.type == statistics_pb2.Histogram.QUANTILES]
+        if not name.startswith(names.USER_PREFIX) or not deciles or len(deciles[0].buckets) != _DECILES:
+            continue
+        buckets = deciles[0].buckets
+        low, high = buckets[0].high_value, buckets[-1].low_value
+        least, most = outlier_bounds(low, high)
+        found = feature.num_stats
+        if low < high and (found.min < least or found.max > most):
+            lines.append(
+                f"profile feature {_column(name)!r}: values from {found.min:.6g} to {found.max:.6g}, four of five of "
+                f"them from {low:.6g} to {high:.6g}. Values outside of about {least:.6g} to {most:.6g} are outliers "
+                "and clipped to these bounds, in training and when served. Mend the column if they are typing errors."
+            )
+    return lines
+
+
+def _column(feature: str) -> str:
+    return profile_feature(feature) or feature
 
 
 def drift_in_words(
@@ -183,8 +237,11 @@ def drift_in_words(
     compared = schema_pb2.Schema()
     compared.CopyFrom(schema)
     del compared.feature[:]
+    # Longer histories are what a log grows by; shorter ones are a log that lost something.
+    grown = _mean_length(current) >= _mean_length(previous)
+    not_compared = {*NOT_COMPARED, names.HISTORY_BUCKET} if grown else NOT_COMPARED
     for feature in schema.feature:
-        if feature.name not in NOT_COMPARED:
+        if feature.name not in not_compared:
             copy = compared.feature.add()
             copy.CopyFrom(feature)
             copy.drift_comparator.jensen_shannon_divergence.threshold = max_drift
@@ -194,10 +251,20 @@ def drift_in_words(
     kinds = anomalies_pb2.DriftSkewInfo.Measurement
     words = {kinds.JENSEN_SHANNON_DIVERGENCE: "Jensen-Shannon divergence", kinds.L_INFTY: "L-infinity distance"}
     return [
-        f"feature {'.'.join(info.path.step)}: drift. The {words[measurement.type]} between the previous run's values "
-        f"and these is {measurement.value:.3f}, and validation.max_drift allows {max_drift:g}. If the change is "
+        f"feature {_spelt('.'.join(info.path.step))}: drift. The {words[measurement.type]} between the previous run's "
+        f"values and these is {measurement.value:.3f}, and validation.max_drift allows {max_drift:g}. If the change is "
         "meant, run once with validation.max_drift=null."
         for info in found.drift_skew_info
         for measurement in info.drift_measurements
         if measurement.value > max_drift
     ]
+
+
+def _mean_length(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> float:
+    """Mean number of items of the histories; 0 without any."""
+    for feature in (feature for data_set in statistics.datasets for feature in data_set.features):
+        if names.HISTORY in (feature.name, *feature.path.step):
+            found = feature.string_stats.common_stats
+            examples = found.num_non_missing + found.num_missing
+            return float(found.tot_num_values) / examples if examples else 0.0
+    return 0.0

@@ -4,9 +4,7 @@ The trainer's ``evaluate`` signature already returns every metric for every user
 TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds.
 """
 
-import difflib
 import json
-from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -14,37 +12,40 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
+from components.metric_names import (
+    ALL_METRICS,
+    COSINE,
+    DEFAULT_GATE,
+    FILTERED,
+    GATES,
+    HEALTH,
+    METRICS,
+    MODEL_METRICS,
+    POPULARITY,
+    UNSEEN,
+    check_metric,
+    gates_of,
+)
 from components.settings import EvaluationSettings
 from trainer import schema
-from trainer.errors import InputError
 
-METRICS = tuple(f"{name}_at_{k}" for k in (20, 50) for name in ("recall", "hit_rate", "ndcg", "diversity"))
-"""Metrics with the items of the history kept among the candidates."""
-
-COSINE = "interest_cosine"
-HEALTH = ("active_interests", COSINE, "effective_interests", "interest_use")
-"""Whether the interests of a user are several."""
-
-UNSEEN = "_unseen"
-"""Suffix of a metric computed with the items of the history removed from the candidates."""
-
-FILTERED = "_filtered"
-"""Suffix of a metric computed with the filter of the settings, the items of the history kept."""
-
-POPULARITY = "popularity_"
-"""Prefix of a metric of the popularity ranking, computed for the same users."""
-
-MODEL_METRICS = METRICS + tuple(name + UNSEEN for name in METRICS)
-ALL_METRICS = MODEL_METRICS + HEALTH + tuple(POPULARITY + name for name in MODEL_METRICS)
-
-GATES = MODEL_METRICS + tuple(name for name in HEALTH if name != COSINE)
-"""What a threshold can ask for: metrics of which more is better."""
+__all__ = [
+    "ALL_METRICS",
+    "COSINE",
+    "DEFAULT_GATE",
+    "FILTERED",
+    "GATES",
+    "HEALTH",
+    "METRICS",
+    "MODEL_METRICS",
+    "POPULARITY",
+    "UNSEEN",
+    "check_metric",
+    "eval_config",
+]
 
 SIGNATURE = "evaluate"
 """The signature of the trainer's SavedModel that the Evaluator calls."""
-
-DEFAULT_GATE = "recall_at_50"
-"""What is compared with the model blessed last where the settings name nothing."""
 
 LEAST_GATE_VALUE = 1e-6
 """What ``gate_metric`` has to reach when no threshold is configured for it."""
@@ -126,7 +127,7 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
         thresholds[name] = at_least(least)
     filtered = [name + FILTERED for name in METRICS] if settings.allow or settings.deny else []
     outputs = [*ALL_METRICS, *filtered, *(POPULARITY + name for name in filtered)]
-    gates = [*GATES, *filtered]
+    gates = gates_of(bool(filtered))
     for name in settings.thresholds:
         check_metric(name, f"evaluation.thresholds.{name}", gates)
     watched = settings.gate_metric or DEFAULT_GATE
@@ -176,15 +177,3 @@ def overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
         )
         for name, threshold in thresholds.items()
     }
-
-
-def check_metric(name: str, where: str, gates: Sequence[str] = GATES) -> None:
-    """Refuses the name of something that is no metric.
-
-    Raises:
-      InputError: it is none of ``gates``.
-    """
-    if name not in gates:
-        nearest = difflib.get_close_matches(name, gates, n=1)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(gates)}.")

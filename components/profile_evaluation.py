@@ -10,20 +10,13 @@ from collections.abc import Sequence
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluation import (
-    LEAST_GATE_VALUE,
-    POPULARITY,
-    SIGNATURE,
-    PerExampleMeans,
-    at_least,
-    check_metric,
-    overall,
-)
+from components.evaluation import LEAST_GATE_VALUE, SIGNATURE, PerExampleMeans, at_least, overall
+from components.metric_names import AUC, POPULARITY, check_metric
 from components.settings import EvaluationSettings
 from trainer import schema
 from trainer.metrics.tags import TAG_CUTOFFS
 
-AUC, LOG_LOSS, CALIBRATION = "auc", "log_loss", "calibration"
+LOG_LOSS, CALIBRATION = "log_loss", "calibration"
 TASK_METRICS = (AUC, LOG_LOSS, CALIBRATION)
 """Metrics of a task; ``<metric>_<task>`` in thresholds and results."""
 

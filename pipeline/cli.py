@@ -67,6 +67,7 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
     """Runs the pipeline CONFIG (a YAML file or a preset) on this machine, up to the pushed model."""
     from pipeline.run import RunFailed
     from pipeline.run import run as run_pipeline
+    from pipeline.writable import check_run_paths
 
     loaded = _load(config, overrides, beam_args)
     if engine == "kubeflow":
@@ -74,6 +75,7 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
             "A cluster runs what it is given: polyrec compile CONFIG -o pipeline.yaml, then submit pipeline.yaml, for "
             "example with kfp.Client(host=...).create_run_from_pipeline_package('pipeline.yaml')."
         )
+    check_run_paths(loaded)
     try:
         run_pipeline(loaded)
     except RunFailed as error:
@@ -88,9 +90,13 @@ def pretrain(config: str, overrides: tuple[str, ...]) -> None:
     from pipeline.pretrain import pretrain as run_pretraining
     from pipeline.pretraining import load as load_pretraining
     from pipeline.run import RunFailed
+    from pipeline.writable import check_run_paths, check_writable
 
+    loaded = load_pretraining(config, overrides)
+    check_run_paths(loaded.config)
+    check_writable({"base": loaded.base})
     try:
-        base = run_pretraining(load_pretraining(config, overrides))
+        base = run_pretraining(loaded)
     except RunFailed as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"Base model: {base}\nStart from it with: polyrec run CONFIG --set model.base_model={base}")

@@ -14,6 +14,7 @@ _STARTS = {
     "InteractionExampleGen": ("components.interaction_example_gen",),
     "ItemExampleGen": ("components.item_example_gen",),
     "TextEncoder": ("components.text_encoder",),
+    "SchemaGen": ("components.data_schema",),
     "DataGate": ("components.data_gate",),
     "Transform": ("trainer.preprocessing",),
     "IndexBuilder": ("components.index_builder",),
@@ -28,8 +29,8 @@ _TRAINER = ("components.trainer", "trainer.run_fn")
 def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
     """A number for the code of each component that runs ours: the import closure of the modules it starts from.
 
-    A component of TFX's own (StatisticsGen, SchemaGen, ExampleValidator) has none: what it does is decided by its
-    inputs and by TFX's version, which the key of ingestion has in it. Of the models, a Trainer runs the configured one.
+    A component of TFX's own (StatisticsGen, ExampleValidator) has none: what it does is decided by its inputs and by
+    TFX's version, which the key of ingestion has in it. Of the models, a Trainer runs the configured one.
 
     Args:
       config: names the model.

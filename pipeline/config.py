@@ -1,7 +1,9 @@
 """The configuration of a run: one YAML file, overridden by ``--set``, checked before anything is started."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,15 @@ from pydantic import Field, SerializeAsAny, ValidationError
 
 from components.settings import DataSettings, EvaluationSettings, TextSettings, ValidationSettings
 from pipeline.config_errors import explain
+from pipeline.contradictions import check_model, check_sections
 from pipeline.model_and_data import check_model_and_data
 from pipeline.quiet import quiet
 from pipeline.set_options import apply
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
 from trainer.settings import Settings, TrainingSettings, TransformSettings
+
+progress = logging.getLogger("polyrec.progress")
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -102,6 +107,12 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
     Raises:
       InputError: unknown key or wrong value.
     """
+    with suppress(ValidationError):  # told below, together with those of the model
+        sections = Config.model_validate({**values, "model": Settings()})
+        try:
+            check_sections(sections)
+        except InputError as error:
+            raise _named(source, error) from error
     registry = model_registry()
 
     section = values.get("model")
@@ -126,12 +137,18 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
     if errors:
         raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
     try:
-        check_model_and_data(
-            model, registry.get(section["name"]).kind, config.data, config.evaluation, registry.names("profile")
-        )
+        kind = registry.get(section["name"]).kind
+        check_model_and_data(model, kind, config.data, config.evaluation, registry.names("profile"))
+        for words in check_model(config, kind):
+            progress.warning("%s: %s", source, words)
     except InputError as error:
-        raise InputError(f"{source}: {error}") from error
+        raise _named(source, error) from error
     return config
+
+
+def _named(source: str, error: InputError) -> InputError:
+    """The error with the file in front of each of its lines."""
+    return InputError("\n".join(f"{source}: {line}" for line in str(error).splitlines()))
 
 
 def with_absolute_paths(config: Config, base: Path | None = None) -> Config:

@@ -16,6 +16,7 @@ from pipeline.config import load
 from pipeline.data_sources.movielens_100k import LICENCE, fetch
 from pipeline.quiet import quiet
 from pipeline.run import run
+from pipeline.writable import check_run_paths
 from serving.client import Client
 from trainer import schema
 
@@ -38,6 +39,7 @@ def demo(preset: str = "comirec_sa") -> None:
     """
     console = Console(highlight=False)
     config = load(preset)
+    check_run_paths(config)
     directory = Path(config.data.directory)
     # Files written again would count as new data, and nothing would come from the cache.
     if not (directory / config.data.interactions).is_file():

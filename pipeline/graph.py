@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow_data_validation as tfdv
 import tensorflow_model_analysis as tfma
-from tfx.components import ExampleValidator, SchemaGen, StatisticsGen, Transform
+from tfx.components import ExampleValidator, StatisticsGen, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
@@ -16,8 +16,8 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
-from components.curated_schema import CuratedSchema, content_of
 from components.data_gate import ACCEPTED, DataGate
+from components.data_schema import CuratedSchema, InferredSchema, content_of
 from components.evaluation import eval_config
 from components.evaluator import ModelEvaluator
 from components.index_builder import IndexBuilder
@@ -153,11 +153,12 @@ def _data_validation(
     statistics = StatisticsGen(
         examples=examples, stats_options=tfdv.StatsOptions(sample_rate=settings.statistics_sample_rate)
     )
-    # An inferred schema is one that all splits agree with; no shapes, because a request may lack any feature.
     schema_gen = (
-        CuratedSchema(settings.schema_path, content_of(settings.schema_path) if local else "").with_id(CURATED_SCHEMA)
+        CuratedSchema(
+            settings.schema_path, content_of(settings.schema_path) if local else "", code["SchemaGen"]
+        ).with_id(CURATED_SCHEMA)
         if settings.schema_path
-        else SchemaGen(statistics=statistics.outputs["statistics"], infer_feature_shape=False)
+        else InferredSchema(statistics.outputs["statistics"], code["SchemaGen"]).with_id("SchemaGen")
     )
     data_schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=data_schema)

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings
 from pipeline.config import Config, read_yaml, validate, with_absolute_paths
 from pipeline.config_errors import explain
+from pipeline.data_contradictions import check_domain
 from pipeline.set_options import apply
 from trainer.errors import InputError
 from trainer.settings import Settings
@@ -74,6 +75,11 @@ def load(name: str, overrides: Sequence[str] = ()) -> Pretraining:
         raise InputError(explain([dict(e) for e in error.errors()], str(path), overrides, classes)) from error
     if not all(domain and ":" not in domain for domain in sections.domains):
         raise InputError(f"{path}: a domain's name stands before a colon in its ids: it has to be without one.")
+    for domain, tables in sections.domains.items():
+        try:
+            check_domain(domain, tables)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
     data = dict(values.get("data") or {})
     if wrong := sorted(set(data) & set(_OF_DOMAINS)):
         raise InputError(f"{path}: data.{wrong[0]} is a matter of each domain: set domains.NAME.{wrong[0]}.")

@@ -10,7 +10,7 @@ from rich.table import Table
 from pipeline.answer_table import answer_table, explanation_table, profile_table, read_titles, scores_table
 from serving.answers import ClientError
 from serving.client import Client
-from serving.served_names import TAG_PROFILE
+from serving.served_names import TAG_PROFILE, profile_feature
 from trainer.errors import InputError
 
 
@@ -87,11 +87,10 @@ def _typed(client: Client, signature: str, features: Mapping[str, Sequence[str]]
     Raises:
       ValueError: a value of a numeric feature is no number.
     """
-    inputs = client.inputs(signature)
+    numeric = {profile_feature(name) for name, spec in client.inputs(signature).items() if spec.dtype == "float32"}
     typed: dict[str, Any] = {}
     for name, values in features.items():
-        numeric = f"user_{name}" in inputs and inputs[f"user_{name}"].dtype == "float32"
-        if not numeric:
+        if name not in numeric:
             typed[name] = list(values)
             continue
         try:

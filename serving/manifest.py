@@ -48,7 +48,7 @@ class Inputs(_Part):
     """What a request may carry beside the history.
 
     Attributes:
-      user_features: profile feature -> its kind; the input is named ``user_<name>``.
+      user_features: profile feature -> its kind; its input is named by ``user_feature`` of trainer/schema.py.
       attributes: of items, that ``allow`` and ``deny`` may name; None without any.
     """
 

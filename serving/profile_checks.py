@@ -18,6 +18,7 @@ from serving.served_names import TAG_PROFILE
 from serving.settings import ServingSettings
 from serving.trained_answer import top_k_recall, worst_difference
 from serving.validation_report import Checks
+from trainer.schema import user_feature
 
 _BATCH = 16
 _UNKNOWN_TAG = "\u2400 a tag that no item has"
@@ -65,7 +66,7 @@ class ProfileChecks:
                     "history": history.numpy(),
                     "history_time": times.numpy(),
                     "k": np.array(self._serving.default_k, np.int32),
-                    **{f"user_{name}": values.numpy() for name, values in profile.items()},
+                    **{user_feature(name): values.numpy() for name, values in profile.items()},
                 },
             )
         finally:

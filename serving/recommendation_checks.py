@@ -16,6 +16,7 @@ from serving.servable import Servable
 from serving.settings import ServingSettings
 from serving.trained_answer import TrainedAnswer, top_k_recall, trained_answer, worst_difference
 from serving.validation_report import Checks
+from trainer.schema import user_feature
 
 _FILTERING_USERS = 16
 _UNKNOWN_ITEM = "\u2400 an id that no catalogue has"
@@ -149,7 +150,7 @@ def _check_stock_model(
                 "exclude_history": np.array(False),
                 "k": np.array(serving.default_k, np.int32),
                 "diversity": np.array(0.0, np.float32),
-                **{f"user_{name}": values.numpy() for name, values in profile.items()},
+                **{user_feature(name): values.numpy() for name, values in profile.items()},
             },
         )
     finally:

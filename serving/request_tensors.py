@@ -6,8 +6,7 @@ from typing import Any
 from serving import wire
 from serving.answers import ClientError, Input
 from serving.request_words import filter_values, profile_numbers, profile_words, seconds, words
-
-_USER_PREFIX = "user_"
+from serving.served_names import profile_feature
 
 Id = str | int
 """Of an item: a whole number is spelt as ingestion spells it, 12 as "12"."""
@@ -91,9 +90,10 @@ def profile(name: str, spec: Input, user_features: Sequence[Mapping[str, Any]] |
       ClientError: the input is not one of a profile feature.
       ValueError: a value is not of the feature's type.
     """
-    if not name.startswith(_USER_PREFIX) or spec.dtype not in ("string", "float32"):
+    feature = profile_feature(name)
+    if feature is None or spec.dtype not in ("string", "float32"):
         raise ClientError("FAILED_PRECONDITION", f"The served model asks for {name}, which this client does not know.")
-    rows, feature = [], name[len(_USER_PREFIX) :]
+    rows = []
     for features in user_features or [{}] * batch:
         value = features.get(feature, ())
         values = list(value) if _is_list(value) else [value]
@@ -109,7 +109,7 @@ def check_profile_names(expected: Mapping[str, Input], user_features: Sequence[M
     Raises:
       ValueError: the served model has no such feature.
     """
-    known = {name[len(_USER_PREFIX) :] for name in expected if name.startswith(_USER_PREFIX)}
+    known = {feature for name in expected if (feature := profile_feature(name)) is not None}
     for features in user_features or ():
         for name in sorted(set(features) - known):
             raise ValueError(

@@ -39,3 +39,16 @@ def test_the_wheel_installs_and_imports_elsewhere(tmp_path):
     assert (target / "bin" / "polyrec").exists()
     installed = {path.relative_to(target) for package in PACKAGES for path in (target / package).rglob("*.py")}
     assert installed == {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+
+
+def test_set_up_begins_with_the_package_that_has_to_be_compiled():
+    """It installs the lock's pin, with hashes, and nothing else, before anything that takes a minute."""
+    script = (ROOT / "bootstrap.sh").read_text()
+    select = next(line for line in script.splitlines() if line.startswith("awk "))
+    assert script.index(select) < script.index("pip sync")
+    command = select.partition(" > ")[0]
+    chosen = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    first, *hashes = chosen.splitlines()
+    assert first.startswith("pyfarmhash==")
+    assert hashes and all(line.lstrip().startswith("--hash=sha256:") for line in hashes)
+    assert chosen in (ROOT / "requirements.lock").read_text()

@@ -32,3 +32,13 @@ class ModelSettings(Settings):
     disagreement: float = Field(0.0, ge=0, description="Weight of the penalty on interests that are alike.")
     hardness: float = Field(0.0, ge=0, description="REMI's emphasis on hard negatives; with negatives: uniform.")
     routing_variance: float = Field(0.0, ge=0, description="REMI's weight against interests that cling to one item.")
+
+    def most_interests(self, max_history: int) -> int | None:
+        """How many different interests a history can have; None where it sets no bound.
+
+        Each interest is made of items of the history, so that more of them than items repeat each other.
+
+        Args:
+          max_history: T.
+        """
+        return max_history

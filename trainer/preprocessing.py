@@ -14,6 +14,11 @@ from trainer.settings import TransformSettings
 
 ITEM_FREQUENCY = "item_frequency"
 
+OUTLIER_RANGES = 10.0
+"""A number is an outlier so many times the range between two quantiles below the lower or above the upper one."""
+_OUTER, _INNER = (0.001, 0.999), (0.1, 0.9)
+_QUANTILE_ERROR = 1e-4
+
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, Any]:
     """Transforms a batch of raw examples (trainer/schema.py).
@@ -29,7 +34,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       ``history_gap`` float32 [B, T]: log(1 + seconds since the kept item before), 0 for the first;
       ``targets`` sparse int64 [B, M]: 1 + index, and for an unknown item a number of its own from -2 downwards;
       ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, unknown values left out); numeric, float32
-      [B, 1], standardised, 0 (the mean) where it is missing;
+      [B, 1], without outliers (see :func:`standardised`), 0 (the mean) where it is missing;
       and of impressions, sparse [B, M] and aligned: ``item`` int64, 1 + index of the item shown, 0 for an unknown one,
       and ``label_<task>`` and ``weight_<task>`` float32.
     """
@@ -144,4 +149,39 @@ def _profile_feature(feature: str, values: Any, kind: str) -> Any:
         numbers = tft.compute_and_apply_vocabulary(_sparse(values), vocab_filename=feature, default_value=-1)
         known = tf.sparse.retain(numbers, numbers.values >= 0)
         return to_the_front(known.with_values(known.values + 1)).to_sparse()
-    return to_the_front(tft.scale_to_z_score(_sparse(values))).to_tensor(shape=[None, 1])
+    numbers = _sparse(values)
+    return to_the_front(numbers.with_values(standardised(numbers.values))).to_tensor(shape=[None, 1])
+
+
+def outlier_bounds(low: Any, high: Any) -> tuple[Any, Any]:
+    """The least and the largest number that is no outlier, of two quantiles: numbers or tensors."""
+    margin = OUTLIER_RANGES * (high - low)
+    return low - margin, high + margin
+
+
+def standardised(numbers: tf.Tensor) -> tf.Tensor:
+    """Numbers in standard deviations from the mean of the training split, its outliers clipped first.
+
+    One typing error of 1e30 would otherwise make all other values one, and its square overflow. What lies more than
+    ten times the range from the 10 % to the 90 % quantile outside of it is moved to that bound, in training and when
+    served. Where these quantiles are one value (most users have 0), those of 0.1 % and 99.9 % take their place.
+
+    Args:
+      numbers: float [n], finite.
+
+    Returns:
+      float32 [n]; 0 where all of training has one value.
+    """
+    boundaries = tft.quantiles(numbers, round(1 / _OUTER[0]), epsilon=_QUANTILE_ERROR)[0]
+    # Not float32: squares of what the outer quantiles may leave in would overflow.
+    at = [tf.cast(boundaries[round(part / _OUTER[0]) - 1], tf.float64) for part in (*_OUTER, *_INNER)]
+    outer, inner = (at[0], at[1]), (at[2], at[3])
+    same = inner[0] == inner[1]
+    low, high = (tf.where(same, wide, narrow) for wide, narrow in zip(outer, inner, strict=True))
+    least, most = outlier_bounds(low, high)
+    clipped = tf.clip_by_value(tf.cast(numbers, tf.float64), least, most)
+    mean, variance = tft.mean(clipped), tft.var(clipped)
+    deviation = tf.sqrt(variance)
+    # The variance of one value, clipped or not, is a rounding error rather than 0.
+    several = (most > least) & (deviation > 0)
+    return tf.cast(tf.where(several, (clipped - mean) / deviation, tf.zeros_like(clipped)), tf.float32)

@@ -31,7 +31,9 @@ class RawFeatures(tf.Module):
             tf.TensorSpec([None, None], tf.string, name=schema.HISTORY),
             tf.TensorSpec([None, None], tf.int64, name=schema.HISTORY_TIME),
             {
-                name: tf.TensorSpec([None, None], tf.string if kind == "categorical" else tf.float32, name=name)
+                name: tf.TensorSpec(
+                    [None, None], tf.string if kind == "categorical" else tf.float32, name=schema.user_feature(name)
+                )
                 for name, kind in self.user_features.items()
             },
         ]

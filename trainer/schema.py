@@ -29,6 +29,8 @@ One item example is one row of the catalogue: ``item_id``, ``category`` (bytes l
 an item's text is an example of its own: ``item_id`` and ``text_vector`` (E floats).
 """
 
+import re
+
 USER_ID = "user_id"
 HISTORY = "history"
 HISTORY_TIME = "history_time"
@@ -59,15 +61,35 @@ HISTORY_BUCKETS = ((0, "000"), (1, "001-004"), (5, "005-009"), (10, "010-019"), 
 """Lower bound of a history's length and the name of its slice, ascending; only an impression's may be empty."""
 
 
+LONGEST_USER_FEATURE = 200
+"""Characters of a feature's name: Transform names a vocabulary file after it, and adds some of its own."""
+
+# An underscore that would read as the beginning of an escape is escaped itself, so that no two names meet.
+_ESCAPED = re.compile(r"[^A-Za-z0-9_]|_(?=x[0-9A-F]{4})")
+
+
 def user_feature(name: str) -> str:
-    """The feature of the profile column ``name``, raw and transformed.
+    """The feature of the profile column ``name``, raw and transformed, and the input of that name when served.
+
+    Weights, tensors and inputs of a SavedModel can be named by ASCII letters, digits and underscores alone. Any other
+    character is written as in SQL/XML (ISO/IEC 9075-14): its code point in hexadecimal digits, at least four, between
+    ``_x`` and ``_``. ``Age Group`` is ``user_Age_x0020_Group``; serving/served_names.py reads it back.
 
     Raises:
-      ValueError: the name would collide with the feature of the user's id.
+      ValueError: the name is empty or too long, or would collide with the feature of the user's id.
     """
     if name == "id":
         raise ValueError("A profile feature cannot be named 'id': 'user_id' is the user's id. Rename the column.")
-    return USER_PREFIX + name
+    if not name:
+        raise ValueError("A profile feature needs a name, and one of the columns has none. Name it.")
+    feature = USER_PREFIX + _ESCAPED.sub(lambda found: f"_x{ord(found[0]):04X}_", name)
+    if len(feature) > LONGEST_USER_FEATURE:
+        raise ValueError(
+            f"The profile feature {name[:40]!r}... is too long: it would be named by {len(feature)} characters "
+            f"(others than ASCII letters, digits and _ take 7 and more), and {LONGEST_USER_FEATURE} are possible. "
+            "Shorten the column's name."
+        )
+    return feature
 
 
 def label_feature(task: str) -> str:

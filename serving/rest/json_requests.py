@@ -9,6 +9,7 @@ from typing import Any
 
 from serving.limits import Limits
 from serving.rest.json_values import converted, is_base64, shape_of, shown
+from serving.served_names import USER_PREFIX, profile_feature
 from serving.status import ServingError, invalid_argument
 from serving.tensorflow_runtime import meta_graph_pb2, tensor_pb2
 
@@ -75,6 +76,7 @@ def tensors(
     Raises:
       ServingError: INVALID_ARGUMENT or, for a type without a JSON form, UNIMPLEMENTED.
     """
+    document = _by_input(document, expected)
     if not expected:
         raise invalid_argument(f"Failed to get input map for signature: {signature_name(document) or 'DEFAULT'}")
     if ROWS in document and COLUMNS in document:
@@ -89,6 +91,30 @@ def tensors(
     if COLUMNS in document:
         return COLUMNS, _of_columns(document[COLUMNS], expected, defaults, limits)
     raise invalid_argument(f"Missing '{COLUMNS}' or '{ROWS}' key")
+
+
+def _by_input(document: Mapping[str, Any], expected: Expected) -> Mapping[str, Any]:
+    """The document with ``user_Age Group`` under the name of its input: clients spell a feature as its column does."""
+    spelt = {
+        USER_PREFIX + feature: name
+        for name in expected
+        if (feature := profile_feature(name)) is not None and USER_PREFIX + feature != name
+    }
+    if not spelt:
+        return document
+
+    def named(value: Any) -> Any:
+        if not _has_names(value) or not spelt.keys() & value.keys():
+            return value
+        # Where both names are given, the own spelling stays what it is: an unknown input.
+        return {key if (name := spelt.get(key, key)) in value else name: given for key, given in value.items()}
+
+    found = dict(document)
+    if isinstance(found.get(ROWS), list):
+        found[ROWS] = [named(instance) for instance in found[ROWS]]
+    if COLUMNS in found:
+        found[COLUMNS] = named(found[COLUMNS])
+    return found
 
 
 def _of_columns(

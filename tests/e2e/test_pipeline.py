@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -17,7 +19,8 @@ from serving.manifest import verify
 
 CONFIG = {
     "data": {"directory": "log", "interactions": "interactions.parquet", "items": "items.parquet",
-             "item_columns": {"category": "category", "title": "title"}},
+             "item_columns": {"category": "category", "title": "title"}, "users": "people.parquet",
+             "user_columns": {"features": {"Home town": "categorical", "größe (cm)": "numeric"}}},
     "transform": {"max_history": 20},
     "model": {"name": "comirec_sa", "dimension": 16},
     "training": {"max_steps": 60, "evaluate_every": 30, "num_negatives": 100, "batch_size": 32},
@@ -35,6 +38,9 @@ feature { name: "user_country" type: BYTES presence { min_fraction: 1.0 } }
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     write(folder / "log", users=500, items=120, interests=6, interactions=10_000)
+    people = range(500)
+    columns = {"Home town": ["Kyoto" if user % 3 else "Łódź" for user in people], "größe (cm)": [*people]}
+    pq.write_table(pa.table({"user_id": [f"u{user}" for user in people], **columns}), folder / "log" / "people.parquet")
     (folder / "shop.yaml").write_text(yaml.safe_dump(CONFIG))
     return folder
 
@@ -67,7 +73,8 @@ def test_a_first_run_trains_both_models_and_pushes(folder):
         assert words in done.stdout
     (version,) = _versions(folder)
     assert f"Pushed to served/shop/{version}" in done.stdout
-    verify(folder / "served" / "shop" / version)
+    stated = verify(folder / "served" / "shop" / version)
+    assert stated.inputs.user_features == {"Home town": "categorical", "größe (cm)": "numeric"}
     assert len(done.stdout.splitlines()) < 80
     (log,) = (folder / "runs" / "shop" / "logs").iterdir()
     assert str(log.relative_to(folder)) in done.stdout

@@ -10,6 +10,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from trainer import schema
 from trainer.item_attributes import number_attributes
 from trainer.item_filter import ItemFilter
 
@@ -69,7 +70,9 @@ class ToyModel(tf.Module):
         self._items = self._table(ids)
         self._cities = self._table(CITIES)
         features = {
-            name: tf.TensorSpec([None, None], tf.string if kind == "categorical" else tf.float32, name=name)
+            name: tf.TensorSpec(
+                [None, None], tf.string if kind == "categorical" else tf.float32, name=schema.user_feature(name)
+            )
             for name, kind in user_features.items()
         }
         self.encode = tf.function(

@@ -28,6 +28,10 @@ class MINDSettings(ModelSettings):
         (), description="Widths of ReLU layers between capsules and interests, as published; none: residual_projection."
     )
 
+    def most_interests(self, max_history: int) -> int:
+        """The base 2 logarithm of the length, rounded down, unless all capsules are used always."""
+        return max(1, max_history.bit_length() - 1) if self.dynamic_interests else max_history
+
 
 @register("mind")
 class MIND(RetrievalModel):

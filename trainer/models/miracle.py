@@ -72,6 +72,10 @@ class MIRACLESettings(ModelSettings):
             )
         return self
 
+    def most_interests(self, max_history: int) -> None:
+        """No bound: capsules are a pool that all users share, and each activates a few of it."""
+        return None
+
 
 @register("miracle")
 class MIRACLE(RetrievalModel):
