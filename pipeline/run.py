@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.config import Config, with_absolute_paths
+from pipeline.config import Config, model_registry, with_absolute_paths
+from pipeline.contradictions import check_model
 from pipeline.cost import now
 from pipeline.progress import Progress, show_warnings
 from pipeline.quiet import log_everything, quiet
@@ -78,7 +79,8 @@ def run(config: Config) -> Pushed:
 
 def _run(config: Config, console: Console, log: Path) -> Pushed:
     start = now()
-    warnings: list[str] = []
+    # Told when the configuration was read, and to be repeated with the others.
+    warnings = check_model(config, model_registry().get(config.model.model_dump()["name"]).kind)
     outputs = execute(config, console, log, warnings=warnings)
     from components.ingestion.storage import write_text
     from pipeline import result_table, results

@@ -11,6 +11,7 @@ import tensorflow_transform as tft
 
 from trainer import schema
 from trainer.settings import TransformSettings
+from trainer.spelling_in_graph import spelled_values
 
 ITEM_FREQUENCY = "item_frequency"
 
@@ -33,8 +34,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       ``history_mask`` int64 [B, T]: 1 where an item is;
       ``history_gap`` float32 [B, T]: log(1 + seconds since the kept item before), 0 for the first;
       ``targets`` sparse int64 [B, M]: 1 + index, and for an unknown item a number of its own from -2 downwards;
-      ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, unknown values left out); numeric, float32
-      [B, 1], without outliers (see :func:`standardised`), 0 (the mean) where it is missing;
+      ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, of values in the spelling of
+      trainer/attribute_spelling.py, unknown ones left out); numeric, float32 [B, 1], without outliers (see
+      :func:`standardised`), 0 (the mean) where it is missing;
       and of impressions, sparse [B, M] and aligned: ``item`` int64, 1 + index of the item shown, 0 for an unknown one,
       and ``label_<task>`` and ``weight_<task>`` float32.
     """
@@ -146,7 +148,9 @@ def _item_vocabulary(items: tf.Tensor) -> Any:
 
 def _profile_feature(feature: str, values: Any, kind: str) -> Any:
     if kind == "categorical":
-        numbers = tft.compute_and_apply_vocabulary(_sparse(values), vocab_filename=feature, default_value=-1)
+        words = _sparse(values)
+        words = words.with_values(spelled_values(words.values))
+        numbers = tft.compute_and_apply_vocabulary(words, vocab_filename=feature, default_value=-1)
         known = tf.sparse.retain(numbers, numbers.values >= 0)
         return to_the_front(known.with_values(known.values + 1)).to_sparse()
     numbers = _sparse(values)

@@ -20,5 +20,13 @@ def spelled_entries(entries: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.reduce_all(entries == ""), lambda: tf.identity(entries), rewritten)
 
 
+def spelled_values(values: tf.Tensor) -> tf.Tensor:
+    """:func:`trainer.attribute_spelling.spelled` of each value of a string tensor of any shape."""
+    found = tf.strings.regex_replace(values, rf"\A[{BLANKS}]+|[{BLANKS}]+\z", "")
+    for pattern, replacement in STEPS:
+        found = tf.strings.regex_replace(found, rf"\A(?:{pattern})\z", replacement)
+    return found
+
+
 def _behind_a_group(replacement: str) -> str:
     return r"\1" + replacement.replace(r"\1", r"\2")

@@ -6,7 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainer.attribute_spelling import spelled, spelled_entry
-from trainer.spelling_in_graph import spelled_entries
+from trainer.spelling_in_graph import spelled_entries, spelled_values
 
 WRITTEN = {
     "true": ["true", "True", "TRUE", " True ", "\ttrue\n", "tRuE"],
@@ -49,12 +49,14 @@ def test_what_is_the_same_value_is_spelt_the_same(spelling, written):
     assert {spelled(value) for value in written} == {spelling}
     entries = [f"attribute={value}" for value in written]
     assert set(spelled_entries(tf.constant(entries)).numpy()) == {f"attribute={spelling}".encode()}
+    assert set(spelled_values(tf.constant(written)).numpy()) == {spelling.encode()}
 
 
 @pytest.mark.parametrize("value", LEFT)
 def test_other_text_stays_as_it_is(value):
     assert spelled(value) == value
     assert spelled_entries(tf.constant([[f"a={value}"]])).numpy().tolist() == [[f"a={value}".encode()]]
+    assert spelled_values(tf.constant([[value]])).numpy().tolist() == [[value.encode()]]
 
 
 def test_only_what_is_behind_the_first_equals_sign_is_a_value():
@@ -104,3 +106,4 @@ def test_the_graph_spells_as_python_does(values):
     found = spelled_entries(tf.constant(entries)).numpy().tolist()
     assert found == list(map(spelled_entry, entries))
     assert list(map(spelled_entry, found)) == found
+    assert spelled_values(tf.constant(values)).numpy().tolist() == [spelled(value).encode() for value in values]
