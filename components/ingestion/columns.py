@@ -16,6 +16,7 @@ NULL_ID = "null or empty id"
 NULL_LIKE_ID = "id that reads like a null"
 NULL_LIKE_NOTE = "ids that read like a null (nan, None, null ...), taken as ids"
 NOT_UTF8 = "not UTF-8"
+LINE_BREAK_ID = "line break in an id"
 LINE_BREAK = "line break"
 ROUNDED_ID = "id that a floating-point column rounds"
 SCIENTIFIC_ID = "id in scientific notation, as spreadsheets round them"
@@ -141,7 +142,7 @@ def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
     bad = {
         **column.bad,
         NULL_ID: (where_ids(pc.equal(trimmed, "")) | (places < 0)) & known,
-        LINE_BREAK: where_ids(pc.match_substring_regex(ids, r"[\r\n]")),
+        LINE_BREAK_ID: where_ids(pc.match_substring_regex(ids, r"[\r\n]")),
         SCIENTIFIC_ID: where_ids(pc.match_substring_regex(ids, r"^[+-]?\d(\.\d+)?[eE]\+\d+$")),
         ROUNDED_ID: rounded,
     }

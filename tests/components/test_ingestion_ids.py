@@ -80,7 +80,7 @@ def test_line_breaks_are_bad_in_every_format(tmp_path):
         file.write("user_id,item_id,timestamp\n" + "".join(f'{u},"{i}",{t}\n' for u, i, t in rows))
     for name in ("log.parquet", "log.csv"):
         report = ingest(settings_for(tmp_path, interactions=name, max_bad_rows=0.4, **LEAVE_ONE), tmp_path / name[4:])
-        assert dict(report.table("interactions").bad) == {"item_id: line break": 48}
+        assert dict(report.table("interactions").bad) == {"item_id: line break in an id": 48}
         found = {item for e in examples(tmp_path / name[4:], "test") for item in e["history"] + e["targets"]}
         assert found == {"i0", "i1", "i2", "i3"}
         assert any("48 of 144 rows are bad" in warning for warning in warnings_of(report))
