@@ -41,7 +41,7 @@ source=.venv/.from-source.lock
 awk '/^pyfarmhash==/ { found = 1 } found { print } found && !/\\$/ { exit }' requirements.lock > "$source"
 # shellcheck disable=SC2086
 "$uv" pip install --quiet --no-deps --require-hashes $LOCK_DATES -r "$source" \
-    || fail "pyfarmhash (of tensorflow-data-validation) has no wheel for Python 3.10 and could not be built from source, see above. A C++ compiler and Python's headers are needed: on Debian and Ubuntu 'apt install g++ python3.10-dev', on Fedora 'dnf install gcc-c++ python3.10-devel'; then run this again"
+    || fail "pyfarmhash (of tensorflow-data-validation) could not be fetched or built, see above. It has no wheel for Python 3.10: where it is the build that failed, a C++ compiler and Python's headers are needed: on Debian and Ubuntu 'apt install g++ python3.10-dev', on Fedora 'dnf install gcc-c++ python3.10-devel'; then run this again"
 # Bytecode: importing TFX takes 12 s compiled and 45 s not.
 # shellcheck disable=SC2086
 "$uv" pip sync --quiet --require-hashes --compile-bytecode $LOCK_DATES requirements.lock || fail "the packages of requirements.lock could not be installed"
