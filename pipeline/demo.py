@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from rich.console import Console
 
 from pipeline.answer_table import answer_table, read_titles
@@ -16,12 +18,15 @@ from pipeline.config import load
 from pipeline.data_sources.movielens_100k import LICENCE, fetch
 from pipeline.quiet import quiet
 from pipeline.run import run
+from pipeline.shelves import shelves, shelves_table
 from pipeline.writable import check_run_paths
 from serving.client import Client
 from trainer import schema
 
 SHOWN_HISTORY = 8
 RECOMMENDED = 10
+CANDIDATES = 300
+SHELF = 5
 LOADING_SECONDS = 120
 _LISTENING = re.compile(rb"on (\S+:\d+)$")
 
@@ -51,14 +56,23 @@ def demo(preset: str = "comirec_sa") -> None:
     name = config.serving.model_name
     with _server(config.serving.directory, name, pushed.log) as address, Client(address, name) as client:
         _wait(client)
-        (answer,) = client.recommend([history], k=RECOMMENDED, exclude_history=True, times=[times])
-    titles = read_titles(directory / (config.data.items or ""))
+        (found,) = client.recommend([history], k=CANDIDATES, exclude_history=True, times=[times])
+        (explained,) = client.explain([history], [[item.item_id for item in found.items]], times=[times])
+    items = directory / (config.data.items or "")
+    titles, answer = read_titles(items), replace(found, items=found.items[:RECOMMENDED])
     console.print(f"\nAsked {name} over gRPC for a user of the test split ({len(history)} films seen).")
     console.print(
         "Seen last: " + "; ".join(titles.get(item, item) for item in history[-SHOWN_HISTORY:]), soft_wrap=True
     )
+    console.print(shelves_table(shelves(explained, _categories(items), SHELF), titles))
     console.print(answer_table(answer, titles))
     console.print(f"Serve it yourself: .venv/bin/polyrec serve {config.serving.directory}")
+
+
+def _categories(items: Path) -> dict[str, list[str]]:
+    """Item id -> categories."""
+    table = pq.read_table(items, columns=["item_id", "category"])
+    return dict(zip(*(table.column(name).to_pylist() for name in ("item_id", "category")), strict=True))
 
 
 def _test_user(examples: Path) -> tuple[list[str], list[int]]:
