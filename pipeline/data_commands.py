@@ -19,6 +19,15 @@ def movielens_100k(directory: Path) -> None:
     click.echo(fetch(directory))
 
 
+@data.command("shared-accounts")
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def shared_accounts(directory: Path) -> None:
+    """Makes up accounts that two people of MovieLens-100K share, and writes them into DIRECTORY."""
+    from pipeline.data_sources.shared_accounts import fetch
+
+    click.echo(fetch(directory))
+
+
 @data.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--users", default=20_000, show_default=True)

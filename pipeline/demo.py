@@ -1,4 +1,4 @@
-"""`make run`: from nothing to recommendations for a real user, on MovieLens-100K."""
+"""`make run`: from nothing to recommendations for a user, on MovieLens-100K or accounts made up of it."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pipeline.answer_table import answer_table, read_titles
 from pipeline.config import load
-from pipeline.data_sources.movielens_100k import LICENCE, fetch
+from pipeline.data_sources import movielens_100k, shared_accounts
 from pipeline.quiet import quiet
 from pipeline.run import run
 from pipeline.shelves import shelves, shelves_table
@@ -28,6 +28,9 @@ RECOMMENDED = 10
 CANDIDATES = 300
 SHELF = 5
 LOADING_SECONDS = 120
+SHARED_ACCOUNTS = "shared_accounts"
+"""The preset whose data are made of MovieLens-100K."""
+
 _LISTENING = re.compile(rb"on (\S+:\d+)$")
 
 
@@ -35,7 +38,7 @@ def demo(preset: str = "comirec_sa") -> None:
     """Fetches the data, runs the pipeline, serves the pushed model and asks it for one test user.
 
     Args:
-      preset: a MovieLens-100K configuration.
+      preset: a configuration of MovieLens-100K, or SHARED_ACCOUNTS.
 
     Raises:
       InputError: the data cannot be had, or the folder is in use.
@@ -46,10 +49,11 @@ def demo(preset: str = "comirec_sa") -> None:
     config = load(preset)
     check_run_paths(config)
     directory = Path(config.data.directory)
-    # Files written again would count as new data, and nothing would come from the cache.
     if not (directory / config.data.interactions).is_file():
-        fetch(directory)
-    console.print(LICENCE, soft_wrap=True)
+        (shared_accounts if preset == SHARED_ACCOUNTS else movielens_100k).fetch(directory)
+    if preset == SHARED_ACCOUNTS:
+        console.print("Each account is made up: two people of MovieLens share it, and take turns.")
+    console.print(movielens_100k.LICENCE, soft_wrap=True)
     pushed = run(config)
     with quiet(pushed.log):
         history, times = _test_user(Path(pushed.examples))

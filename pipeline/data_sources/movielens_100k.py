@@ -72,7 +72,7 @@ def fetch(directory: Path, cache: Path | None = None, url: str = URL, timeout: f
     """
     cache = cache or platformdirs.user_cache_path("polyrec") / "movielens-100k"
     files = _from_cache(cache) or _download(cache, url, timeout)
-    _write(directory, _archive_tables(files) if "u.data" in files else _wheel_tables(files))
+    write(directory, _archive_tables(files) if "u.data" in files else _wheel_tables(files))
     return LICENCE
 
 
@@ -204,7 +204,8 @@ def _tables(
     }
 
 
-def _write(directory: Path, tables: Mapping[str, pa.Table]) -> None:
+def write(directory: Path, tables: Mapping[str, pa.Table]) -> None:
+    """Writes tables as NAME.parquet, whole or not at all; ``directory`` is made when it does not exist."""
     directory.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".partial-", dir=directory))
     try:

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import os
 import zipfile
 
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.data_sources import movielens_100k, synthetic
+from pipeline.data_sources import movielens_100k, shared_accounts, synthetic
 from trainer.errors import InputError
 
 UNREACHABLE = "http://127.0.0.1:9/ml-100k.zip"  # the discard port: refused at once
@@ -169,3 +170,22 @@ def test_synthetic_numbers_that_do_not_go_together(tmp_path, wrong):
     numbers = {"users": 50, "items": 100, "interests": 10, "interactions": 500, **wrong}
     with pytest.raises(InputError, match="Received"):
         synthetic.write(tmp_path, **numbers)
+
+
+def test_shared_accounts_hold_every_event_of_two_people_in_their_order():
+    people = {f"p{n}": [f"p{n}i{place}" for place in range(5 + 9 * n)] for n in range(7)}
+    rows = [(user, item, 1000 - place) for user, items in people.items() for place, item in enumerate(reversed(items))]
+    log = pa.table(dict(zip(("user_id", "item_id", "timestamp"), map(list, zip(*rows, strict=True)), strict=True)))
+    accounts = shared_accounts.shared(log, seed=3)
+    assert accounts.equals(shared_accounts.shared(log, seed=3)) and not accounts.equals(shared_accounts.shared(log, 4))
+    found = accounts.to_pylist()
+    names = {row["user_id"] for row in found}
+    assert len(names) == 3 and len({person for name in names for person in name.split("+")}) == 6
+    for name in names:
+        events = [row for row in found if row["user_id"] == name]
+        times = [row["timestamp"] for row in events]
+        assert times == sorted(times) and len(set(times)) == len(times)
+        turns = sum(before["person"] != after["person"] for before, after in itertools.pairwise(events))
+        for person in name.split("+"):
+            assert [row["item_id"] for row in events if row["person"] == person] == people[person]
+        assert turns >= 2 or min(len(people[person]) for person in name.split("+")) < 10
