@@ -35,6 +35,13 @@ OPTIONS: dict[str, dict] = {
         "hardness": 0.5,
     },
     "one": {"num_interests": 1},
+    "released": {
+        "negatives": "in_batch_plain",
+        "use_category": True,
+        "item_fields": "mean",
+        "routing_variance": 0.1,
+        "routing_variance_form": "released",
+    },
 }
 VARIANTS: dict[str, dict[str, dict]] = {
     "mind": {"relu": {"relu_layers": [9]}, "cosines": {"routing_temperature": 0.3}},
@@ -60,7 +67,7 @@ def _every(*chosen: str) -> list[tuple[str, str]]:
 ENCODERS = _every("default", "bare", "context", "one")
 """Each model with the options that change what it says of a history ("context" has all that "all" has)."""
 
-LOSSES = _every("default", "context", "hard", "penalties", "one")
+LOSSES = _every("default", "context", "hard", "penalties", "one", "released")
 """Each model with the options that change how it is trained."""
 
 
