@@ -44,9 +44,18 @@ OPTIONS: dict[str, dict] = {
     },
 }
 VARIANTS: dict[str, dict[str, dict]] = {
-    "mind": {"relu": {"relu_layers": [9]}, "cosines": {"routing_temperature": 0.3}},
+    "mind": {
+        "relu": {"relu_layers": [9]},
+        "cosines": {"routing_temperature": 0.3},
+        "released": {"relu_projection": True, "vote_bias": True, "dynamic_interests": False, "read_out": "hard"},
+    },
     "comirec_dr": {"cosines": {"routing_temperature": 0.3, "squash_power": 0.1}},
-    "sine": {"official": {"variant": "official"}, "interests": {"serve": "interests"}},
+    "sine": {
+        "official": {"variant": "official"},
+        "interests": {"serve": "interests"},
+        "wide": {"variant": "official", "attention_hidden": 4 * D},
+        "shared": {"shared_projection": True},
+    },
     "miracle": {"bidirectional": {"attention": "bidirectional", "encoder_affine": True}},
 }
 """What else a model can be; no other needs to know of it."""

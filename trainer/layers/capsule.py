@@ -23,9 +23,9 @@ class CapsuleLayer(keras.layers.Layer):
         v_j  = squash(z_j)
         b_ij = b_ij + <v_j, u_ij>, or with a routing temperature tau, + cos(z_j, u_ij) / tau
 
-    ``transform="shared"``, MIND: ``u_ij = S e_i``, one matrix for all, with ``vote_bias`` ``S e_i + s``; the logits start at a random ``[K, T]`` table,
-    without which all capsules would stay the same. It is drawn once from ``seed``, is not trained, and is saved with
-    the model, so that training and serving start from the same numbers.
+    ``transform="shared"``, MIND: ``u_ij = S e_i``, one matrix for all (with ``vote_bias``, ``S e_i + s``); the logits
+    start at a random ``[K, T]`` table, without which all capsules would stay the same. It is drawn once from ``seed``,
+    is not trained, and is saved with the model, so that training and serving start from the same numbers.
     ``transform="per_position"``, ComiRec-DR: ``u_ij = W_ij e_i``, a matrix for each position i, counted from the
     oldest item, and interest j; the logits start at zero.
 

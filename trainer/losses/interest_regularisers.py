@@ -25,10 +25,10 @@ def disagreement(interests: tf.Tensor, interest_mask: tf.Tensor) -> tf.Tensor:
 def routing_variance(attribution: tf.Tensor, lengths: tf.Tensor, released_dimension: int | None = None) -> tf.Tensor:
     """How much the interests cling to single items: ``|diag Cov(A)|^2`` of the interests' weights over the history.
 
-    Cov is over the n items of the prefix. With ``released_dimension`` it is what the authors' code computes: the weights
-    are centred over all T places, the empty ones at 0 included, and the sum of squares is divided by D instead of n. For
-    a full history that is ``(T / D)^2`` of the variance's penalty. The code sums over the rows of a batch where the loss
-    here is their mean: its weight corresponds to one B times as large.
+    Cov is over the n items of the prefix. With ``released_dimension`` it is what the authors' code computes: the
+    weights are centred over all T places, the empty ones at 0 included, and the sum of squares is divided by D instead
+    of n. For a full history that is ``(T / D)^2`` of the variance's penalty. The code sums over the rows of a batch
+    where the loss here is their mean: its weight corresponds to one B times as large.
 
     Reference: Xie et al., "Rethinking Multi-Interest Learning for Candidate Matching in Recommender Systems" (REMI),
     RecSys 2023, section 3.3; Tokkiu/REMI for the released form.

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from trainer.losses.mixture_softmax import mixture_softmax
 from trainer.losses.negatives import (
     Negatives,
     in_batch_negatives,
@@ -9,7 +10,6 @@ from trainer.losses.negatives import (
     plain_in_batch_negatives,
     uniform_negatives,
 )
-from trainer.losses.mixture_softmax import mixture_softmax
 from trainer.losses.sampled_softmax import sampled_softmax
 
 RANDOM = np.random.default_rng(3)
