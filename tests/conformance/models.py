@@ -56,7 +56,10 @@ VARIANTS: dict[str, dict[str, dict]] = {
         "wide": {"variant": "official", "attention_hidden": 4 * D},
         "shared": {"shared_projection": True},
     },
-    "miracle": {"bidirectional": {"attention": "bidirectional", "encoder_affine": True}},
+    "miracle": {
+        "bidirectional": {"attention": "bidirectional", "encoder_affine": True},
+        "newest": {"attention": "bidirectional", "positions": "newest", "position_activation": "leaky_relu"},
+    },
 }
 """What else a model can be; no other needs to know of it."""
 
