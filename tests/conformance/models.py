@@ -54,7 +54,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
         "official": {"variant": "official"},
         "interests": {"serve": "interests"},
         "wide": {"variant": "official", "attention_hidden": 4 * D},
-        "shared": {"shared_projection": True},
+        "shared": {"variant": "paper", "shared_projection": True},
     },
     "miracle": {
         "bidirectional": {"attention": "bidirectional", "encoder_affine": True},

@@ -22,8 +22,8 @@ class VirtualKernelExperts(keras.layers.Layer):
     * ``pool=False``, the authors' code: ``C_fk = LN(w_fk V_f + F_f)`` keeps the fields apart, for the tower to cross.
     * ``pool=True``, the paper's sum: ``C_k = sum_f w_fk V_f``.
 
-    s is the identity (``activation="linear"``), as in the authors' code. The paper's text has a sigma around Q, K and V,
-    which ``activation="sigmoid"`` takes for the one in the paper's loss.
+    s is the identity (``activation="linear"``), as in the authors' code. The paper's text has a sigma around Q, K and
+    V, which ``activation="sigmoid"`` takes for the one in the paper's loss.
 
     ``u_k = tower_k(C_k)``; towers have weights of their own. ``mlp`` takes the concatenated fields; ``fm_mlp`` takes
     them together with their second-order interactions, ``((sum_f C_f)^2 - sum_f C_f^2) / 2``. An absent field has no

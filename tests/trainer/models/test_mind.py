@@ -70,6 +70,10 @@ def test_always_all_interests():
 
 
 RELEASED = {
+    "normalize": False,
+    "temperature": 1.0,
+    "squash_power": 1.0,
+    "routing_temperature": None,
     "read_out": "hard",
     "dynamic_interests": False,
     "recency": False,

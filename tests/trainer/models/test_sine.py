@@ -31,6 +31,6 @@ def test_the_penalty_of_the_released_code_is_the_disagreement_times_k_over_2_k_m
     [{"variant": "official"}, {"serve": "interests"}, {"attention_hidden": 256}],
 )
 def test_only_the_papers_form_shares_its_projection(options):
-    assert SETTINGS(shared_projection=True).shared_projection
+    assert SETTINGS(variant="paper", shared_projection=True).shared_projection
     with pytest.raises(ValidationError, match="shared_projection shares the D x D matrix W3"):
-        SETTINGS(shared_projection=True, **options)
+        SETTINGS(**{"variant": "paper", "shared_projection": True, **options})
