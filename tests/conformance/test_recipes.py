@@ -7,7 +7,7 @@ import yaml
 
 from components.ingestion.windows import training_windows
 from pipeline import config, pretraining
-from tests.conformance import released
+from tests.conformance import profile_models, released, restatement
 from tests.conformance.models import LENGTHS, WITHOUT_TEXTS, D, T, batch
 from tests.conformance.recipes import recipes
 from trainer.models import registry
@@ -44,7 +44,8 @@ def test_it_is_a_configuration_that_leaves_nothing_to_the_defaults(name):
     given = RECIPES[name]["model"]
     loaded = config.validate(sections, name)
     if loaded.model.name == "mvke":
-        assert {"pool", "attention_activation", "scaled_gates", "tower", "num_kernels"} <= set(given)
+        # What tests/conformance/test_profile_restatement.py holds against NumPy.
+        assert profile_models.VARIANTS["mvke"]["paper"].items() <= given.items()
         return
     joined = given.get("serve") == "aggregated"  # one vector: there is nothing to read out
     assert set(given) >= SCORES - ({"read_out"} if joined else set())
@@ -172,7 +173,47 @@ def _miracle(model):
     return lambda x: released.miracle(x, weights, T, model.settings.encoder_heads)
 
 
+def _mind_of_the_paper(model):
+    weights = {"bilinear": model.capsules.bilinear.numpy(), "routing_logits": model.capsules.routing_logits.numpy()}
+    inner, inner_bias, outer, outer_bias = model.projection.get_weights()
+
+    def interests(x):
+        capsules, used = restatement.mind(x, np.zeros((model.settings.num_interests, len(x))), weights)
+        return np.maximum(np.maximum(capsules[used] @ inner + inner_bias, 0) @ outer + outer_bias, 0)
+
+    return interests
+
+
+def _sine_of_the_paper(model):
+    layer, join = model.extraction, model.aggregation
+    norms = {"interest": layer.interest_norm, "item": layer.item_norm, "concept": layer.concept_norm}
+    weights = {
+        **{f"{name}_gain": norm.gamma.numpy() for name, norm in norms.items()},
+        **{f"{name}_offset": norm.beta.numpy() for name, norm in norms.items() if norm.beta is not None},
+        "norm_gain": join.norm.gamma.numpy(),
+        "norm_offset": join.norm.beta.numpy(),
+        "prototypes": layer.pool.prototypes.numpy(),
+        "positions": layer.positions.numpy(),
+        "readers": layer.readers.numpy(),
+        "hidden": layer.hidden.kernel.numpy(),
+        "pool_hidden": layer.pool.hidden.kernel.numpy(),
+        "pool_logits": layer.pool.logits.kernel.numpy(),
+        "projection": layer.projection.kernel.numpy(),
+        "kernel": layer.projection.kernel.numpy(),
+        "reader": join.reader.numpy(),
+    }
+    return lambda x: restatement.sine(x, np.zeros((model.settings.num_interests, len(x))), weights)[0]
+
+
+def _label_aware_loss(interests, vectors, target):
+    scores = interests @ vectors[target]
+    logits = (restatement.softmax(np.sign(scores) * scores**2) @ interests) @ vectors.T
+    return np.logaddexp.reduce(logits) - logits[target]
+
+
 SMALL = {
+    "MIND as in the paper": (_mind_of_the_paper, _label_aware_loss, {"relu_layers": [9]}),
+    "SINE as in the paper": (_sine_of_the_paper, released.hard_loss, {"num_prototypes": 9}),
     "ComiRec-SA as released": (_comirec_sa, released.hard_loss, {"attention_hidden": 4 * D}),
     "ComiRec-DR as released": (_comirec_dr, released.hard_loss, {}),
     "MIND as released with ComiRec": (_mind, released.hard_loss, {}),
@@ -182,7 +223,7 @@ SMALL = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_it_computes_what_the_released_code_does(name):
+def test_it_computes_what_the_paper_or_the_released_code_does(name):
     restated, loss_of, small = SMALL[name]
     model, given = _built(name, **small), batch()
     encoding, interests_of = model.encode_all_prefixes(given), restated(model)

@@ -37,12 +37,9 @@ class MINDSettings(ModelSettings):
 class MIND(RetrievalModel):
     """Up to K interests by dynamic routing of the history into capsules.
 
-    As published: ``read_out: soft, recency: false, dropout: 0, relu_layers: [128], identity_start: false``. As in
-    ComiRec's released code: ``read_out: hard, recency: false, dropout: 0, identity_start: false, vote_bias: true,
-    dynamic_interests: false`` and one ReLU layer, ``relu_projection: true``, for its Books, or none,
-    ``residual_projection: false``, for its Taobao. Defaults train as serving scores, by the maximum over interests,
-    weigh votes by recency, drop out items' components, start from votes that are the item vectors, and project with a
-    residual layer, which profile features enter.
+    As in the paper, and as released with ComiRec: the recipes in docs/models/mind.md. Defaults train as serving scores,
+    by the maximum over interests, weigh votes by recency, drop out items' components, start from votes that are the
+    item vectors, and project with a residual layer, which profile features enter.
 
     Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
     """

@@ -82,10 +82,8 @@ class MIRACLESettings(ModelSettings):
 class MIRACLE(RetrievalModel):
     """Interests as capsules that a history activates, over items known by their texts.
 
-    As released: ``attention: bidirectional, positions: newest, encoder_affine: true, dimension: 300,
-    encoder_hidden: 256, position_activation: leaky_relu, dropout: 0, temperature: 1, balance: 0.3125, recency: false,
-    residual_projection: false`` and ``0.3`` for ``encoder_dropout``, ``position_dropout``, ``vote_dropout`` and
-    ``text_dropout``; see docs/models/miracle.md. Without vectors of texts in the catalogue an item is its embedding.
+    As released: the recipes in docs/models/miracle.md. Without vectors of texts in the catalogue an item is its
+    embedding.
 
     Reference: Tang et al., "Towards Multi-Interest Pre-training with Sparse Capsule Network", SIGIR 2023.
     """

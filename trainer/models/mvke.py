@@ -109,8 +109,7 @@ class MVKE(ProfileModel):
     ``score = sum_k w_k(tag) <u_k, t>`` is one inner product, of ``concat_k u_k`` and ``concat_k w_k(tag) t``: so are
     the vectors of users (the same for all tasks) and of tags (zero outside the kernels of a task).
 
-    As in the paper's text: ``pool: true, attention_activation: sigmoid, scaled_gates: true``. The defaults are those of
-    the authors' code.
+    The defaults are the equations of the authors' code; the paper's: the recipe in docs/models/mvke.md.
 
     Reference: Xu et al., "Mixture of Virtual-Kernel Experts for Multi-Objective User Profile Modeling", KDD 2022.
     Logits are inner products, as in the authors' code: a cosine would keep probabilities between 0.27 and 0.73.

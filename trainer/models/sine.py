@@ -71,11 +71,9 @@ class OctopusSettings(SparseInterestSettings):
 class SINE(RetrievalModel):
     """One vector from the K concepts of a large pool that a user activates, weighted without knowing the target.
 
-    As published: ``shared_projection: true, recency: false, residual_projection: false, dropout: 0``. As released:
-    ``variant: official``, ``attention_hidden`` of 4 D and ``decorrelation: 0`` instead of the first. The loss is over
-    the aggregated vector, which is what is served. With ``serve: interests`` the K interests are trained (by
-    ``read_out``) and served instead, each times the gate of its prototype: nothing else would teach the model which
-    prototypes to activate.
+    As in the paper, and as released: the recipes in docs/models/sine.md. The loss is over the aggregated vector, which
+    is what is served. With ``serve: interests`` the K interests are trained (by ``read_out``) and served instead, each
+    times the gate of its prototype: nothing else would teach the model which prototypes to activate.
 
     Reference: Tan et al., "Sparse-Interest Network for Sequential Recommendation", WSDM 2021.
     """
