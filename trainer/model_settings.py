@@ -27,6 +27,10 @@ class ModelSettings(Settings):
     item_fields: Literal["sum", "mean"] = Field(
         "sum", description="With use_category: add the categories to an item's embedding, or average the two (MIND)."
     )
+    routing_variance_form: Literal["variance", "released"] = Field(
+        "variance",
+        description="Variance over the items of a prefix; or as REMI's code scales it, over all T, by 1 / D.",
+    )
     negatives: Literal["log_uniform", "uniform", "in_batch", "in_batch_plain", "all"] = Field(
         "log_uniform",
         description="What a target is told apart from; training.num_negatives says how many. in_batch corrects for "
@@ -37,7 +41,3 @@ class ModelSettings(Settings):
     disagreement: float = Field(0.0, ge=0, description="Weight of the penalty on interests that are alike.")
     hardness: float = Field(0.0, ge=0, description="REMI's emphasis on hard negatives; with negatives: uniform.")
     routing_variance: float = Field(0.0, ge=0, description="REMI's weight against interests that cling to one item.")
-    routing_variance_form: Literal["variance", "released"] = Field(
-        "variance",
-        description="Variance over the items of a prefix; or as REMI's code scales it, over all T, by 1 / D.",
-    )

@@ -27,9 +27,9 @@ class ComiRecDRSettings(ModelSettings):
 class ComiRecDR(RetrievalModel):
     """K interests by dynamic routing, with a matrix for each position and interest.
 
-    As published: the recipe in docs/models/comirec.md. The defaults are those of ``comirec_sa``, and matrices that
-    start near the identity: from N(0, 1) votes have nothing to do with the item vectors that interests are scored
-    against.
+    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0, identity_start: false`` and
+    ``training.learning_rate: 0.005``. The defaults are those of ``comirec_sa``, and matrices that start near the
+    identity: from N(0, 1) votes have nothing to do with the item vectors that interests are scored against.
 
     Reference: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
     """
