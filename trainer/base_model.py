@@ -111,6 +111,7 @@ def restore(
     model: str,
     max_history: int,
     text_encoder: text_vectors.EncoderDescription | None,
+    settings: Mapping[str, Any] | None = None,
 ) -> BaseDescription:
     """Puts the weights of a base model into the parts of a built one.
 
@@ -120,12 +121,14 @@ def restore(
       model: name of the architecture.
       max_history: T.
       text_encoder: of the item texts that the model was made with.
+      settings: of the model; those that give the base model's weights another meaning at the same shapes are compared.
 
     Returns:
       the description of the base model.
 
     Raises:
-      InputError: the base model does not fit: architecture, T, text encoder or sizes differ; or it is damaged.
+      InputError: the base model does not fit: architecture, T, where positions count from, text encoder or sizes
+        differ; or it is damaged.
     """
     base = read(directory)
     where = f"model.base_model: {directory}"
@@ -136,6 +139,11 @@ def restore(
             f"{where} was trained with transform.max_history = {base.max_history}, here it is {max_history}: "
             f"a position's weights say nothing of another number of positions. Set it to {base.max_history}."
         )
+    for name, usual in _MEANINGS.items():
+        theirs = base.settings.get(name, usual)
+        ours = theirs if settings is None else settings.get(name, usual)
+        if theirs != ours:
+            raise InputError(f"{where} was trained with model.{name}: {theirs}, here it is {ours}. Set it to {theirs}.")
     if text_encoder is None or text_encoder.fingerprint != base.text_encoder.fingerprint:
         raise InputError(
             f"{where} was trained on texts encoded by {base.text_encoder.settings} "
@@ -158,6 +166,9 @@ def restore(
     status.assert_existing_objects_matched().expect_partial()
     return base
 
+
+_MEANINGS = {"positions": "oldest"}
+"""Settings that decide on what weights mean, and what they were before there was such a setting."""
 
 _SIZES = (
     *("dimension", "num_interests", "experts", "encoder_layers", "encoder_heads", "encoder_hidden", "encoder_affine"),

@@ -24,8 +24,17 @@ class ModelSettings(Settings):
         "max", description="How K interests score a candidate while training."
     )
     label_power: float = Field(2.0, ge=0, description="Power of the soft read-out; .inf is the hard one.")
-    negatives: Literal["log_uniform", "uniform", "in_batch", "all"] = Field(
-        "log_uniform", description="What a target is told apart from; training.num_negatives says how many."
+    item_fields: Literal["sum", "mean"] = Field(
+        "sum", description="With use_category: add the categories to an item's embedding, or average the two (MIND)."
+    )
+    routing_variance_form: Literal["variance", "released"] = Field(
+        "variance",
+        description="Variance over the items of a prefix; or as REMI's code scales it, over all T, by 1 / D.",
+    )
+    negatives: Literal["log_uniform", "uniform", "in_batch", "in_batch_plain", "all"] = Field(
+        "log_uniform",
+        description="What a target is told apart from; training.num_negatives says how many. in_batch corrects for "
+        "repeated and frequent targets, in_batch_plain does not.",
     )
     temperature: float = Field(1.0, gt=0, description="Scores are divided by it in the loss.")
     normalize: bool = Field(False, description="Vectors of unit length: scores are cosines. Lower the temperature.")

@@ -152,7 +152,10 @@ def _build(
 def _start_from_base(model: Any, catalogue: Catalogue, max_history: int, directory: str | None) -> None:
     if directory is None:
         return
-    base = base_model.restore(directory, model.shared_parts(), model.settings.name, max_history, catalogue.text_encoder)
+    base = base_model.restore(
+        *(directory, model.shared_parts(), model.settings.name, max_history, catalogue.text_encoder),
+        model.settings.model_dump(),
+    )
     progress.info("starts from the base model %s: %s", base.fingerprint[:12], ", ".join(base.parts))
 
 

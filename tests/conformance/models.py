@@ -35,12 +35,31 @@ OPTIONS: dict[str, dict] = {
         "hardness": 0.5,
     },
     "one": {"num_interests": 1},
+    "released": {
+        "negatives": "in_batch_plain",
+        "use_category": True,
+        "item_fields": "mean",
+        "routing_variance": 0.1,
+        "routing_variance_form": "released",
+    },
 }
 VARIANTS: dict[str, dict[str, dict]] = {
-    "mind": {"relu": {"relu_layers": [9]}, "cosines": {"routing_temperature": 0.3}},
+    "mind": {
+        "relu": {"relu_layers": [9]},
+        "cosines": {"routing_temperature": 0.3},
+        "released": {"relu_projection": True, "vote_bias": True, "dynamic_interests": False, "read_out": "hard"},
+    },
     "comirec_dr": {"cosines": {"routing_temperature": 0.3, "squash_power": 0.1}},
-    "sine": {"official": {"variant": "official"}, "interests": {"serve": "interests"}},
-    "miracle": {"bidirectional": {"attention": "bidirectional", "encoder_affine": True}},
+    "sine": {
+        "official": {"variant": "official"},
+        "interests": {"serve": "interests"},
+        "wide": {"variant": "official", "attention_hidden": 4 * D},
+        "shared": {"variant": "paper", "shared_projection": True},
+    },
+    "miracle": {
+        "bidirectional": {"attention": "bidirectional", "encoder_affine": True},
+        "newest": {"attention": "bidirectional", "positions": "newest", "position_activation": "leaky_relu"},
+    },
 }
 """What else a model can be; no other needs to know of it."""
 
@@ -60,7 +79,7 @@ def _every(*chosen: str) -> list[tuple[str, str]]:
 ENCODERS = _every("default", "bare", "context", "one")
 """Each model with the options that change what it says of a history ("context" has all that "all" has)."""
 
-LOSSES = _every("default", "context", "hard", "penalties", "one")
+LOSSES = _every("default", "context", "hard", "penalties", "one", "released")
 """Each model with the options that change how it is trained."""
 
 

@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
     },
     "mvke": {
         "pool": {"pool": True},
+        "paper": {"pool": True, "attention_activation": "sigmoid", "scaled_gates": True},
         "fm": {"tower": "fm_mlp"},
         "kernels": {"num_kernels": 4, "task_kernels": {"click": [3, 0], "conversion": [0, 1, 2]}},
         # With fewer fields none of the few hidden units is alive for these weights.

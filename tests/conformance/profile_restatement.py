@@ -91,10 +91,11 @@ def utpm(values, w):
 
 def mvke(values, w):
     tokens, present = means(values), np.array([len(rows) > 0 for rows in values.values()])
-    keys, value = tokens @ w["key"][0] + w["key"][1], tokens @ w["value"][0] + w["value"][1]
+    sigma = (lambda x: 1 / (1 + np.exp(-x))) if w["sigma"] else (lambda x: x)
+    keys, value = sigma(tokens @ w["key"][0] + w["key"][1]), sigma(tokens @ w["value"][0] + w["value"][1])
     experts = []
     for number, kernel in enumerate(w["kernels"]):
-        query = kernel @ w["query"][0] + w["query"][1]
+        query = sigma(kernel @ w["query"][0] + w["query"][1])
         weights = np.zeros(len(tokens))
         if present.any():
             weights[present] = softmax(keys[present] @ query / np.sqrt(len(query)))
@@ -108,7 +109,8 @@ def mvke(values, w):
 
     def score(task, tag):
         vector, own = tag_vector(w, task, tag), w["task_kernels"][task]
-        gates = softmax(np.array([vector @ w["kernels"][k] for k in own]))
+        scale = np.sqrt(len(vector)) if w["scaled"] else 1
+        gates = softmax(np.array([vector @ w["kernels"][k] / scale for k in own]))
         return sum(gate * experts[k] for gate, k in zip(gates, own, strict=True)) @ vector
 
     return score

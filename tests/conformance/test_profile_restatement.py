@@ -10,6 +10,7 @@ KERNELS = {
     "default": [[0, 1, 2], [1, 2, 3, 4]],
     "many": [[0, 1, 2], [1, 2, 3, 4]],
     "pool": [[0, 1, 2], [1, 2, 3, 4]],
+    "paper": [[0, 1, 2], [1, 2, 3, 4]],
     "fm": [[0, 1, 2], [1, 2, 3, 4]],
     "one": [[0, 1, 2, 3, 4]],
     "kernels": [[0, 3], [0, 1, 2]],
@@ -64,9 +65,11 @@ def _mvke(model, option):
         "kernels": layer.kernels.numpy(),
         "task_kernels": KERNELS[option],
         "experts": _networks(layer.towers),
-        "pool": option == "pool",
+        "pool": option in ("pool", "paper"),
+        "sigma": option == "paper",
+        "scaled": option == "paper",
         "fm": option == "fm",
-        "norm": () if option == "pool" else (layer.norm.gamma.numpy(), layer.norm.beta.numpy()),
+        "norm": () if option in ("pool", "paper") else (layer.norm.gamma.numpy(), layer.norm.beta.numpy()),
     }
 
 

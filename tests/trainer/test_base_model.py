@@ -49,7 +49,8 @@ def _model(max_history=MAX_HISTORY, width=12, items=9, **options):
 
 def _restore(folder, texts, model, max_history=MAX_HISTORY):
     encoder = read_description(os.path.join(texts, "encoder"))
-    return base_model.restore(folder, model.shared_parts(), "miracle", max_history, encoder)
+    settings = model.settings.model_dump()
+    return base_model.restore(folder, model.shared_parts(), "miracle", max_history, encoder, settings)
 
 
 def test_its_folder_may_be_named_like_a_pattern(pretrained, tmp_path, monkeypatch):
@@ -63,6 +64,12 @@ def test_its_folder_may_be_named_like_a_pattern(pretrained, tmp_path, monkeypatc
     for name, part in plain.shared_parts().items():
         for expected, found in zip(part.weights, model.shared_parts()[name].weights, strict=True):
             np.testing.assert_array_equal(expected.numpy(), found.numpy())
+
+
+def test_positions_counted_from_the_other_end_mean_something_else(pretrained):
+    model, _ = _model(positions="newest")
+    with pytest.raises(InputError, match="trained with model.positions: oldest, here it is newest. Set it to oldest"):
+        _restore(*pretrained, model)
 
 
 @pytest.mark.parametrize("item_ids", [True, False])

@@ -23,9 +23,9 @@ class CapsuleLayer(keras.layers.Layer):
         v_j  = squash(z_j)
         b_ij = b_ij + <v_j, u_ij>, or with a routing temperature tau, + cos(z_j, u_ij) / tau
 
-    ``transform="shared"``, MIND: ``u_ij = S e_i``, one matrix for all; the logits start at a random ``[K, T]`` table,
-    without which all capsules would stay the same. It is drawn once from ``seed``, is not trained, and is saved with
-    the model, so that training and serving start from the same numbers.
+    ``transform="shared"``, MIND: ``u_ij = S e_i``, one matrix for all (with ``vote_bias``, ``S e_i + s``); the logits
+    start at a random ``[K, T]`` table, without which all capsules would stay the same. It is drawn once from ``seed``,
+    is not trained, and is saved with the model, so that training and serving start from the same numbers.
     ``transform="per_position"``, ComiRec-DR: ``u_ij = W_ij e_i``, a matrix for each position i, counted from the
     oldest item, and interest j; the logits start at zero.
 
@@ -56,6 +56,8 @@ class CapsuleLayer(keras.layers.Layer):
       iterations: how many times votes are routed.
       squash_power: see trainer/layers/squash.py.
       routing_temperature: tau of the agreement by cosine; None, as published: inner products.
+      vote_bias: add a trained s to the votes of ``shared``, which the paper's equation 5 does not have and MIND in
+        ComiRec's released code does (a dense layer whose bias starts as Glorot uniform).
       identity_start: matrices start as the identity, plus N(0, 0.02^2) where there are several, so that votes start
         near the item vectors; false, as published: Glorot uniform for ``shared``, N(0, 1) for ``per_position``.
       seed: seed of the initial logits.
@@ -74,6 +76,7 @@ class CapsuleLayer(keras.layers.Layer):
         iterations: int = 3,
         squash_power: float = 1.0,
         routing_temperature: float | None = None,
+        vote_bias: bool = False,
         identity_start: bool = False,
         seed: int = 1,
         **kwargs: Any,
@@ -88,14 +91,16 @@ class CapsuleLayer(keras.layers.Layer):
             raise ValueError(f"transform should be one of {', '.join(_TRANSFORMS)}. Received: {transform!r}.")
         if transform == "shared" and num_interests > 1 and not logits_stddev > 0:
             raise ValueError(f"logits_stddev should be positive, or all interests are one. Received: {logits_stddev}.")
-        if not 0 < squash_power <= 1:
-            raise ValueError(f"squash_power should be above 0 and at most 1. Received: {squash_power}.")
+        if vote_bias and transform != "shared":
+            raise ValueError(f"vote_bias goes with transform 'shared'. Received: {transform!r}.")
+        if not 0 <= squash_power <= 1:
+            raise ValueError(f"squash_power should be between 0 and 1. Received: {squash_power}.")
         if routing_temperature is not None and not routing_temperature > 0:
             raise ValueError(f"routing_temperature should be positive. Received: {routing_temperature}.")
         self.num_interests, self.max_history, self.transform = num_interests, max_history, transform
         self.dynamic_interests, self.logits_stddev, self.iterations = dynamic_interests, logits_stddev, iterations
         self.squash_power, self.routing_temperature = squash_power, routing_temperature
-        self.identity_start, self.seed = identity_start, seed
+        self.vote_bias, self.identity_start, self.seed = vote_bias, identity_start, seed
 
     def build(self, input_shape: Any) -> None:
         dimension, k = int(input_shape[-1]), self.num_interests
@@ -105,6 +110,8 @@ class CapsuleLayer(keras.layers.Layer):
                 shape=(dimension, dimension),
                 initializer="identity" if self.identity_start else "glorot_uniform",
             )
+            if self.vote_bias:
+                self.bias = self.add_weight("bias", shape=(dimension,), initializer="glorot_uniform")
             self.routing_logits = self.add_weight(
                 "routing_logits",
                 shape=(k, self.max_history),
@@ -161,7 +168,8 @@ class CapsuleLayer(keras.layers.Layer):
     def _votes(self, items: tf.Tensor) -> tf.Tensor:
         """[B, G, T, D] with G = 1 where all interests get the same votes, else K."""
         if self.transform == "shared":
-            return tf.matmul(items, self.bilinear, transpose_b=True)[:, tf.newaxis]
+            votes = tf.matmul(items, self.bilinear, transpose_b=True)
+            return (votes + self.bias if self.vote_bias else votes)[:, tf.newaxis]
         shape = tf.shape(items)
         matrices = tf.cast(self.matrices, items.dtype)[: shape[1]]
         votes = tf.matmul(tf.transpose(items, [1, 0, 2]), matrices, transpose_b=True)
@@ -207,6 +215,7 @@ class CapsuleLayer(keras.layers.Layer):
             "iterations": self.iterations,
             "squash_power": self.squash_power,
             "routing_temperature": self.routing_temperature,
+            "vote_bias": self.vote_bias,
             "identity_start": self.identity_start,
             "seed": self.seed,
         }

@@ -43,11 +43,12 @@ class ConceptPool(keras.layers.Layer):
       num_active: K.
       activation: see above.
       use_bias: a bias in the hidden layer of the attention a, as in SINE's released code.
+      hidden_width: of that layer; 0 for D, as in the paper (4 D in the released code).
       temperature: of the votes.
       regularizer: of the prototypes.
 
     Raises:
-      ValueError: K is not between 1 and L, the temperature not positive, or the activation unknown.
+      ValueError: K is not between 1 and L, the temperature not positive, the width negative, or the activation unknown.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ConceptPool(keras.layers.Layer):
         num_active: int,
         activation: Literal["sequence", "items"] = "sequence",
         use_bias: bool = False,
+        hidden_width: int = 0,
         temperature: float = 0.07,
         regularizer: Any = None,
         **kwargs: Any,
@@ -70,7 +72,9 @@ class ConceptPool(keras.layers.Layer):
         if temperature <= 0:
             raise ValueError(f"temperature should be positive. Received: {temperature}.")
         self.num_prototypes, self.num_active, self.activation = num_prototypes, num_active, activation
-        self.use_bias, self.temperature = use_bias, temperature
+        if hidden_width < 0:
+            raise ValueError(f"hidden_width should not be negative. Received: {hidden_width}.")
+        self.use_bias, self.hidden_width, self.temperature = use_bias, hidden_width, temperature
         self.regularizer = keras.regularizers.get(regularizer)
 
     def build(self, input_shape: Any) -> None:
@@ -82,11 +86,12 @@ class ConceptPool(keras.layers.Layer):
             regularizer=self.regularizer,
         )
         if self.activation == "sequence":
-            self.hidden = keras.layers.Dense(dimension, activation="tanh", use_bias=self.use_bias, name="hidden")
+            width = self.hidden_width or dimension
+            self.hidden = keras.layers.Dense(width, activation="tanh", use_bias=self.use_bias, name="hidden")
             # A bias of the logits would cancel in the softmax.
             self.logits = keras.layers.Dense(1, use_bias=False, name="logits")
             self.hidden.build(input_shape)
-            self.logits.build(input_shape)
+            self.logits.build((*input_shape[:-1], width))
         super().build(input_shape)
 
     def call(self, items: tf.Tensor, mask: tf.Tensor, keys: tf.Tensor | None = None) -> Activation:
@@ -123,6 +128,7 @@ class ConceptPool(keras.layers.Layer):
             "num_active": self.num_active,
             "activation": self.activation,
             "use_bias": self.use_bias,
+            "hidden_width": self.hidden_width,
             "temperature": self.temperature,
             "regularizer": keras.regularizers.serialize(self.regularizer),
         }

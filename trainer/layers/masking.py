@@ -40,6 +40,20 @@ def prefix_lengths(history_mask: tf.Tensor, whole_history: bool) -> tf.Tensor:
     return tf.reduce_sum(present, axis=1, keepdims=True) if whole_history else tf.cumsum(present, axis=1)
 
 
+def from_the_newest(mask: tf.Tensor, positions: int) -> tf.Tensor:
+    """The position of each item where the youngest has the last one, whatever the length of its history.
+
+    Args:
+      mask: [..., T], non-zero where an item of the history is: the first n places.
+      positions: number of positions, at least T.
+
+    Returns:
+      int32 [..., T]: ``positions - n + t``; the last position behind the history.
+    """
+    length = tf.reduce_sum(tf.cast(mask, tf.int32), axis=-1, keepdims=True)
+    return tf.minimum(positions - length + tf.range(tf.shape(mask)[-1]), positions - 1)
+
+
 def masked_softmax(logits: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Softmax over the last axis among the places where ``mask`` is true; all zero where none is.
 

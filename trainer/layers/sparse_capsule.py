@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import tensorflow as tf
 
 from trainer.keras_api import keras, register
-from trainer.layers.masking import MASKED_LOGIT, masked_softmax, prefix_mask
+from trainer.layers.masking import MASKED_LOGIT, from_the_newest, masked_softmax, prefix_mask
 from trainer.layers.squash import squash
 from trainer.layers.transformer_encoder import EPSILON
 
@@ -52,6 +52,11 @@ class SparseCapsule(keras.layers.Layer):
     ``encoded`` are the same vectors for all prefixes of a row (a causal encoder). What a bidirectional encoder says of
     each prefix has to come in as a row of its own.
 
+    P counts from the oldest item; with ``newest``, as where histories are padded in front (the released code), the last
+    item of a prefix has the last of the T positions. Released too, and not in the paper's equations: dropout of the
+    hidden layer of o before its activation (``position_dropout``) and of ``tanh(W' h_i + b') + h_i`` before its norm
+    (``vote_dropout``).
+
     Not in the paper: a recency bias, added to the logits of o for each capsule. w has no bias, which would cancel.
 
     Reference: Tang et al., "Towards Multi-Interest Pre-training with Sparse Capsule Network", SIGIR 2023. The agreement
@@ -65,7 +70,10 @@ class SparseCapsule(keras.layers.Layer):
       activation: act, ``tanh`` or ``leaky_relu``.
       agreement: what capsules are compared with, ``projected`` (q_i) or ``encoded`` (h_i).
       regularizer: of A.
-      seed: seed of the noise.
+      seed: seed of noise and dropout.
+      newest: see above.
+      position_dropout: see above.
+      vote_dropout: see above.
 
     Raises:
       ValueError: an argument is out of its range.
@@ -81,6 +89,9 @@ class SparseCapsule(keras.layers.Layer):
         agreement: Literal["projected", "encoded"] = "projected",
         regularizer: Any = None,
         seed: int = 1,
+        newest: bool = False,
+        position_dropout: float = 0.0,
+        vote_dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -95,9 +106,17 @@ class SparseCapsule(keras.layers.Layer):
             raise ValueError(f"activation should be 'tanh' or 'leaky_relu'. Received: {activation!r}.")
         if agreement not in ("projected", "encoded"):
             raise ValueError(f"agreement should be 'projected' or 'encoded'. Received: {agreement!r}.")
+        if not (0 <= position_dropout < 1 and 0 <= vote_dropout < 1):
+            raise ValueError(
+                "position_dropout and vote_dropout should be at least 0 and below 1. "
+                f"Received: {position_dropout}, {vote_dropout}."
+            )
         self.num_capsules, self.max_history, self.iterations = num_capsules, max_history, iterations
         self.noise_scale, self.activation, self.agreement, self.seed = noise_scale, activation, agreement, seed
+        self.newest, self.position_dropout, self.vote_dropout = newest, position_dropout, vote_dropout
         self.regularizer = keras.regularizers.get(regularizer)
+        self.drop_hidden = keras.layers.Dropout(position_dropout, seed=seed)
+        self.drop_votes = keras.layers.Dropout(vote_dropout, seed=seed)
 
     def build(self, input_shape: Any) -> None:
         dimension = int(input_shape[-1])
@@ -133,17 +152,18 @@ class SparseCapsule(keras.layers.Layer):
           queries: int32 [B or 1, Q].
           bias: recency bias, float [B or 1, Q, C, T], or None.
           active: bool [B, Q, C], the capsules to use; None for those that the items activate.
-          training: whether gates are noisy.
+          training: whether gates are noisy and dropout applies.
         """
         present = prefix_mask(history_mask, queries)
         gates = self._gates(encoded, training)
         if active is None:
             active = self._activated(gates, present)
-        votes = tf.cast(self.norm(self.projection(encoded) + encoded), tf.float32)
+        votes = self.drop_votes(self.projection(encoded) + encoded, training=training)
+        votes = tf.cast(self.norm(votes), tf.float32)
         compared = votes if self.agreement == "projected" else tf.cast(encoded, tf.float32)
         # Inside, capsules come before queries: C Q then are the rows of one matrix product.
         used = tf.transpose(active, [0, 2, 1])[..., tf.newaxis]
-        share = self._position_weights(encoded, present, bias)
+        share = self._position_weights(encoded, present, bias, training)
         logits = tf.where(used, tf.transpose(gates, [0, 2, 1])[:, :, tf.newaxis], MASKED_LOGIT)
         for iteration in range(self.iterations):
             weights = _softmax_over_capsules(logits) * share
@@ -170,12 +190,18 @@ class SparseCapsule(keras.layers.Layer):
         wanted = tf.one_hot(tf.argmax(gates, axis=-1), self.num_capsules)
         return tf.matmul(tf.cast(present, tf.float32), wanted) > 0
 
-    def _position_weights(self, encoded: tf.Tensor, present: tf.Tensor, bias: tf.Tensor | None) -> tf.Tensor:
+    def _position_weights(
+        self, encoded: tf.Tensor, present: tf.Tensor, bias: tf.Tensor | None, training: bool
+    ) -> tf.Tensor:
         """o, float32 [B, 1, Q, T], or [B, C, Q, T] with a bias."""
-        keys = encoded + tf.cast(self.positions, encoded.dtype)[: tf.shape(encoded)[1]]
-        hidden = self.hidden(keys)
+        positions = tf.cast(self.positions, encoded.dtype)
+        if self.newest:
+            keys = encoded[:, tf.newaxis] + tf.gather(positions, from_the_newest(present, self.max_history))
+        else:
+            keys = (encoded + positions[: tf.shape(encoded)[1]])[:, tf.newaxis]
+        hidden = self.drop_hidden(self.hidden(keys), training=training)
         hidden = tf.tanh(hidden) if self.activation == "tanh" else tf.nn.leaky_relu(hidden, LEAK)
-        logits = tf.cast(self.logits(hidden), tf.float32)[..., 0][:, tf.newaxis, tf.newaxis]
+        logits = tf.cast(self.logits(hidden), tf.float32)[..., 0][:, tf.newaxis]
         if bias is not None:
             logits += tf.cast(tf.transpose(bias, [0, 2, 1, 3]), tf.float32)
         return masked_softmax(logits, present[:, tf.newaxis])
@@ -191,6 +217,9 @@ class SparseCapsule(keras.layers.Layer):
             "agreement": self.agreement,
             "regularizer": keras.regularizers.serialize(self.regularizer),
             "seed": self.seed,
+            "newest": self.newest,
+            "position_dropout": self.position_dropout,
+            "vote_dropout": self.vote_dropout,
         }
 
 

@@ -67,6 +67,8 @@ class SparseInterest(keras.layers.Layer):
       temperature: of the assignment by cosine.
       regularizer: of the prototypes.
       disagreement: weight of the mean cosine between interests in the loss of training.
+      hidden_width: of the hidden layers of the attentions, H in D x H for W_1 and W_{k,1}; 0 for D, as in the paper.
+        The released code has 4 D.
 
     Raises:
       ValueError: an argument is out of its range.
@@ -81,24 +83,27 @@ class SparseInterest(keras.layers.Layer):
         temperature: float = 0.07,
         regularizer: Any = None,
         disagreement: float = 0.0,
+        hidden_width: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if max_history < 1 or disagreement < 0:
+        if max_history < 1 or disagreement < 0 or hidden_width < 0:
             raise ValueError(
-                "max_history should be positive and disagreement not negative. "
-                f"Received: {max_history}, {disagreement}."
+                "max_history should be positive, disagreement and hidden_width not negative. "
+                f"Received: {max_history}, {disagreement}, {hidden_width}."
             )
         if variant not in ("paper", "official", "octopus"):
             raise ValueError(f"variant should be 'paper', 'official' or 'octopus'. Received: {variant!r}.")
         self.num_interests, self.num_prototypes, self.max_history = num_interests, num_prototypes, max_history
         self.variant, self.temperature, self.disagreement = variant, temperature, disagreement
+        self.hidden_width = hidden_width
         self.regularizer = keras.regularizers.get(regularizer)
         self.pool = ConceptPool(
             num_prototypes,
             num_interests,
             activation="items" if variant == "octopus" else "sequence",
             use_bias=variant == "official",
+            hidden_width=hidden_width,
             temperature=temperature,
             regularizer=self.regularizer,
             name="pool",
@@ -107,15 +112,16 @@ class SparseInterest(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         dimension, official = int(input_shape[-1]), self.variant == "official"
         places = self.num_interests if self.variant == "paper" else 1
+        width = self.hidden_width or dimension
         self.positions = self.add_weight("positions", shape=(self.max_history, dimension), initializer="glorot_uniform")
         self.pool.build(input_shape)
-        self.hidden = keras.layers.Dense(places * dimension, activation="tanh", use_bias=official, name="hidden")
+        self.hidden = keras.layers.Dense(places * width, activation="tanh", use_bias=official, name="hidden")
         self.hidden.build(input_shape)
         if official:
             self.logits = keras.layers.Dense(self.num_interests, name="logits")
-            self.logits.build(input_shape)
+            self.logits.build((*input_shape[:-1], width))
         else:
-            self.readers = self.add_weight("readers", shape=(places, dimension), initializer="glorot_uniform")
+            self.readers = self.add_weight("readers", shape=(places, width), initializer="glorot_uniform")
         if self.variant == "paper":
             self.interest_norm = keras.layers.LayerNormalization(epsilon=EPSILON, name="interest_norm")
             self.interest_norm.build((None, None, places, dimension))
@@ -188,7 +194,7 @@ class SparseInterest(keras.layers.Layer):
             attention = tf.transpose(self.logits(hidden), [0, 2, 1])[:, tf.newaxis]
             return masked_softmax(attention * assignment + bias, among)
         places = self.readers.shape[0]
-        hidden = tf.reshape(hidden, tf.concat([tf.shape(keys)[:2], [places, keys.shape[-1]]], axis=0))
+        hidden = tf.reshape(hidden, tf.concat([tf.shape(keys)[:2], [places, self.readers.shape[1]]], axis=0))
         attention = tf.einsum("btkd,kd->bkt", hidden, self.readers)[:, tf.newaxis] + bias
         if self.variant == "octopus":
             attention += tf.nn.log_softmax(logits, axis=2)
@@ -206,6 +212,7 @@ class SparseInterest(keras.layers.Layer):
             "temperature": self.temperature,
             "regularizer": keras.regularizers.serialize(self.regularizer),
             "disagreement": self.disagreement,
+            "hidden_width": self.hidden_width,
         }
 
 

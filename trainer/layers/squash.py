@@ -10,11 +10,11 @@ def squash(vectors: tf.Tensor, power: float = 1.0) -> tf.Tensor:
 
     Reference: Sabour et al., "Dynamic Routing Between Capsules", NIPS 2017, eq. 1, where p = 1; MIND (Li et al., CIKM
     2019, eq. 7) and ComiRec use the same. A power below 1 keeps short vectors longer, which matters while the item
-    vectors are still small. Computed in float32.
+    vectors are still small; 0 leaves the direction alone, at length 1. Computed in float32.
 
     Args:
       vectors: float [..., D].
-      power: p, above 0.
+      power: p, in 0 .. 1.
 
     Returns:
       like ``vectors``; zero for a zero vector.

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.keras_api import keras, register
-from trainer.layers.masking import masked_softmax
+from trainer.layers.masking import from_the_newest, masked_softmax
 
 # What BERT and the authors' code use; Keras's default of 1e-3 would damp vectors as small as fresh embeddings.
 EPSILON = 1e-12
@@ -29,7 +29,10 @@ class TransformerEncoder(keras.layers.Layer):
     same for all items, which then ask for the same capsules. Xu et al., "Understanding and Improving Layer
     Normalization", NeurIPS 2019, find the simple norm as good or better.
 
-    Positions count from the oldest item. Row 0 of their table is the vector that stands in for a masked item.
+    Positions count from the oldest item; with ``newest`` the last item of a row always has the last of the T positions,
+    the one before it the one before, as where histories are padded in front (MIRACLE's released code). A younger item
+    then changes the encoding of the older ones whatever ``causal`` is. Row 0 of their table is the vector that stands
+    in for a masked item.
 
     Reference: Tang et al., "Towards Multi-Interest Pre-training with Sparse Capsule Network" (MIRACLE), SIGIR 2023;
     Devlin et al., "BERT", NAACL 2019.
@@ -43,6 +46,7 @@ class TransformerEncoder(keras.layers.Layer):
       causal: see above.
       affine: see above.
       seed: seed of dropout.
+      newest: see above.
 
     Raises:
       ValueError: an argument is out of its range.
@@ -58,6 +62,7 @@ class TransformerEncoder(keras.layers.Layer):
         causal: bool = True,
         affine: bool = False,
         seed: int = 1,
+        newest: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,7 +74,7 @@ class TransformerEncoder(keras.layers.Layer):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout should be at least 0 and below 1. Received: {dropout}.")
         self.max_history, self.layers, self.heads, self.hidden = max_history, layers, heads, hidden
-        self.dropout, self.causal, self.affine, self.seed = dropout, causal, affine, seed
+        self.dropout, self.causal, self.affine, self.seed, self.newest = dropout, causal, affine, seed, newest
         self.norm = keras.layers.LayerNormalization(epsilon=EPSILON, center=affine, scale=affine, name="norm")
         self.drop = keras.layers.Dropout(dropout, seed=seed)
         self.blocks = [_Block(heads, hidden, dropout, affine, seed, name=f"block_{number}") for number in range(layers)]
@@ -106,7 +111,11 @@ class TransformerEncoder(keras.layers.Layer):
         length = tf.shape(items)[1]
         if hidden is not None:
             items = tf.where(hidden[:, :, tf.newaxis], positions[0], items)
-        states = self.drop(self.norm(items + positions[1 : 1 + length]), training=training)
+        if self.newest:
+            placed = items + tf.gather(positions[1:], from_the_newest(history_mask, self.max_history))
+        else:
+            placed = items + positions[1 : 1 + length]
+        states = self.drop(self.norm(placed), training=training)
         visible = tf.cast(history_mask, tf.bool)[:, tf.newaxis, tf.newaxis, :]
         if self.causal:
             order = tf.range(length)
@@ -126,6 +135,7 @@ class TransformerEncoder(keras.layers.Layer):
             "causal": self.causal,
             "affine": self.affine,
             "seed": self.seed,
+            "newest": self.newest,
         }
 
 

@@ -17,10 +17,13 @@ class VirtualKernelExperts(keras.layers.Layer):
 
     With kernels VK [K, d] and field vectors F [F, E]::
 
-        Q = VK Wq + bq,  K = F Wk + bk,  V = F Wv + bv,   w_fk = softmax_f(<Q_k, K_f> / sqrt(E))
+        Q = s(VK Wq + bq),  K = s(F Wk + bk),  V = s(F Wv + bv),   w_fk = softmax_f(<Q_k, K_f> / sqrt(E))
 
     * ``pool=False``, the authors' code: ``C_fk = LN(w_fk V_f + F_f)`` keeps the fields apart, for the tower to cross.
-    * ``pool=True``, the paper's formula: ``C_k = sum_f w_fk V_f``.
+    * ``pool=True``, the paper's sum: ``C_k = sum_f w_fk V_f``.
+
+    s is the identity (``activation="linear"``), as in the authors' code. The paper's text has a sigma around Q, K and
+    V, which ``activation="sigmoid"`` takes for the one in the paper's loss.
 
     ``u_k = tower_k(C_k)``; towers have weights of their own. ``mlp`` takes the concatenated fields; ``fm_mlp`` takes
     them together with their second-order interactions, ``((sum_f C_f)^2 - sum_f C_f^2) / 2``. An absent field has no
@@ -36,6 +39,7 @@ class VirtualKernelExperts(keras.layers.Layer):
       hidden: widths of the towers' layers before the last, linear one.
       pool: see above.
       tower: ``mlp`` or ``fm_mlp``.
+      activation: s, ``linear`` or ``sigmoid``.
 
     Raises:
       ValueError: an argument is out of its range, or ``fm_mlp`` is asked to cross pooled fields.
@@ -48,6 +52,7 @@ class VirtualKernelExperts(keras.layers.Layer):
         hidden: Sequence[int],
         pool: bool = False,
         tower: Literal["mlp", "fm_mlp"] = "mlp",
+        activation: Literal["linear", "sigmoid"] = "linear",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -57,13 +62,17 @@ class VirtualKernelExperts(keras.layers.Layer):
             raise ValueError(f"tower should be 'mlp' or 'fm_mlp'. Received: {tower!r}.")
         if pool and tower == "fm_mlp":
             raise ValueError("fm_mlp crosses fields, and pool=True leaves none to cross.")
+        if activation not in ("linear", "sigmoid"):
+            raise ValueError(f"activation should be 'linear' or 'sigmoid'. Received: {activation!r}.")
         self.num_kernels, self.dimension, self.hidden = num_kernels, dimension, list(hidden)
-        self.pool, self.tower = pool, tower
+        self.pool, self.tower, self.activation = pool, tower, activation
         self.kernels = self.add_weight("kernels", shape=(num_kernels, dimension), initializer="glorot_uniform")
 
     def build(self, input_shape: Any) -> None:
         width = int(input_shape[-1])
-        self.query, self.key, self.value = (keras.layers.Dense(width, name=name) for name in ("query", "key", "value"))
+        self.query, self.key, self.value = (
+            keras.layers.Dense(width, activation=self.activation, name=name) for name in ("query", "key", "value")
+        )
         self.query.build((None, self.dimension))
         self.key.build(input_shape)
         self.value.build(input_shape)
@@ -105,4 +114,5 @@ class VirtualKernelExperts(keras.layers.Layer):
             "hidden": list(self.hidden),
             "pool": self.pool,
             "tower": self.tower,
+            "activation": self.activation,
         }

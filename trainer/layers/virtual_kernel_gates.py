@@ -15,20 +15,27 @@ class VirtualKernelGates(keras.layers.Layer):
     The softmax of a task runs over the task's kernels. They are those of :class:`VirtualKernelExperts`; there are no
     weights here. Computed in float32.
 
+    With ``scaled``, as in the paper's text, ``w_k = softmax_k(<t_y, VK_k> / sqrt(d))``; the authors' code does not
+    divide.
+
     Reference: Xu et al., "Mixture of Virtual-Kernel Experts for Multi-Objective User Profile Modeling", KDD 2022,
     section 3.3.
 
     Args:
       task_kernels: the kernels of each task, numbers from 0 on.
       num_kernels: K.
+      scaled: divide by the square root of d.
 
     Raises:
       ValueError: a task has no kernel, or one that there is not.
     """
 
-    def __init__(self, task_kernels: Sequence[Sequence[int]], num_kernels: int, **kwargs: Any) -> None:
+    def __init__(
+        self, task_kernels: Sequence[Sequence[int]], num_kernels: int, scaled: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.task_kernels, self.num_kernels = [list(kernels) for kernels in task_kernels], num_kernels
+        self.scaled = scaled
         for kernels in self.task_kernels:
             if not kernels or not set(kernels) <= set(range(num_kernels)):
                 raise ValueError(
@@ -47,6 +54,8 @@ class VirtualKernelGates(keras.layers.Layer):
         """
         own = tf.constant([[k in chosen for k in range(self.num_kernels)] for chosen in self.task_kernels])
         logits = tf.einsum("myd,kd->myk", tags, tf.cast(kernels, tf.float32))
+        if self.scaled:
+            logits *= int(kernels.shape[-1]) ** -0.5
         return tf.nn.softmax(tf.where(own, logits, logits.dtype.min), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
@@ -54,4 +63,5 @@ class VirtualKernelGates(keras.layers.Layer):
             **super().get_config(),
             "task_kernels": [list(kernels) for kernels in self.task_kernels],
             "num_kernels": self.num_kernels,
+            "scaled": self.scaled,
         }

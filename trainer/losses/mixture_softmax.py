@@ -37,7 +37,8 @@ def mixture_softmax(
       target_vectors: float [M, D].
       negative_vectors: float [S, D].
       targets: int64 [M].
-      negatives: what was drawn, distinct; an item has the same vector and expected count as target and as negative.
+      negatives: what was drawn, distinct or each target at its own place; an item has the same vector and expected
+        count as target and as negative.
       temperature: tau.
 
     Returns:

@@ -12,11 +12,20 @@ class Negatives(NamedTuple):
       indices: int64 [S], items.
       log_expected: float32 [S], log of the expected number of times each is drawn.
       log_expected_targets: float32 [M], the same for the targets.
+      own: int32 [M], the one place at which each target is itself, while it counts as a negative at others; None
+        where the target is left out of the negatives wherever it is among them.
     """
 
     indices: tf.Tensor
     log_expected: tf.Tensor
     log_expected_targets: tf.Tensor
+    own: tf.Tensor | None = None
+
+    def hits(self, targets: tf.Tensor) -> tf.Tensor:
+        """Which negatives are the target and so no negatives of it: bool [M, S]."""
+        if self.own is not None:
+            return tf.one_hot(self.own, tf.size(self.indices), on_value=True, off_value=False, dtype=tf.bool)
+        return tf.equal(tf.expand_dims(targets, 1), self.indices)
 
 
 def all_items(targets: tf.Tensor, num_items: int) -> Negatives:
@@ -92,3 +101,19 @@ def in_batch_negatives(targets: tf.Tensor, probabilities: tf.Tensor) -> Negative
         return tf.math.log(-tf.math.expm1(draws * tf.math.log1p(-tf.gather(probabilities, items))))
 
     return Negatives(indices, log_expected(indices), log_expected(targets))
+
+
+def plain_in_batch_negatives(targets: tf.Tensor) -> Negatives:
+    """The batch's targets as they come: cross-entropy over the rows of the batch, with nothing corrected.
+
+    An item that is the target of several rows is a candidate several times, of which a row takes one for its target and
+    the others for negatives; frequent items are pushed down as often as they are targets.
+
+    Reference: the pre-training loss of the released code of Tang et al., "Towards Multi-Interest Pre-training with
+    Sparse Capsule Network" (MIRACLE), SIGIR 2023. :func:`in_batch_negatives` mends both.
+
+    Args:
+      targets: int64 [M].
+    """
+    zeros = tf.zeros(tf.shape(targets)[0])
+    return Negatives(targets, zeros, zeros, tf.range(tf.size(targets)))

@@ -34,7 +34,7 @@ def sampled_softmax(
     """
     positive = tf.cast(target_scores, tf.float32) - negatives.log_expected_targets
     logits = tf.cast(negative_scores, tf.float32) - negatives.log_expected
-    hits = tf.equal(tf.expand_dims(targets, 1), negatives.indices)
+    hits = negatives.hits(targets)
     if hardness:
         emphasis = tf.where(hits, HIT_LOGIT, hardness * tf.cast(negative_scores, tf.float32))
         count = tf.reduce_sum(tf.cast(~hits, tf.float32), axis=1, keepdims=True)

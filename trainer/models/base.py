@@ -22,7 +22,14 @@ from trainer.layers.residual_projection import ResidualProjection
 from trainer.layers.user_profile import profile_layer
 from trainer.losses.interest_regularisers import disagreement, routing_variance
 from trainer.losses.mixture_softmax import mixture_softmax
-from trainer.losses.negatives import Negatives, all_items, in_batch_negatives, log_uniform_negatives, uniform_negatives
+from trainer.losses.negatives import (
+    Negatives,
+    all_items,
+    in_batch_negatives,
+    log_uniform_negatives,
+    plain_in_batch_negatives,
+    uniform_negatives,
+)
 from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
 from trainer.model_settings import ModelSettings
@@ -76,7 +83,11 @@ class RetrievalModel(tfrs.models.Model):
         self._probabilities = (catalogue.counts / catalogue.counts.sum()).astype(np.float32)
         use_category = settings.use_category and catalogue.categories.shape[1] > 0
         self.item_tower = ItemTower(
-            catalogue.size, settings.dimension, catalogue.categories if use_category else None, name="item_tower"
+            catalogue.size,
+            settings.dimension,
+            catalogue.categories if use_category else None,
+            settings.item_fields,
+            name="item_tower",
         )
         self.dropout = keras.layers.Dropout(settings.dropout, seed=seed)
         self.recency = (
@@ -171,7 +182,8 @@ class RetrievalModel(tfrs.models.Model):
         if self.settings.routing_variance:
             attribution = tf.boolean_mask(encoding.attribution, wanted)
             lengths = tf.boolean_mask(prefix_lengths(inputs[schema.HISTORY_MASK], whole_history), wanted)
-            losses += self.settings.routing_variance * routing_variance(attribution, lengths)
+            scale = self.settings.dimension if self.settings.routing_variance_form == "released" else None
+            losses += self.settings.routing_variance * routing_variance(attribution, lengths, scale)
         return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
 
     def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -249,6 +261,8 @@ class RetrievalModel(tfrs.models.Model):
             return all_items(targets, self.num_items)
         if kind == "in_batch":
             return in_batch_negatives(targets, tf.constant(self._probabilities))
+        if kind == "in_batch_plain":
+            return plain_in_batch_negatives(targets)
         draw = uniform_negatives if kind == "uniform" else log_uniform_negatives
         return draw(targets, self.num_items, count, self.seed)
 

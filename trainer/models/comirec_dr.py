@@ -19,7 +19,7 @@ class ComiRecDRSettings(ModelSettings):
     routing_temperature: float | None = Field(
         None, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
     )
-    squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+    squash_power: float = Field(1.0, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1.")
     identity_start: bool = Field(True, description="Matrices start near the identity; false, as published: N(0, 1).")
 
 

@@ -22,10 +22,14 @@ class MINDSettings(ModelSettings):
     routing_temperature: float | None = Field(
         None, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
     )
-    squash_power: float = Field(1.0, gt=0, le=1, description="Below 1, short interests stay longer.")
+    squash_power: float = Field(1.0, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1.")
+    vote_bias: bool = Field(False, description="A trained bias behind the matrix; ComiRec's release of MIND has it.")
     identity_start: bool = Field(True, description="The matrix starts as the identity; false: Glorot uniform.")
+    relu_projection: bool = Field(
+        False, description="ReLU layers in place of residual_projection: those of relu_layers, and one D wide."
+    )
     relu_layers: tuple[PositiveInt, ...] = Field(
-        (), description="Widths of ReLU layers between capsules and interests, as published; none: residual_projection."
+        (), description="Widths of ReLU layers before the one D wide; any brings relu_projection with it."
     )
 
     def most_interests(self, max_history: int) -> int:
@@ -37,9 +41,9 @@ class MINDSettings(ModelSettings):
 class MIND(RetrievalModel):
     """Up to K interests by dynamic routing of the history into capsules.
 
-    As published: ``read_out: soft, recency: false, dropout: 0, relu_layers: [128], identity_start: false``. Defaults
-    train as serving scores, by the maximum over interests, weigh votes by recency, drop out items' components, start
-    from votes that are the item vectors, and project with a residual layer, which profile features enter.
+    As in the paper, and as released with ComiRec: the recipes in docs/models/mind.md. Defaults train as serving scores,
+    by the maximum over interests, weigh votes by recency, drop out items' components, start from votes that are the
+    item vectors, and project with a residual layer, which profile features enter.
 
     Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
     """
@@ -57,11 +61,12 @@ class MIND(RetrievalModel):
             iterations=settings.routing_iterations,
             squash_power=settings.squash_power,
             routing_temperature=settings.routing_temperature,
+            vote_bias=settings.vote_bias,
             identity_start=settings.identity_start,
             seed=self.seed,
             name="capsules",
         )
-        if settings.relu_layers:
+        if settings.relu_projection or settings.relu_layers:
             self.projection = ReluLayers(settings.relu_layers, name="relu_layers")
 
     def extract(

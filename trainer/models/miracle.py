@@ -48,11 +48,16 @@ class MIRACLESettings(ModelSettings):
     attention: Literal["causal", "bidirectional"] = Field(
         "causal", description="What an item sees: those before it, or all of the prefix. The latter is much slower."
     )
+    positions: Literal["oldest", "newest"] = Field(
+        "oldest", description="Where positions count from; newest, the released code's, is as slow as bidirectional."
+    )
     encoder_layers: int = Field(2, ge=1, description="Layers of the Transformer.")
     encoder_heads: int = Field(2, ge=1, description="Attention heads; dimension has to be a multiple of it.")
     encoder_hidden: int = Field(0, ge=0, description="Width of the Transformer's feed-forward layer; 0 for 4 D.")
     encoder_dropout: float = Field(0.2, ge=0, lt=1, description="Inside the Transformer.")
     encoder_affine: bool = Field(False, description="Gain and offset in the Transformer's norms, as BERT has them.")
+    position_dropout: float = Field(0.0, ge=0, lt=1, description="Of the hidden layer of the position weights.")
+    vote_dropout: float = Field(0.0, ge=0, lt=1, description="Of what items bring into routing, before its norm.")
     freeze_encoder: bool = Field(False, description="Leave Transformer and positions as they are (fine-tuning).")
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to capsules.")
     gate_noise: float = Field(0.2, ge=0, description="Relative noise of the activation while training.")
@@ -81,9 +86,8 @@ class MIRACLESettings(ModelSettings):
 class MIRACLE(RetrievalModel):
     """Interests as capsules that a history activates, over items known by their texts.
 
-    As published: ``attention: bidirectional, encoder_affine: true, dimension: 300, encoder_hidden: 256,
-    encoder_dropout: 0.3, text_dropout: 0.3, recency: false, residual_projection: false, dropout: 0, temperature: 1,
-    balance: 10``. Without vectors of texts in the catalogue an item is its embedding.
+    As released: the recipes in docs/models/miracle.md. Without vectors of texts in the catalogue an item is its
+    embedding.
 
     Reference: Tang et al., "Towards Multi-Interest Pre-training with Sparse Capsule Network", SIGIR 2023.
     """
@@ -120,6 +124,7 @@ class MIRACLE(RetrievalModel):
             causal=settings.attention == "causal",
             affine=settings.encoder_affine,
             seed=self.seed,
+            newest=settings.positions == "newest",
             name="encoder",
         )
         self.encoder.trainable = not settings.freeze_encoder
@@ -132,6 +137,9 @@ class MIRACLE(RetrievalModel):
             settings.agreement,
             OrthogonalityRegularizer(settings.orthogonality) if settings.orthogonality else None,
             self.seed,
+            newest=settings.positions == "newest",
+            position_dropout=settings.position_dropout,
+            vote_dropout=settings.vote_dropout,
             name="capsules",
         )
         self.added_loss = AddedLoss(name="added_loss")
@@ -140,7 +148,7 @@ class MIRACLE(RetrievalModel):
         self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
     ) -> Encoding:
         """See the base class."""
-        if self.encoder.causal:
+        if self._one_encoding:
             found = self._capsules(items, history_mask, queries, bias, training)
             gates = found.gates[:, tf.newaxis]
         else:
@@ -148,6 +156,11 @@ class MIRACLE(RetrievalModel):
         if training and (self.settings.balance or self.settings.contrast):
             self.added_loss(self._side_losses(items, history_mask, queries, bias, found, gates))
         return Encoding(found.interests, found.active, found.attribution)
+
+    @property
+    def _one_encoding(self) -> bool:
+        """Whether an item is encoded alike in all prefixes it is in: it sees neither later items nor their number."""
+        return self.encoder.causal and not self.encoder.newest
 
     def compute_loss(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """See the base class; balance, contrast and orthogonality are in ``losses``, as Keras has it."""
@@ -232,7 +245,7 @@ class MIRACLE(RetrievalModel):
         loss = tf.constant(0.0)
         if self.settings.balance:
             counted = tf.cast(mask, tf.bool)[:, tf.newaxis]
-            if not self.encoder.causal:
+            if not self._one_encoding:
                 counted = tf.logical_and(prefix_mask(mask, queries), real[..., tf.newaxis])
             loss += self.settings.balance * load_balance(gates, counted)
         if self.settings.contrast:

@@ -26,7 +26,13 @@ class MVKESettings(ProfileSettings):
         description="Task -> its kernels, from 0 on. By default one each of their own, half of the rest shared by all, "
         "the other half for the later tasks: [0, 1, 2] and [1, 2, 3, 4] for two of 5.",
     )
-    pool: bool = Field(False, description="Fields are summed up by a kernel's attention (the paper's formula).")
+    pool: bool = Field(False, description="Fields are summed up by a kernel's attention, as in the paper's text.")
+    attention_activation: Literal["linear", "sigmoid"] = Field(
+        "linear", description="Of queries, keys and values: none, as in the authors' code, or the paper's sigma."
+    )
+    scaled_gates: bool = Field(
+        False, description="Divide the gates' logits by the square root of d, as in the paper's text."
+    )
     tower: Literal["mlp", "fm_mlp"] = Field("mlp", description="What crosses the fields: layers, or products and them.")
     tower_hidden: Widths = Field([64], description="Widths of the layers of a kernel's tower before its last.")
     tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
@@ -103,6 +109,8 @@ class MVKE(ProfileModel):
     ``score = sum_k w_k(tag) <u_k, t>`` is one inner product, of ``concat_k u_k`` and ``concat_k w_k(tag) t``: so are
     the vectors of users (the same for all tasks) and of tags (zero outside the kernels of a task).
 
+    The defaults are the equations of the authors' code; the paper's: the recipe in docs/models/mvke.md.
+
     Reference: Xu et al., "Mixture of Virtual-Kernel Experts for Multi-Objective User Profile Modeling", KDD 2022.
     Logits are inner products, as in the authors' code: a cosine would keep probabilities between 0.27 and 0.73.
     """
@@ -120,9 +128,12 @@ class MVKE(ProfileModel):
             settings.tower_hidden,
             pool=settings.pool,
             tower=settings.tower,
+            activation=settings.attention_activation,
             name="experts",
         )
-        self.gates = VirtualKernelGates(settings.kernels_of(self.tasks), settings.num_kernels, name="gates")
+        self.gates = VirtualKernelGates(
+            settings.kernels_of(self.tasks), settings.num_kernels, settings.scaled_gates, name="gates"
+        )
         self.tags = TagTowers(self.num_tags, settings.dimension, len(self.tasks), settings.tag_hidden, name="tags")
 
     def user_vectors(self, features: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:

@@ -40,6 +40,22 @@ class SINESettings(SparseInterestSettings):
     )
     aggregation_temperature: float = Field(0.1, gt=0, description="tau of the paper's weights of the interests.")
     assignment_temperature: float = Field(0.07, gt=0, description="Of the released code's softmax over concepts.")
+    attention_hidden: int = Field(
+        0, ge=0, description="Width of the attentions' hidden layers; 0 for D, as in the paper. The released code: 4 D."
+    )
+    shared_projection: bool = Field(
+        False, description="paper: one W3 for assignment and aggregation, as the text writes it; false: one each."
+    )
+
+    @model_validator(mode="after")
+    def _something_to_share(self) -> "SINESettings":
+        if self.shared_projection and (self.variant, self.serve, self.attention_hidden) != ("paper", "aggregated", 0):
+            raise ValueError(
+                "shared_projection shares the D x D matrix W3 of the paper's form: it goes with variant: paper, serve: "
+                f"aggregated and attention_hidden: 0, not with {self.variant}, {self.serve} and "
+                f"{self.attention_hidden}. Set it to false, or those as named."
+            )
+        return self
 
 
 class OctopusSettings(SparseInterestSettings):
@@ -55,9 +71,9 @@ class OctopusSettings(SparseInterestSettings):
 class SINE(RetrievalModel):
     """One vector from the K concepts of a large pool that a user activates, weighted without knowing the target.
 
-    As published: ``recency: false, residual_projection: false, dropout: 0``; the loss is over the aggregated vector,
-    which is what is served. With ``serve: interests`` the K interests are trained (by ``read_out``) and served
-    instead, each times the gate of its prototype: nothing else would teach the model which prototypes to activate.
+    As in the paper, and as released: the recipes in docs/models/sine.md. The loss is over the aggregated vector, which
+    is what is served. With ``serve: interests`` the K interests are trained (by ``read_out``) and served instead, each
+    times the gate of its prototype: nothing else would teach the model which prototypes to activate.
 
     Reference: Tan et al., "Sparse-Interest Network for Sequential Recommendation", WSDM 2021.
     """
@@ -77,10 +93,17 @@ class SINE(RetrievalModel):
             temperature=settings.assignment_temperature,
             regularizer=None if official else CovarianceRegularizer(settings.decorrelation),
             disagreement=settings.decorrelation if official else 0.0,
+            hidden_width=settings.attention_hidden,
             name="extraction",
         )
         self.aggregation = (
-            InterestAggregation(settings.variant, settings.aggregation_temperature, name="aggregation")
+            InterestAggregation(
+                settings.variant,
+                settings.aggregation_temperature,
+                settings.attention_hidden,
+                settings.shared_projection,
+                name="aggregation",
+            )
             if settings.serve == "aggregated"
             else None
         )
@@ -97,7 +120,8 @@ class SINE(RetrievalModel):
         found = self.extraction(items, history_mask, queries, bias, training=training)
         if self.aggregation is None:
             return Encoding(found.interests * found.gates[..., tf.newaxis], found.active, found.attribution)
-        weights = self.aggregation(items, found, prefix_mask(history_mask, queries))
+        shared = self.extraction.projection.kernel if self.settings.shared_projection else None
+        weights = self.aggregation(items, found, prefix_mask(history_mask, queries), shared)
         vector = tf.einsum("bqk,bqkd->bqd", weights, found.interests)
         attribution = tf.einsum("bqk,bqkt->bqt", weights, found.attribution)
         return Encoding(vector[:, :, tf.newaxis], found.active[:, :, :1], attribution[:, :, tf.newaxis])

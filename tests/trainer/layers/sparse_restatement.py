@@ -74,7 +74,7 @@ def extract(layer: SparseInterest, items: np.ndarray, bias: np.ndarray | None = 
         (wa,) = layer.hidden.get_weights()
         place = k if variant == "paper" else 0
         reader = layer.readers.numpy()[place]
-        matrix = wa[:, place * dimension : (place + 1) * dimension]
+        matrix = wa[:, place * len(reader) : (place + 1) * len(reader)]
         attention = np.array([np.tanh(x @ matrix) @ reader for x in keys]) + bias[k]
         if variant == "octopus":
             weights[k] = assignment[k] * np.exp(attention) / (assignment[k] * np.exp(attention)).sum()
@@ -88,9 +88,11 @@ def extract(layer: SparseInterest, items: np.ndarray, bias: np.ndarray | None = 
     }  # fmt: skip
 
 
-def aggregate(layer: InterestAggregation, found: dict[str, np.ndarray], items: np.ndarray) -> np.ndarray:
-    """Weights e [k] of the interests that :func:`extract` found."""
-    kernel, reader = layer.kernel.numpy(), layer.reader.numpy()
+def aggregate(
+    layer: InterestAggregation, found: dict[str, np.ndarray], items: np.ndarray, kernel: np.ndarray | None = None
+) -> np.ndarray:
+    """Weights e [k] of the interests that :func:`extract` found; ``kernel`` is W3 where it is shared."""
+    kernel, reader = layer.kernel.numpy() if kernel is None else kernel, layer.reader.numpy()
     history = found["assignment"].T @ found["concepts"]
     if layer.variant == "official":
         history = history + items

@@ -40,7 +40,7 @@ def _restatement(layer, items, bias=None):
     for i in range(n):
         for j in range(k):
             if layer.transform == "shared":
-                votes[i, j] = layer.bilinear.numpy() @ items[i]
+                votes[i, j] = layer.bilinear.numpy() @ items[i] + (layer.bias.numpy() if layer.vote_bias else 0)
                 logits[i, j] = layer.routing_logits.numpy()[j, i]
             else:
                 votes[i, j] = layer.matrices.numpy()[i, j * D : (j + 1) * D] @ items[i]
@@ -68,6 +68,7 @@ def _restatement(layer, items, bias=None):
         ("shared", {"dynamic_interests": True}),
         ("shared", {"squash_power": 0.5, "logits_stddev": 3.0}),
         ("shared", {"num_interests": 1, "dynamic_interests": True}),
+        ("shared", {"vote_bias": True, "squash_power": 0.0}),
         ("per_position", {}),
         ("per_position", {"num_interests": 1}),
         ("per_position", {"iterations": 1, "dynamic_interests": True}),
@@ -212,12 +213,13 @@ def test_round_trips(tmp_path, transform):
         squash_power=0.7,
         routing_temperature=0.3,
         logits_stddev=2.0,
+        vote_bias=transform == "shared",
         identity_start=True,
         seed=4,
     )
     copy = check_config_round_trip(layer)
     assert (copy.transform, copy.iterations, copy.seed, copy.logits_stddev) == (transform, 2, 4, 2.0)
-    assert copy.identity_start and copy.dynamic_interests
+    assert copy.identity_start and copy.dynamic_interests and copy.vote_bias == (transform == "shared")
     assert (copy.squash_power, copy.routing_temperature) == (0.7, 0.3)
     inputs = [tf.constant(ITEMS), tf.constant(MASK), tf.constant([[8], [3], [0], [-1]])]
     check_save_and_load(layer, lambda items, mask, queries: layer(items, mask, queries), inputs, tmp_path)
@@ -235,7 +237,9 @@ def test_no_rows():
         ({"transform": "both"}, "shared, per_position. Received: 'both'"),
         ({"logits_stddev": 0.0}, "Received: 0.0"),
         ({"squash_power": 1.5}, "Received: 1.5"),
+        ({"squash_power": -0.1}, "Received: -0.1"),
         ({"routing_temperature": 0.0}, "Received: 0.0"),
+        ({"transform": "per_position", "vote_bias": True}, "Received: 'per_position'"),
     ],
 )
 def test_bad_arguments(arguments, words):

@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from trainer.layers.masking import all_positions, last_positions, masked_softmax, prefix_mask
+from trainer.layers.masking import all_positions, from_the_newest, last_positions, masked_softmax, prefix_mask
 
 MASK = tf.constant([[1, 1, 0], [0, 0, 0]])
 
@@ -16,6 +16,12 @@ def test_a_prefix_sees_what_is_present_and_not_younger():
         prefix_mask(MASK, all_positions(MASK))[0], [[True, False, False], [True, True, False], [True, True, False]]
     )
     np.testing.assert_array_equal(prefix_mask(MASK, last_positions(MASK)), [[[True, True, False]], [[False] * 3]])
+
+
+def test_positions_from_the_newest():
+    """Of 5: histories of 2, 3 and none; behind a history the last one."""
+    mask = tf.constant([[1, 1, 0], [1, 1, 1], [0, 0, 0]])
+    np.testing.assert_array_equal(from_the_newest(mask, 5), [[3, 4, 4], [2, 3, 4], [4, 4, 4]])
 
 
 def test_masked_softmax():

@@ -39,7 +39,8 @@ def _restatement(layer, items, bias=None):
     act = np.tanh if layer.activation == "tanh" else lambda x: np.where(x > 0, x, 0.01 * x)
     gates = [[items[i] @ base[j] for j in range(c)] for i in range(n)]
     used = sorted({int(np.argmax(gates[i])) for i in range(n)})
-    raw = [float((act((items[i] + positions[i]) @ w1 + b1) @ w2)[0]) for i in range(n)]
+    first = layer.max_history - n if layer.newest else 0
+    raw = [float((act((items[i] + positions[first + i]) @ w1 + b1) @ w2)[0]) for i in range(n)]
     shares = np.array([_softmax([raw[i] + (0 if bias is None else bias[j, i]) for i in range(n)]) for j in range(c)])
     votes = []
     for i in range(n):
@@ -64,8 +65,14 @@ def _restatement(layer, items, bias=None):
 @pytest.mark.parametrize("with_bias", [False, True], ids=["paper", "recency"])
 @pytest.mark.parametrize(
     "options",
-    [{}, {"activation": "leaky_relu", "iterations": 2}, {"agreement": "encoded"}, {"capsules": 1}],
-    ids=["paper", "leaky", "encoded", "one"],
+    [
+        {},
+        {"activation": "leaky_relu", "iterations": 2},
+        {"agreement": "encoded"},
+        {"capsules": 1},
+        {"newest": True, "position_dropout": 0.3, "vote_dropout": 0.3},
+    ],
+    ids=["paper", "leaky", "encoded", "one", "newest"],
 )
 def test_every_prefix_against_numpy(options, with_bias):
     layer = _layer(**options)
@@ -123,6 +130,21 @@ def test_noise_of_the_gates():
     np.testing.assert_allclose(tape.gradient(total, layer.base), [[1, 0, 0, 0]], rtol=1e-4)
 
 
+def test_dropout_of_the_votes_and_of_the_position_weights():
+    """One item and one capsule: its weight is 1, so that only the votes' dropout shows; then the other way round."""
+    one, query = tf.constant(ENCODED[:1, :1]), tf.constant([[0]])
+    for options, changed in (({"vote_dropout": 0.5}, True), ({"position_dropout": 0.5}, False)):
+        layer = _layer(1, noise_scale=0.0, **options)
+        calm = layer(one, tf.ones([1, 1]), query)
+        drawn = [layer(one, tf.ones([1, 1]), query, training=True) for _ in range(8)]
+        apart = max(float(np.abs(found.interests - calm.interests).max()) for found in drawn)
+        assert (apart > 1e-3) == changed
+    layer = _layer(1, noise_scale=0.0, position_dropout=0.5)
+    calm = layer(tf.constant(ENCODED[:1]), tf.ones([1, T]), tf.constant([[T - 1]]))
+    drawn = layer(tf.constant(ENCODED[:1]), tf.ones([1, T]), tf.constant([[T - 1]]), training=True)
+    assert np.abs(drawn.attribution - calm.attribution).max() > 1e-3
+
+
 def test_gradients_flow_through_all_iterations():
     layer = _layer()
     with tf.GradientTape() as tape:
@@ -150,6 +172,8 @@ def test_half_precision_is_finite_and_close():
 
 def test_round_trips(tmp_path):
     check_config_round_trip(SparseCapsule(3, 4, 2, 0.1, "leaky_relu", "encoded", OrthogonalityRegularizer(0.5), 3))
+    copy = check_config_round_trip(SparseCapsule(3, 4, newest=True, position_dropout=0.1, vote_dropout=0.2))
+    assert (copy.newest, copy.position_dropout, copy.vote_dropout) == (True, 0.1, 0.2)
     layer = _layer()
     inputs = [tf.constant(ENCODED), tf.constant(MASK), tf.constant([[4], [1], [-1]])]
     check_save_and_load(layer, lambda items, mask, queries: layer(items, mask, queries), inputs, tmp_path)
@@ -162,6 +186,7 @@ def test_round_trips(tmp_path):
         ({"noise_scale": -1.0}, "Received: -1.0"),
         ({"activation": "relu"}, "Received: 'relu'"),
         ({"agreement": "both"}, "Received: 'both'"),
+        ({"vote_dropout": 1.0}, r"Received: 0\.0, 1\.0"),
     ],
 )
 def test_bad_arguments(arguments, words):

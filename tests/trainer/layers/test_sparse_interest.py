@@ -25,8 +25,10 @@ def _layer(variant: str, num_interests: int = 3, num_prototypes: int = 7, **opti
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("num_interests", [1, 3, 7])
 @pytest.mark.parametrize("biased", [False, True])
-def test_every_prefix_against_numpy(variant, num_interests, biased):
-    layer = _layer(variant, num_interests)
+@pytest.mark.parametrize("width", [0, 9], ids=["D", "wide"])
+def test_every_prefix_against_numpy(variant, num_interests, biased, width):
+    layer = _layer(variant, num_interests, hidden_width=width)
+    assert layer.hidden.kernel.shape[1] == (width or 4) * (num_interests if variant == "paper" else 1)
     bias = RANDOM.normal(size=(1, 6, num_interests, 6)).astype(np.float32) if biased else None
     found = layer(tf.constant(ITEMS), tf.constant(MASK), ALL, None if bias is None else tf.constant(bias))
     for row, length in enumerate(LENGTHS):
@@ -137,7 +139,7 @@ def test_losses_are_added_in_training_only():
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_round_trips(variant, tmp_path):
-    layer = _layer(variant, regularizer=CovarianceRegularizer(0.3), disagreement=0.25)
+    layer = _layer(variant, regularizer=CovarianceRegularizer(0.3), disagreement=0.25, hidden_width=5)
     copy = check_config_round_trip(layer)
     assert copy.regularizer.weight == 0.3 and copy.pool.activation == layer.pool.activation
     check_config_round_trip(layer.pool)

@@ -34,7 +34,10 @@ def _gelu(vector):
 def _restatement(layer, items, hidden=()):
     """One history [n, D] without padding; an item, a head and a number at a time."""
     positions, n, size = layer.positions.numpy(), len(items), D // HEADS
-    states = [_norm(layer.norm, (positions[0] if t in hidden else items[t]) + positions[1 + t]) for t in range(n)]
+    first = layer.max_history - n if layer.newest else 0
+    states = [
+        _norm(layer.norm, (positions[0] if t in hidden else items[t]) + positions[1 + first + t]) for t in range(n)
+    ]
     for block in layer.blocks:
         (wq, bq), (wk,), (wv, bv), (wo, bo) = (
             part.get_weights() for part in (block.query, block.key, block.value, block.joined)
@@ -58,8 +61,9 @@ def _restatement(layer, items, hidden=()):
 
 @pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("affine", [True, False])
-def test_against_numpy(causal, affine):
-    layer = _layer(causal=causal, affine=affine)
+@pytest.mark.parametrize("newest", [True, False])
+def test_against_numpy(causal, affine, newest):
+    layer = _layer(causal=causal, affine=affine, newest=newest)
     outputs = layer(tf.constant(ITEMS), tf.constant(MASK))
     for row, n in enumerate(LENGTHS):
         expected = _restatement(layer, ITEMS[row, :n]) if n else np.zeros((0, D))
@@ -110,7 +114,7 @@ def test_half_precision_is_finite_and_close():
 
 
 def test_round_trips(tmp_path):
-    check_config_round_trip(TransformerEncoder(9, 1, 2, 8, 0.1, False, True, 4))
+    assert check_config_round_trip(TransformerEncoder(9, 1, 2, 8, 0.1, False, True, 4, newest=True)).newest
     layer = _layer()
     check_save_and_load(
         layer, lambda items, mask: layer(items, mask), [tf.constant(ITEMS), tf.constant(MASK)], tmp_path

@@ -24,3 +24,17 @@ def test_routing_variance_against_numpy():
         for row, length in enumerate(lengths)
     ]
     np.testing.assert_allclose(routing_variance(tf.constant(weights), tf.constant(lengths)), expected, atol=1e-6)
+
+
+def test_routing_variance_as_released_against_numpy():
+    """All T places count, the empty ones too; products are divided by D."""
+    weights = np.random.default_rng(0).uniform(size=(2, 3, 5))
+    weights[1, :, 2:] = 0
+    expected = []
+    for row in weights:
+        centred = row - row.mean(axis=1, keepdims=True)
+        expected.append((np.diag(centred @ centred.T / 64) ** 2).sum())
+    given = tf.constant(weights, tf.float32), tf.constant([5, 2])
+    np.testing.assert_allclose(routing_variance(*given, 64), expected, rtol=1e-4)
+    full = routing_variance(*given)[0]
+    np.testing.assert_allclose(expected[0], full * (5 / 64) ** 2, rtol=1e-4)

@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.losses.negatives import Negatives, in_batch_negatives, log_uniform_negatives, uniform_negatives
+from trainer.losses.mixture_softmax import mixture_softmax
+from trainer.losses.negatives import (
+    Negatives,
+    in_batch_negatives,
+    log_uniform_negatives,
+    plain_in_batch_negatives,
+    uniform_negatives,
+)
 from trainer.losses.sampled_softmax import sampled_softmax
 
 RANDOM = np.random.default_rng(3)
@@ -92,3 +99,26 @@ def test_hard_negatives_against_numpy():
     weights = np.exp(0.8 * kept) / np.exp(0.8 * kept).mean()
     expected = -np.log(np.exp(0.5) / (np.exp(0.5) + (weights * np.exp(kept)).sum()))
     np.testing.assert_allclose(loss, [expected], rtol=1e-5)
+
+
+def test_plain_in_batch_is_cross_entropy_over_the_rows():
+    """Rows 0 and 2 have the same target: the other row's copy is a negative, nothing is subtracted."""
+    targets = tf.constant([4, 7, 4, 1], tf.int64)
+    vectors = RANDOM.normal(size=(8, 3)).astype(np.float32)
+    users = RANDOM.normal(size=(4, 2, 3)).astype(np.float32)
+    active = np.array([[True, True], [True, False], [True, True], [True, True]])
+    candidates = vectors[targets.numpy()]
+    scores = np.where(active[..., np.newaxis], users @ candidates.T, -np.inf)
+    negatives = plain_in_batch_negatives(targets)
+    for smooth in (False, True):
+        logits = np.logaddexp.reduce(scores, axis=1) if smooth else scores.max(axis=1)
+        expected = np.log(np.exp(logits).sum(axis=1)) - np.diag(logits)
+        if smooth:
+            losses = mixture_softmax(
+                tf.constant(users), tf.constant(active), tf.constant(candidates), tf.constant(candidates),
+                targets, negatives,
+            )  # fmt: skip
+        else:
+            best = tf.constant(logits)
+            losses = sampled_softmax(tf.linalg.diag_part(best), best, targets, negatives)
+        np.testing.assert_allclose(losses, expected, rtol=1e-5)

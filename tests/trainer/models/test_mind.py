@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from trainer.catalogue import Catalogue
@@ -66,3 +67,55 @@ def test_the_fixed_logits_are_saved_and_not_drawn_again(tmp_path):
 
 def test_always_all_interests():
     assert np.all(_model(dynamic_interests=False).encode_last(BATCH).interest_mask)
+
+
+RELEASED = {
+    "normalize": False,
+    "temperature": 1.0,
+    "squash_power": 1.0,
+    "routing_temperature": None,
+    "read_out": "hard",
+    "dynamic_interests": False,
+    "recency": False,
+    "dropout": 0.0,
+    "identity_start": False,
+    "vote_bias": True,
+}
+"""MIND as ComiRec's released code has it."""
+
+
+def _released_interests(model, items, relu):
+    """One history [n, D] in NumPy: votes with a bias, always K capsules, one ReLU layer behind them or none."""
+    matrix, offset = model.capsules.bilinear.numpy(), model.capsules.bias.numpy()
+    logits = model.capsules.routing_logits.numpy()[:, : len(items)].astype(float)
+    votes = items @ matrix.T + offset
+    for turn in range(3):
+        share = np.exp(logits) / np.exp(logits).sum(axis=0)
+        sums = share @ votes
+        square = (sums**2).sum(axis=1, keepdims=True)
+        capsules = square / (1 + square) / np.sqrt(square + 1e-9) * sums
+        if turn < 2:
+            logits = logits + capsules @ votes.T
+    if not relu:
+        return capsules
+    kernel, bias = model.projection.get_weights()
+    return np.maximum(capsules @ kernel + bias, 0)
+
+
+@pytest.mark.parametrize("relu", [True, False], ids=["books", "taobao"])
+def test_as_released_with_comirec(relu):
+    layer = {"relu_projection": True} if relu else {"residual_projection": False}
+    settings = registry.settings_class("mind")(name="mind", dimension=6, num_interests=3, **RELEASED, **layer)
+    model = registry.get("mind")(settings, CATALOGUE, T, {}, seed=1)
+    model.compute_loss(BATCH)
+    assert (model.projection is None) is not relu
+    assert np.abs(model.capsules.bias).max() > 0
+    for weights in model.trainable_weights:
+        weights.assign(RANDOM.normal(size=weights.shape))
+    encoding = model.encode_last(BATCH)
+    assert encoding.interest_mask.numpy().all()
+    table = model.item_tower.embeddings.numpy()
+    for row, length in enumerate(LENGTHS):
+        items = table[BATCH["history"][row, :length].numpy() - 1]
+        expected = _released_interests(model, items, relu)
+        np.testing.assert_allclose(encoding.interests[row, 0], expected, rtol=1e-4, atol=1e-5)

@@ -42,8 +42,13 @@ def _model(catalogue=WITH_TEXTS, **options):
 @pytest.mark.parametrize("attention", ["causal", "bidirectional"])
 @pytest.mark.parametrize(
     ("catalogue", "options"),
-    [(WITH_TEXTS, {"time_decay": True}), (WITH_TEXTS, {"item_ids": False, "recency": False}), (PLAIN, {})],
-    ids=["transductive", "inductive", "ids"],
+    [
+        (WITH_TEXTS, {"time_decay": True}),
+        (WITH_TEXTS, {"item_ids": False, "recency": False}),
+        (PLAIN, {}),
+        (PLAIN, {"positions": "newest"}),
+    ],
+    ids=["transductive", "inductive", "ids", "newest"],
 )
 def test_all_prefixes_are_the_prefixes_one_by_one(catalogue, options, attention):
     model = _model(catalogue, attention=attention, **options)
@@ -64,6 +69,29 @@ def test_attention_changes_what_a_prefix_says():
     apart = np.abs(causal.encode_last(BATCH).interests - both.encode_last(BATCH).interests).max(axis=(1, 2, 3))
     assert apart[0] > 1e-3
     assert apart[2] < 1e-5  # of one item there is nothing to see but itself
+
+
+def test_positions_from_the_newest_pad_in_front():
+    """A history of 3 among T = 7 is what a model of T = 3, with the last 3 positions, makes of it."""
+    model = _model(PLAIN, attention="bidirectional", positions="newest", recency=False)
+    settings = registry.settings_class("miracle")(
+        dimension=D, num_interests=8, attention="bidirectional", positions="oldest", recency=False
+    )
+    short = registry.get("miracle")(settings, PLAIN, 3)
+    few = {name: values[1:2, :3] for name, values in BATCH.items()}
+    short.compute_loss(few)
+    for mine, theirs in zip(short.weights, model.weights, strict=True):
+        kept = theirs.numpy()
+        if mine.shape != theirs.shape:
+            kept = np.concatenate([kept[:1], kept[-3:]]) if mine.shape[0] == 4 else kept[-3:]
+        mine.assign(kept)
+    expected, found = short.encode_last(few), model.encode_last(BATCH)
+    np.testing.assert_array_equal(found.interest_mask[1], expected.interest_mask[0])
+    np.testing.assert_allclose(found.interests[1], expected.interests[0], rtol=1e-4, atol=1e-5)
+    oldest = _model(PLAIN, attention="bidirectional", recency=False)
+    oldest.set_weights(model.get_weights())
+    assert np.abs(oldest.encode_last(BATCH).interests[1] - found.interests[1]).max() > 1e-3
+    np.testing.assert_allclose(oldest.encode_last(BATCH).interests[0], found.interests[0], rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_behind_the_mask_changes_nothing():
@@ -99,9 +127,17 @@ def test_without_texts_an_item_is_its_embedding():
         _model(PLAIN, item_ids=False)
 
 
-@pytest.mark.parametrize("attention", ["causal", "bidirectional"])
-def test_training_reaches_every_weight_and_touches_rows(attention):
-    model = _model(attention=attention, masked_share=0.9)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "causal"},
+        {"attention": "bidirectional"},
+        {"attention": "causal", "positions": "newest", "position_dropout": 0.1, "vote_dropout": 0.1},
+    ],
+    ids=["causal", "bidirectional", "newest"],
+)
+def test_training_reaches_every_weight_and_touches_rows(options):
+    model = _model(masked_share=0.9, **options)
     with tf.GradientTape() as tape:
         loss = model.compute_loss(BATCH, training=True) + sum(model.losses)
     gradients = tape.gradient(loss, model.trainable_weights)
