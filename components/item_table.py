@@ -54,7 +54,7 @@ def read_item_table(settings: DataSettings, fields: Sequence[str] | None = None)
     names = [*([schema.CATEGORY] if by_category else []), *columns.attributes]
     table = ItemTable(names=tuple(name.encode() for name in names), categories=by_category, path=path)
     for piece in list_pieces(files):
-        for batch in read_items(piece, columns, report):
+        for batch in read_items(piece, settings, report):
             features = {name: batch.column(number).to_pylist() for number, name in enumerate(batch.schema.names)}
             for row, item in enumerate(features[schema.ITEM_ID]):
                 if (key := item.encode()) not in table.known:

@@ -92,6 +92,8 @@ def read_ids(given: str | Sequence[str]) -> list[str]:
     if not isinstance(given, str):
         return list(given)
     try:
+        if tf.io.gfile.isdir(given):
+            raise InputError(f"{given} is a folder. Give a file of ids, one a line, or the ids themselves.")
         if not tf.io.gfile.exists(given):
             return [part.strip() for part in given.split(",") if part.strip()]
         with tf.io.gfile.GFile(given) as file:

@@ -90,6 +90,14 @@ def _lengths(config: "Config") -> Iterator[str]:
             f"data.min_history is {least}, and transform.max_history is {most}: a history is cut to fewer items than "
             f"a target needs. Set data.min_history to at most {most}, or raise transform.max_history."
         )
+    held_out = 2 if config.data.split.method == "leave_last_out" else 0
+    latest = config.data.max_user_events
+    if latest is not None and not config.data.labels and latest <= least + held_out:
+        yield (
+            f"data.max_user_events is {latest}, and data.min_history is {least}"
+            f"{' with two held out (data.split.method)' if held_out else ''}: no user would have a target to train on. "
+            f"Raise data.max_user_events to at least {least + held_out + 1}, or lower data.min_history."
+        )
 
 
 def _interests(model: Any, config: "Config") -> Iterator[str]:

@@ -104,7 +104,7 @@ def profile_numbers(name: str, row: Iterable[Any]) -> list[float]:
     for value in row:
         if not isinstance(value, Real) and not _is_boolean(value):
             raise ValueError(f"user feature {name} is numeric. Received: {value!r}")
-        if abs(float(value)) > np.finfo(np.float32).max:
+        if abs(value) > np.finfo(np.float32).max:
             raise ValueError(f"user feature {name} should be finite, in 32 bits. Received: {value!r}")
         found.append(float(value))
     return found

@@ -131,7 +131,7 @@ def _text(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
     head = text_head(piece.file)
     quoted = piece.file.format == "csv"
     unique = [column for column in dict.fromkeys(columns) if column in head.names] or [head.names[0]]
-    source = CheckedText(piece.file, head) if quoted else open_text(piece.file)
+    source = CheckedText(piece.file, head, columns[0]) if quoted else open_text(piece.file)
     if not quoted:
         source.read(head.skipped)
     reader = pa_csv.open_csv(

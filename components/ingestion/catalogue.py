@@ -17,7 +17,7 @@ from components.ingestion.inputs import check_inputs, find_tables, table_path
 from components.ingestion.item_values import ItemValues
 from components.ingestion.report import Report, write_report
 from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
-from components.settings import DataSettings, ItemColumns
+from components.settings import DataSettings
 from trainer import schema
 from trainer.errors import InputError
 
@@ -54,7 +54,7 @@ def ingest_items(settings: DataSettings, directory: str) -> Report:
         known: list[pa.Array] = [pa.array([], pa.string())]
         untagged = list(known)
         values = ItemValues(settings.item_columns)
-        write_records(path, _examples(pieces, settings.item_columns, report, known, untagged, values))
+        write_records(path, _examples(pieces, settings, report, known, untagged, values))
         report.warnings = values.warnings()
         if settings.items is not None:
             table = report.table("items")
@@ -108,7 +108,7 @@ def _compare_with_log(settings: DataSettings, known: pa.Array, untagged: pa.Arra
 
 def _examples(
     pieces: list[Piece],
-    columns: ItemColumns,
+    settings: DataSettings,
     report: Report,
     known: list[pa.Array],
     untagged: list[pa.Array],
@@ -118,7 +118,7 @@ def _examples(
     encoder = RecordBatchToExamplesEncoder()
     report.examples[ITEMS_SPLIT] = 0
     for piece in pieces:
-        for batch in read_items(piece, columns, report, seen):
+        for batch in read_items(piece, settings, report, seen):
             ids = batch.column(0)
             codes = np.asarray(ids.dictionary_encode().indices)
             first = np.zeros(len(ids), dtype=bool)
@@ -128,7 +128,7 @@ def _examples(
             report.counts[_DUPLICATES] += len(batch) - len(fresh)
             report.examples[ITEMS_SPLIT] += len(fresh)
             known.append(fresh.column(0))
-            if columns.tags is not None:
+            if settings.item_columns.tags is not None:
                 tags = fresh.column(fresh.schema.get_field_index(schema.TAGS))
                 untagged.append(fresh.column(0).filter(pc.equal(pc.list_value_length(tags), 0)))
                 report.counts[_WITHOUT_TAGS] += len(untagged[-1])
@@ -137,9 +137,10 @@ def _examples(
 
 
 def read_items(
-    piece: Piece, columns: ItemColumns, report: Report, seen: ItemValues | None = None
+    piece: Piece, settings: DataSettings, report: Report, seen: ItemValues | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Batches with the item's id as strings and every other feature as lists of strings; ``seen`` looks at those."""
+    columns = settings.item_columns
     optional = {
         schema.CATEGORY: columns.category,
         schema.TAGS: columns.tags,
@@ -156,7 +157,9 @@ def read_items(
             where = f"column {name!r} of {piece.file.path}"
             return batch.columns.column(batch.columns.schema.get_field_index(name)), where  # noqa: B023
 
-        converted: dict[str, tuple[str, Column]] = {schema.ITEM_ID: (columns.item, to_ids(*values(columns.item)))}
+        converted: dict[str, tuple[str, Column]] = {
+            schema.ITEM_ID: (columns.item, to_ids(*values(columns.item), not settings.drop_null_like_ids))
+        }
         for role, name in wanted.items():
             text = role in (schema.TITLE, schema.TEXT)
             converted[role] = (name, to_string_lists(*values(name), separators.get(role), line_breaks=text))

@@ -143,7 +143,7 @@ def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
         **column.bad,
         NULL_ID: (where_ids(pc.equal(trimmed, "")) | (places < 0)) & known,
         LINE_BREAK_ID: where_ids(pc.match_substring_regex(ids, r"[\r\n]")),
-        SCIENTIFIC_ID: where_ids(pc.match_substring_regex(ids, r"^[+-]?\d(\.\d+)?[eE]\+\d+$")),
+        SCIENTIFIC_ID: where_ids(pc.match_substring_regex(ids, r"^[+-]?\d([.,]\d+)?[eE]\+\d+$")),
         ROUNDED_ID: rounded,
     }
     notes: Counter[str] = Counter()
@@ -233,7 +233,7 @@ def to_numbers(values: pa.Array, where: str) -> tuple[pa.Array, Mask]:
       where: file and column, for messages.
 
     Returns:
-      The numbers, and the mask [n] of the text that is none (null in the first).
+      The numbers, and the mask [n] of the text that is none (null in the first), or no text.
 
     Raises:
       InputError: see ``to_strings``.
@@ -245,13 +245,17 @@ def to_numbers(values: pa.Array, where: str) -> tuple[pa.Array, Mask]:
         return values.cast(pa.int8()).cast(pa.float64()), right
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return values.cast(pa.float64(), safe=False), right
-    return _parsed_numbers(to_strings(values, where).values)
+    text = to_strings(values, where)
+    numbers, wrong = _parsed_numbers(text.values)
+    for mask in text.bad.values():
+        wrong = wrong | mask
+    return numbers, wrong
 
 
 def _parsed_numbers(strings: pa.Array) -> tuple[pa.Array, Mask]:
-    """Numbers [n] of strings [n] (null: absent) and the mask [n] of those that are none."""
+    """Numbers [n] of strings [n] (null and nan: absent) and the mask [n] of those that are none."""
     strings = pc.utf8_trim_whitespace(strings)
-    absent = as_mask(pc.is_null(strings)) | as_mask(pc.equal(strings, ""))
+    absent = as_mask(pc.is_null(strings)) | as_mask(pc.is_in(pc.utf8_lower(strings), value_set=pa.array(["", "nan"])))
     number = as_mask(pc.match_substring_regex(strings, r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"))
     plain = pc.utf8_ltrim(strings, "+")
     numbers = pc.if_else(pa.array(number), plain, pa.scalar(None, pa.string())).cast(pa.float64())

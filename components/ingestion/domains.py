@@ -144,7 +144,7 @@ def _items(sections: Mapping[str, DataSettings]) -> Iterator[pa.RecordBatch]:
         report = Report()
         with _named(name):
             for piece in list_pieces(find_tables(section).items):
-                for batch in read_items(piece, section.item_columns, report):
+                for batch in read_items(piece, section, report):
                     yield pa.RecordBatch.from_arrays(
                         [_prefixed(name, batch.column(0)), *batch.columns[1:]], names=batch.schema.names
                     )

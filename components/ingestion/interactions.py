@@ -11,8 +11,10 @@ from components.ingestion.labels import read_columns, to_labels
 from components.ingestion.partition import ORDER, USER, order_of
 from components.ingestion.report import FIRST_TIME, LAST_TIME, Report
 from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
-from components.ingestion.times import BILLION, to_seconds
+from components.ingestion.times import BILLION, count_kinds, to_seconds
 from components.settings import DataSettings, LabelColumn
+
+_KINDS = "kinds"
 
 
 def read_interactions(
@@ -42,21 +44,24 @@ def read_interactions(
             return batch.columns.column(batch.columns.schema.get_field_index(name)), where  # noqa: B023
 
         times = to_seconds(*values(columns.timestamp), settings.time_unit)
-        report.counts.update({f"times_{kind}": count for kind, count in times.seen.items()})
         converted: dict[str, tuple[str, Column]] = {
             USER: (columns.user, to_ids(*values(columns.user), not settings.drop_null_like_ids)),
             ITEM: (columns.item, to_ids(*values(columns.item), not settings.drop_null_like_ids)),
             TIME: (columns.timestamp, times),
             NANOSECONDS: (columns.timestamp, Column(times.nanoseconds, {})),
+            _KINDS: (columns.timestamp, Column(times.kinds, {})),
         }
         for role, label in label_columns.items():
             column, where = values(str(label.column))
             converted[role] = (str(label.column), to_labels(column, where[0].upper() + where[1:], label.at_least))
         good, rows = drop_bad(batch, converted, piece.file, report.table("interactions"))
+        seen = count_kinds(good.column(2), good.column(4))
+        report.counts.update({f"times_{kind}": count for kind, count in seen.items()})
         if len(good):
             seconds, nanoseconds = np.asarray(good.column(2)), np.asarray(good.column(3))
             first, last = int(seconds.min()), int(seconds.max())
             report.least[FIRST_TIME] = first * BILLION + int(nanoseconds[seconds == first].min())
             report.most[LAST_TIME] = last * BILLION + int(nanoseconds[seconds == last].max())
-        arrays = [good.column(0), order_of(piece.file.index, rows), *good.columns[1:]]
-        yield pa.RecordBatch.from_arrays(arrays, names=[USER, ORDER, *good.schema.names[1:]]), report
+        kept = {name: column for name, column in zip(good.schema.names, good.columns, strict=True) if name != _KINDS}
+        kept = {USER: kept.pop(USER), ORDER: order_of(piece.file.index, rows), **kept}
+        yield pa.RecordBatch.from_arrays(list(kept.values()), names=list(kept)), report

@@ -43,13 +43,16 @@ def to_labels(values: pa.Array, where: str, at_least: float) -> Column:
     kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if pa.types.is_nested(kind) or pa.types.is_temporal(kind):
         raise InputError(f"{where} is of type {kind}, which is no label. {_TYPES}")
-    numbers, wrong = to_numbers(_true_and_false(values, where) if _is_text(kind) else values, where)
+    text = to_strings(values, where) if _is_text(kind) else None
+    numbers, wrong = to_numbers(values if text is None else _true_and_false(text.values), where)
+    for mask in text.bad.values() if text is not None else ():
+        wrong = wrong | mask
     present = as_mask(pc.is_valid(numbers)) & ~as_mask(pc.is_nan(numbers))
     if wrong.sum() > 1 and not present.any():
         seen = values[int(np.flatnonzero(wrong)[0])].as_py()
-        text = seen.decode("utf-8", "replace") if isinstance(seen, bytes) else seen
+        shown = seen.decode("utf-8", "replace") if isinstance(seen, bytes) else seen
         raise InputError(
-            f"{where} is a label, and its text such as {text[:40]!r} is no number. {_TYPES} Or set data.labels to "
+            f"{where} is a label, and its text such as {shown[:40]!r} is no number. {_TYPES} Or set data.labels to "
             "another column."
         )
     codes = np.where(present, np.asarray(pc.fill_null(numbers, 0.0)) >= at_least, UNKNOWN).astype(np.int8)
@@ -62,9 +65,8 @@ def _is_text(kind: pa.DataType) -> bool:
     return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
 
 
-def _true_and_false(values: pa.Array, where: str) -> pa.Array:
+def _true_and_false(strings: pa.Array) -> pa.Array:
     """Text with 1 and 0 for true and false, however they are written."""
-    strings = to_strings(values, where).values
     lower = pc.utf8_lower(pc.utf8_trim_whitespace(strings))
     for word, number in (("true", "1"), ("false", "0")):
         strings = pc.if_else(pc.equal(lower, word), pa.scalar(number), strings)

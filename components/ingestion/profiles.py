@@ -21,8 +21,15 @@ def feature_types(columns: UserColumns) -> dict[str, pa.DataType]:
     return {user_feature(name): types[kind] for name, kind in columns.features.items()}
 
 
-def read_profiles(piece: Piece, columns: UserColumns) -> Iterator[tuple[pa.RecordBatch, TableReport]]:
+def read_profiles(
+    piece: Piece, columns: UserColumns, null_like: bool = True
+) -> Iterator[tuple[pa.RecordBatch, TableReport]]:
     """Reads a piece of the users' table.
+
+    Args:
+      piece: what to read.
+      columns: their names.
+      null_like: see :func:`components.ingestion.columns.to_ids`.
 
     Yields:
       A batch with the columns user, order and one list column a feature, and what was dropped.
@@ -36,7 +43,9 @@ def read_profiles(piece: Piece, columns: UserColumns) -> Iterator[tuple[pa.Recor
         where = f"column {{}} of {piece.file.path}"
         converted[USER] = (
             columns.user,
-            to_ids(batch.columns.column(_index(batch.columns, columns.user)), where.format(repr(columns.user))),
+            to_ids(
+                batch.columns.column(_index(batch.columns, columns.user)), where.format(repr(columns.user)), null_like
+            ),
         )
         for name, kind in columns.features.items():
             values = batch.columns.column(_index(batch.columns, name))

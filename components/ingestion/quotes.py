@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ OVER_LINES = "rows that run over several lines, with line breaks inside quotatio
 
 _QUOTE, _LINE_FEED, _CARRIAGE_RETURN = b'"\n\r'
 _SHOWN = 80
+_KEPT = 200
+_MOST_SHAPES = 1000
 
 
 class CheckedText(io.RawIOBase):
@@ -29,13 +32,14 @@ class CheckedText(io.RawIOBase):
     Args:
       file: of the format "csv".
       head: how it begins.
+      key: the column of ids, by which a line is known for a row.
 
     Raises:
       InputError: on reading, at the first row that a stray mark makes unreadable.
     """
 
-    def __init__(self, file: TableFile, head: TextHead) -> None:
-        self._file, self._head = file, head
+    def __init__(self, file: TableFile, head: TextHead, key: str) -> None:
+        self._file, self._head, self._key = file, head, key
         self._source: pa.NativeFile = open_text(file)
         self._source.read(head.skipped)
         self._marks = 0  # quotation marks so far
@@ -58,7 +62,7 @@ class CheckedText(io.RawIOBase):
         block: bytes = self._source.read(size) if size >= 0 else self._source.read()
         if not self.was_doubtful and self._is_doubtful(block):
             self.was_doubtful = True
-            self.notes = check_rows(self._file, self._head)
+            self.notes = check_rows(self._file, self._head, self._key)
         return block
 
     def close(self) -> None:
@@ -87,18 +91,28 @@ class CheckedText(io.RawIOBase):
         return bool(not allowed[neighbours].all() or inside.any() or never_closed)
 
 
-def check_rows(file: TableFile, head: TextHead) -> Counter[str]:
+def check_rows(file: TableFile, head: TextHead, key: str) -> Counter[str]:
     """Looks at a CSV file row by row.
+
+    A row may run over several lines, of a text between quotation marks. A stray mark looks the same, but the lines it
+    swallowed are rows: one of them has in the column of ids what looks like the ids of the other rows (numbers of
+    digits and letters apart, as in ``i17`` and ``i203``).
+
+    Args:
+      file: of the format "csv".
+      head: how it begins.
+      key: the column of ids.
 
     Returns:
       How many rows run over several lines, under OVER_LINES.
 
     Raises:
-      InputError: text behind a closing mark, a mark that is never closed, or a row each of whose lines is itself a row
-        of the table, so that a mark must have been left open.
+      InputError: text behind a closing mark, a mark that is never closed, or a row among whose lines there are rows.
     """
     csv.field_size_limit(sys.maxsize)
-    over_lines = 0
+    place = head.names.index(key) if key in head.names else 0
+    shapes: set[str] = set()
+    over: list[tuple[int, set[str], str]] = []  # number of a row, shapes of the ids that its lines would have, text
     with open_text(file) as source:
         source.read(head.skipped)
         lines = _Lines(io.TextIOWrapper(source, encoding="latin-1", newline=""))
@@ -108,24 +122,27 @@ def check_rows(file: TableFile, head: TextHead) -> Counter[str]:
             for row in rows:
                 seen = lines.since_last()
                 number += bool(row)
-                if len(seen) == 1:
-                    continue
-                over_lines += 1
-                if len(head.names) > 2 and all(line.count(head.delimiter) == len(head.names) - 1 for line in seen):
-                    raise _stray(
-                        file, number, "runs over several lines, each of them a row of the table", "".join(seen)
-                    )
+                if len(seen) > 1:
+                    fields = (line.split(head.delimiter) for line in seen[1:])
+                    ids = {_shape(field[place]) for field in fields if len(field) > max(place, 1)}
+                    over.append((number, ids, "".join(seen)[:_KEPT]))
+                elif number > 0 and place < len(row) and len(shapes) < _MOST_SHAPES:
+                    shapes.add(_shape(row[place]))
         except csv.Error as error:
-            seen_text = "".join(lines.since_last())
+            text = "".join(lines.since_last())
             if "unexpected end" in str(error):
-                raise _stray(
-                    file,
-                    number + 1,
-                    "runs over several lines to the end, from a quotation mark that is never closed",
-                    seen_text,
-                ) from error
-            raise _stray(file, number + 1, "has text behind a closing quotation mark", seen_text) from error
-    return Counter({OVER_LINES: over_lines})
+                what = "runs over several lines to the end, from a quotation mark that is never closed"
+                raise _stray(file, number + 1, what, text) from error
+            raise _stray(file, number + 1, "has text behind a closing quotation mark", text) from error
+    for number, ids, text in over:
+        if ids & shapes:
+            raise _stray(file, number, "runs over several lines, and some of them are rows of the table", text)
+    return Counter({OVER_LINES: len(over)})
+
+
+def _shape(text: str) -> str:
+    """What an id looks like: runs of digits and of letters, and all else as it is."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", text.strip().strip('"')))
 
 
 class _Lines:

@@ -3,11 +3,13 @@
 from components.ingestion.batches import refuse_too_many_bad_rows
 from components.ingestion.inputs import reads_users, table_path
 from components.ingestion.labels import refuse_constant
-from components.ingestion.report import FIRST_TIME, LAST_TIME, Report, rows_used
-from components.ingestion.times import BILLION, UNITS
+from components.ingestion.report import Report, rows_used
+from components.ingestion.times import UNITS
 from components.settings import DataSettings
 from trainer.errors import InputError
 from trainer.schema import TEST_SPLIT, TRAIN_SPLIT, VALID_SPLIT
+
+_MOSTLY = 0.8
 
 
 def refuse_useless(report: Report, settings: DataSettings) -> None:
@@ -75,20 +77,18 @@ def _refuse_unclear_times(report: Report, settings: DataSettings, log: str) -> N
             f"{column} mixes units: by their size it holds {found}. Write all times in one unit, or set data.time_unit "
             f"to the one that all of them are in ({', '.join(UNITS)})."
         )
-    numbers = sum(units.values()) + counts["times_small"] + counts["times_like_dates"] + counts["times_like_serials"]
-    if counts["times_like_dates"] and counts["times_like_dates"] == numbers:
+    strange = counts["times_like_dates"], counts["times_like_serials"]
+    numbers = sum(units.values()) + counts["times_small"] + counts["times_zero"] + sum(strange)
+    if strange[0] > numbers / 2:
         raise InputError(
-            f"{column} holds {numbers:,} numbers that all look like dates such as "
-            f"{report.least[FIRST_TIME] // BILLION}. Write them as 2024-01-31, or set data.time_unit to s if they are "
-            "seconds or positions."
+            f"{column}: {strange[0]:,} of its {numbers:,} numbers look like dates such as 20240131. Write them as "
+            "2024-01-31, or set data.time_unit to s if they are seconds or positions."
         )
-    if counts["times_like_serials"] and counts["times_like_serials"] + counts["times_small"] == numbers:
-        first, last = report.least[FIRST_TIME] / BILLION, report.most[LAST_TIME] / BILLION
-        if first >= 10_000 and last < 100_000:
-            raise InputError(
-                f"{column} holds numbers from {first:,.2f} to {last:,.2f} with fractions, as spreadsheets write days. "
-                "Set data.time_unit to spreadsheet if they are days since 1899-12-30, or to s if they are seconds."
-            )
+    if strange[1] > _MOSTLY * numbers:
+        raise InputError(
+            f"{column}: {strange[1]:,} of its {numbers:,} numbers look like days of a spreadsheet. Set data.time_unit "
+            "to spreadsheet if they are days since 1899-12-30, or to s if they are seconds or positions."
+        )
 
 
 def _refuse_useless_impressions(report: Report, settings: DataSettings, log: str) -> None:

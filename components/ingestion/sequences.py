@@ -17,6 +17,9 @@ ITEM = "item"
 TIME = "time"
 NANOSECONDS = "nanoseconds"
 
+ECHO_SECONDS = 5
+"""Within these the same item again is rather a log that tells things twice than a person."""
+
 Ints = npt.NDArray[np.int64]
 
 
@@ -94,7 +97,7 @@ def group_by_user(
       The sequences, and what became of users and rows: ``users`` before any was dropped; ``users_kept``;
       ``users_that_look_alike``, in all but case or outer blanks; ``rows_of_rare_items``, ``rows_of_rare_users`` and
       ``rows_beyond_the_latest``, dropped; ``interactions_kept``; of those ``tied``, at the same time as the one before,
-      and ``repeated``, with the same item as well.
+      and ``repeated``, with the same item as well; and ``echoed``, with the item of the one before, some seconds later.
     """
     items = _column(events, ITEM).dictionary_encode()
     users = _column(events, USER).dictionary_encode()
@@ -143,6 +146,11 @@ def group_by_user(
     starts = sequences.starts_moment()
     told["tied"] = len(starts) - int(starts.sum())
     told["repeated"] = _repeated(sequences.items, starts)
+    same = np.diff(sequences.items) == 0
+    soon = np.diff(sequences.times) <= ECHO_SECONDS
+    first = np.zeros(len(starts), dtype=bool)
+    first[offsets[:-1]] = True
+    told["echoed"] = int(np.sum(same & soon & starts[1:] & ~first[1:]))
     return sequences, told
 
 

@@ -98,7 +98,7 @@ class ReadTable(beam.DoFn):
                     for shard, rows in by_shard(batch, self._shards):
                         yield shard, to_ipc(rows)
             else:
-                for batch, table in read_profiles(piece, settings.user_columns):
+                for batch, table in read_profiles(piece, settings.user_columns, not settings.drop_null_like_ids):
                     yield beam.pvalue.TaggedOutput(REPORT, (0, Report({USERS: table}).to_json().encode()))
                     for shard, rows in by_shard(batch, self._shards):
                         yield shard, to_ipc(rows)

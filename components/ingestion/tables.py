@@ -20,6 +20,12 @@ _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
 _HEADER_BYTES = 1 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DELIMITERS = (",", ";", "\t", "|")
+_MAGIC = {
+    b"PAR1": ("a Parquet file", "Name it .parquet."),
+    b"\x1f\x8b": ("compressed by gzip", "Name it .csv.gz."),
+    b"\x28\xb5\x2f\xfd": ("compressed by Zstandard", "Name it .csv.zst."),
+    b"PK\x03\x04": ("an archive or a spreadsheet", "Unpack it or save it as CSV."),
+}
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 _ARCHIVES = (".zip", ".7z", ".tar", ".tgz", ".rar", ".xlsx", ".xls")
 
@@ -132,11 +138,22 @@ def find_files(path: str, setting: str) -> list[TableFile]:
 
 def _files_below(folder: str) -> Iterator[str]:
     walk = _files_api().walk(folder) if is_remote(folder) else os.walk(folder, followlinks=True)
+    whole = os.path.realpath(folder)
     for parent, folders, names in walk:
         inside = os.path.relpath(parent, folder).split(os.sep) if parent != folder else []
         if not any(_is_hidden(part) for part in inside if part != "."):
             yield from (os.path.join(parent, name) for name in names if not _is_hidden(name))
-        folders[:] = [name for name in folders if not _is_hidden(name)]
+        folders[:] = [
+            name for name in folders if not (_is_hidden(name) or _leads_inside(os.path.join(parent, name), whole))
+        ]
+
+
+def _leads_inside(path: str, folder: str) -> bool:
+    """Whether a folder is a link to where files are read anyway, such as ``latest``."""
+    if is_remote(path) or not os.path.islink(path):
+        return False
+    target = os.path.realpath(path)
+    return os.path.commonpath([target, folder]) in (target, folder)
 
 
 def _is_hidden(name: str) -> bool:
@@ -171,7 +188,8 @@ def open_parquet(path: str) -> pq.ParquetFile:
     """
     source = open_binary(path)
     try:
-        return pq.ParquetFile(source)
+        # Spark's 96 bits reach beyond 2262, and wrap around in nanoseconds.
+        return pq.ParquetFile(source, coerce_int96_timestamp_unit="us")
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(
             f"{path} is not a readable Parquet file ({one_line(error)}). It may be cut off or of another format: "
@@ -215,8 +233,9 @@ def text_head(file: TableFile) -> TextHead:
         raise InputError(f"{file.path} cannot be read ({one_line(error)}). Write it again.") from error
     if not head.strip(b" \t\r\n" + _BYTE_ORDER_MARK):
         raise InputError(f"{file.path} is empty. It needs a first line with the names of the columns, and rows.")
-    if head.startswith(b"PAR1"):
-        raise InputError(f"{file.path} is a Parquet file by its content. Name it .parquet.")
+    for magic, (what, to_do) in _MAGIC.items():
+        if head.startswith(magic):
+            raise InputError(f"{file.path} is {what} by its content. {to_do}")
     mark = len(_BYTE_ORDER_MARK) if head.startswith(_BYTE_ORDER_MARK) else 0
     before = _BEFORE_NAMES.match(head, mark)
     assert before is not None  # it matches nothing, too
@@ -276,6 +295,8 @@ def require_columns(file: TableFile, names: Sequence[str], wanted: Iterable[tupl
         hint = f" The nearest is {lower[near[0]]!r}: set {setting} to it." if near else f" Set {setting}."
         if any(name.strip() == column for name in names):
             hint = " Its names have blanks around them, and so have its fields: write the table without."
+        if file.format == "tsv" and any(name.strip("\"'") == column for name in names):
+            hint = " Its names are in quotation marks, and so are its fields: name it .csv, where marks enclose a text."
         listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
         if len(names) == 1 and any(mark in names[0] for mark in ",;|"):
             hint = " Its fields do not seem to be separated by tabs: name it .csv, where the mark is found."

@@ -1,5 +1,7 @@
 """Times of any spelling as seconds and nanoseconds since 1970, and what was seen on the way."""
 
+import datetime
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -39,6 +41,8 @@ _PER = np.array(list(_PER_SECOND.values()), dtype=np.int64)
 _LARGEST = 9_200_000_000_000_000_000  # nanoseconds up to 2261; beyond are the sentinels of 64 bits
 _DAY = 86_400
 _SERIAL_OF_1970 = 25_569
+_SERIALS = (30_000, 60_000)  # 1982 to 2064 in days since 1899-12-30
+_PARTS = {"month": (1, 12), "day": (0, 31), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
 BILLION = 10**9
 
 _INTEGER = r"^[+-]?\d{1,19}$"
@@ -59,11 +63,19 @@ class Times(Column):
     Attributes:
       values: int64 [rows], whole seconds, rounded down; 0 where bad.
       nanoseconds: int32 [rows], from that second to the time, in [0, 1e9).
-      seen: how many good times are of each of ``KINDS``, and how many lie in the FUTURE.
+      kinds: int8 [rows], places in ``KINDS``.
     """
 
     nanoseconds: pa.Array = field(default_factory=lambda: pa.array([], pa.int32()))
-    seen: Counter[str] = field(default_factory=Counter)
+    kinds: pa.Array = field(default_factory=lambda: pa.array([], pa.int8()))
+
+
+def count_kinds(seconds: pa.Array, kinds: pa.Array) -> Counter[str]:
+    """How many times are of each of ``KINDS``, and how many lie in the FUTURE, of ``seconds`` and ``kinds`` [n]."""
+    counts = np.bincount(np.asarray(kinds), minlength=len(KINDS))
+    seen = Counter({kind: int(count) for kind, count in zip(KINDS, counts, strict=True) if count})
+    seen[FUTURE] = int(np.sum(np.asarray(seconds) > time.time() + _DAY))
+    return seen
 
 
 @dataclass
@@ -133,11 +145,12 @@ def _times(read: _Read, bad: dict[str, Mask]) -> Times:
     good = np.ones(len(read.seconds), dtype=bool)
     for mask in bad.values():
         good &= ~mask
-    counts = np.bincount(read.kinds[good], minlength=len(KINDS))
-    seen = Counter({kind: int(count) for kind, count in zip(KINDS, counts, strict=True) if count})
-    seen[FUTURE] = int(np.sum(good & (read.seconds > time.time() + _DAY)))
-    seconds = pa.array(np.where(good, read.seconds, 0))
-    return Times(seconds, bad, nanoseconds=pa.array(np.where(good, read.nanoseconds, 0).astype(np.int32)), seen=seen)
+    return Times(
+        pa.array(np.where(good, read.seconds, 0)),
+        bad,
+        nanoseconds=pa.array(np.where(good, read.nanoseconds, 0).astype(np.int32)),
+        kinds=pa.array(read.kinds),
+    )
 
 
 def _integers(values: pa.Array, unit: Unit) -> _Read:
@@ -178,27 +191,38 @@ def _of_numbers(whole: Ints, billionths: Ints, unit: Unit) -> _Read:
         per, kinds = _PER[places], (places + _CODE["s"]).astype(np.int8)
     else:
         per, kinds = 1, np.full(len(whole), _CODE["s"])
-    small = np.flatnonzero(np.abs(whole) < FIRST_PLAUSIBLE)
-    if len(small):
-        kinds[small] = _small_kinds(whole[small], billionths[small], kinds[small], unit)
+    unusual = np.flatnonzero((np.abs(whole) < FIRST_PLAUSIBLE) | (np.abs(whole) >= _BELOW[0]))
+    if len(unusual):
+        kinds[unusual] = _unusual_kinds(whole[unusual], billionths[unusual], kinds[unusual], unit)
     seconds = whole // per
     each = BILLION // per  # nanoseconds
     return _Read(seconds, (whole - seconds * per) * each + billionths * each // BILLION, kinds, good)
 
 
-def _small_kinds(whole: Ints, billionths: Ints, kinds: npt.NDArray[np.int8], unit: Unit) -> npt.NDArray[np.int8]:
-    """The kinds [n] of numbers near 0."""
+def _unusual_kinds(whole: Ints, billionths: Ints, kinds: npt.NDArray[np.int8], unit: Unit) -> npt.NDArray[np.int8]:
+    """The kinds [n] of numbers that are no seconds of today."""
     zero = (whole == 0) & (billionths == 0)
     if unit != "auto":
         return np.where(zero, _CODE[ZERO], kinds)
-    month, day = whole // 100 % 100, whole % 100
-    dates = (whole >= 19_000_101) & (whole <= 21_001_231) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
-    serials = (whole >= 10_000) & (whole < 100_000) & (billionths > 0)
+    serials = (whole >= _SERIALS[0]) & (whole < _SERIALS[1])
     return np.select(
-        [zero, dates & (billionths == 0), serials],
-        [_CODE[ZERO], _CODE[LIKE_DATES], _CODE[LIKE_SERIALS]],
-        default=_CODE[SMALL],
+        [zero, _like_dates(whole) & (billionths == 0), serials, np.abs(whole) < FIRST_PLAUSIBLE],
+        [_CODE[ZERO], _CODE[LIKE_DATES], _CODE[LIKE_SERIALS], _CODE[SMALL]],
+        default=kinds,
     )
+
+
+def _like_dates(whole: Ints) -> Mask:
+    """Which numbers [n] read as dates: 202401, 20240131, 202401311015 or 20240131101500."""
+    found = np.zeros(len(whole), dtype=bool)
+    for parts in (("month",), ("month", "day"), ("month", "day", "hour", "minute"), tuple(_PARTS)):
+        left, valid = whole, np.ones(len(whole), dtype=bool)
+        for part in reversed(parts):
+            least, most = _PARTS[part]
+            valid &= (left % 100 >= least) & (left % 100 <= most)
+            left = left // 100
+        found |= valid & (left >= 1900) & (left <= 2100)
+    return found
 
 
 def _dated(values: pa.Array) -> _Read:
@@ -275,8 +299,27 @@ def _text_exponents(strings: pa.Array, unit: Unit) -> _Read:
 
 
 def _iso(strings: pa.Array, unit: Unit) -> _Read:
-    times = pd.to_datetime(pc.replace_substring(strings, ",", ".").to_pandas(), errors="coerce", utc=True)
+    strings = pc.replace_substring(strings, ",", ".")
+    times = pd.to_datetime(strings.to_pandas(), errors="coerce", utc=True)
     bad = np.asarray(times.isna())
     numbers = np.where(bad, 0, np.asarray(times.astype("int64")))
     seconds = numbers // BILLION
-    return _Read(seconds, numbers - seconds * BILLION, np.full(len(bad), _CODE[DATED]), bad)
+    nanoseconds = numbers - seconds * BILLION
+    for row in np.flatnonzero(bad):  # none, or years that 64 bits of nanoseconds do not reach
+        far = _far_time(strings[int(row)].as_py())
+        if far is not None:
+            seconds[row], nanoseconds[row], bad[row] = *far, False
+    return _Read(seconds, nanoseconds, np.full(len(bad), _CODE[DATED]), bad)
+
+
+def _far_time(text: str) -> tuple[int, int] | None:
+    """Seconds and nanoseconds of a time before 1678 or after 2261, such as the sentinel 9999-12-31."""
+    plain = re.sub(r" ?(Z|UTC)$", "+00:00", text)
+    plain = re.sub(r"(\.\d{6})\d+|(\.\d+)", lambda part: part[1] or part[2].ljust(7, "0"), plain)
+    try:
+        found = datetime.datetime.fromisoformat(plain)
+    except ValueError:
+        return None
+    found = found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
+    since = found - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return since.days * _DAY + since.seconds, since.microseconds * 1000

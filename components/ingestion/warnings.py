@@ -2,6 +2,7 @@
 
 from components.ingestion.columns import NULL_LIKE_NOTE
 from components.ingestion.report import FIRST_TIME, LARGEST_USER, LAST_TIME, Report, day, rows_used
+from components.ingestion.sequences import ECHO_SECONDS
 from components.ingestion.times import BILLION, FIRST_PLAUSIBLE, UNITS
 
 _REPEATED = 0.01
@@ -10,6 +11,7 @@ _HALF = 0.5
 _MOST_ITEMS = 0.9
 _LARGEST_SHARE = 0.05
 _TIMES_THE_MEAN = 20
+_PLAUSIBLE_LAST = 788_918_400  # 1995 in seconds: a log ends later
 
 
 def warnings_of(report: Report) -> list[str]:
@@ -43,6 +45,11 @@ def _rows(report: Report) -> list[str]:
             "is asked for what it has just seen. If rows were logged twice, set data.drop_repeats_within to 0, or to a "
             "number of seconds."
         )
+    if counts["echoed"] > _REPEATED * kept:
+        found.append(
+            f"interactions: {counts['echoed']:,} of {kept:,} are the item of the one before again, within "
+            f"{ECHO_SECONDS} s. If each is logged twice, set data.drop_repeats_within to {ECHO_SECONDS}."
+        )
     return found
 
 
@@ -68,6 +75,8 @@ def _times(report: Report) -> list[str]:
     small = counts["times_small"] + counts["times_like_dates"] + counts["times_like_serials"]
     if small and real:
         found.append(f"times: {small:,} lie near 1970-01-01, and {real:,} elsewhere: are they of another kind?")
+    if real and last < _PLAUSIBLE_LAST * BILLION:
+        found.append(f"times: the last is of {day(last)}. Are they in the unit that they were read in?")
     if first < -FIRST_PLAUSIBLE * BILLION:
         found.append(f"times: the first is of {day(first)}.")
     return found

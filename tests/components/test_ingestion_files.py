@@ -53,6 +53,29 @@ def test_text_files_of_all_kinds_hold_the_same(tmp_path, name, content):
     assert report.table("interactions").rows == 36 and not report.table("interactions").bad_rows
 
 
+def test_links_are_followed_but_not_back_inside(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.csv").write_text(csv(LINES[18:]))
+    (tmp_path / "log" / "dt=1").mkdir(parents=True)
+    (tmp_path / "log" / "dt=1" / "a.csv").write_text(csv(LINES[:18]))
+    for name, target in (("loop", tmp_path / "log"), ("latest", tmp_path / "log" / "dt=1"), ("up", tmp_path)):
+        (tmp_path / "log" / name).symlink_to(target)
+    (tmp_path / "log" / "more").symlink_to(tmp_path / "elsewhere")
+    report = ingest(settings_for(tmp_path, interactions="log", **LEAVE_ONE), tmp_path / "out")
+    assert report.table("interactions").rows == 36 and histories(tmp_path / "out") == EXPECTED
+
+
+def test_what_a_file_is_by_its_content_is_said(tmp_path):
+    for name, content, words in (
+        ("log.csv", gzip.compress(csv().encode()), "compressed by gzip by its content. Name it .csv.gz"),
+        ("log.csv", b"PK\x03\x04....", "an archive or a spreadsheet by its content"),
+        ("log.tsv", csv(names='"user_id","item_id"').replace(",", "\t").encode(), "name it .csv, where marks enclose"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=words):
+            ingest(settings_for(tmp_path, interactions=name), tmp_path / "out")
+
+
 def test_a_blank_line_before_the_names_and_nothing_else_is_an_empty_file(tmp_path):
     (tmp_path / "log.csv").write_text("\n \n\n")
     with pytest.raises(InputError, match="log.csv is empty"):
@@ -123,7 +146,7 @@ def test_in_a_tsv_a_quotation_mark_is_a_character(tmp_path, texts):
     [
         (
             ["Zero", '"One', "Two", 'Three"', "Four", "Five"],
-            "Data row 2 of .* runs over several lines, each of them a row",
+            "Data row 2 of .* runs over several lines, and some of them are rows",
         ),
         (
             ["Zero", '"One', '"Two', "Three", "Four", "Five"],
@@ -161,10 +184,44 @@ def test_quoted_texts_pass(tmp_path):
 
 def read_in_blocks(path, size):
     file = TableFile(str(path), "csv", 0)
-    source = CheckedText(file, text_head(file))
+    source = CheckedText(file, text_head(file), "item_id")
     while source.read(size):
         pass
     return source
+
+
+HEROES = [f"i{n},TV {n}" for n in range(20)]
+
+
+@pytest.mark.parametrize("between", [["\n"], ["u8,i1\n"], ["\r"], ["a, b, c, d\n"], []])
+@pytest.mark.parametrize(("opens", "closes"), [(3, 17), (0, 34), (10, 12)])
+def test_swallowed_rows_are_found_whatever_stands_among_them(tmp_path, opens, closes, between):
+    lines = [f"{line}\n" for line in LINES]
+    lines[opens] = '"' + lines[opens]
+    lines[closes] = lines[closes].replace(",", '",', 1)
+    lines[opens + 1 : opens + 1] = between
+    (tmp_path / "log.csv").write_text(NAMES + "\n" + "".join(lines), newline="")
+    with pytest.raises(
+        InputError, match=f"Data row {opens + 1} of .*runs over several lines, and some of them are rows"
+    ):
+        ingest(settings_for(tmp_path, interactions="log.csv"), tmp_path / "out")
+
+
+def test_two_columns_and_texts_of_several_lines(tmp_path):
+    (tmp_path / "log.csv").write_text(csv())
+    settings = settings_for(tmp_path, interactions="log.csv", items="items.csv", item_columns={"title": "title"})
+
+    def rows(lines):
+        (tmp_path / "items.csv").write_text("item_id,title\n" + "\n".join(lines) + "\n")
+        return ingest_items(settings, str(tmp_path / "out")).table("items").rows
+
+    stray = list(HEROES)
+    stray[2], stray[15] = stray[2].replace("TV", '"Heroes'), stray[15] + '"'
+    with pytest.raises(InputError, match="Data row 3 of .* some of them are rows"):
+        rows(stray)
+    texts = list(HEROES)
+    texts[2], texts[9] = 'i2,"a, b\nd, e"', 'i9,"one\n\ntwo, three, four\n5, 6"'
+    assert rows(texts) == 20
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 16, 1000])

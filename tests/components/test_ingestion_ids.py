@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.ingestion.columns import (
+    BAD_NUMBER,
     LINE_BREAK,
     NOT_FINITE,
     NULL_ID,
@@ -61,7 +62,7 @@ def test_numbers_that_lost_digits_are_bad():
     assert bad(column) == {ROUNDED_ID: [1, 2]}
     column = to_ids(pa.array([2.0**53, 2.0**53 + 2, 1e300]), "id")
     assert bad(column) == {ROUNDED_ID: [1, 2]} and column.values[0].as_py() == str(2**53)
-    assert bad(to_ids(pa.array(["1.23457E+12", "4e+07", "4e7"]), "id")) == {SCIENTIFIC_ID: [0, 1]}
+    assert bad(to_ids(pa.array(["1.23457E+12", "4,01e+07", "4e7"]), "id")) == {SCIENTIFIC_ID: [0, 1]}
 
 
 def test_text_that_reads_like_a_null_is_told_or_dropped():
@@ -104,6 +105,13 @@ def test_numbers_beyond_float32_are_bad(values):
     column = to_float_lists(values, "n")
     assert bad(column) == {NOT_FINITE: [0, 1, 2]}
     assert column.values.to_pylist()[3:] == [[np.float32(1e30)], []]
+
+
+def test_text_in_another_encoding_is_no_absent_number():
+    values = pa.array([b"\xa3100", b"100", b"", b"nan"])
+    assert bad(to_float_lists(values, "n")) == {BAD_NUMBER: [0]}
+    assert to_float_lists(values, "n").values.to_pylist() == [[], [100.0], [], []]
+    assert bad(to_labels(values, "l", 1.0)) == {BAD_NUMBER: [0]}
 
 
 def test_infinite_labels_and_attributes_are_bad():

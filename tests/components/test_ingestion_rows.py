@@ -68,6 +68,32 @@ def test_double_logging_is_told_and_can_be_dropped(tmp_path, copies):
     assert sequence(tmp_path / "once", "u1") == list("abab")
 
 
+def test_the_same_item_a_moment_later_is_told(tmp_path):
+    log = [(f"u{n}", item, 1000 + 60 * place) for n in range(9) for place, item in enumerate("abcdabefa")]
+    write_log(tmp_path / "log.parquet", log)
+    assert not ingest(settings_for(tmp_path, **LEAVE_ONE), tmp_path / "out").counts["echoed"]
+    write_log(tmp_path / "log.parquet", [*log, *((user, item, time + 1) for user, item, time in log)])
+    report = ingest(settings_for(tmp_path, **LEAVE_ONE), tmp_path / "out")
+    assert report.counts["echoed"] == len(log)
+    assert any("are the item of the one before again, within 5 s" in warning for warning in warnings_of(report))
+
+
+def test_ids_like_nulls_are_dropped_from_every_table(tmp_path):
+    write_log(tmp_path / "log.parquet", log_of({"a": "xyxy", "b": "xyxy", "NULL": "xyxy"}))
+    pq.write_table(pa.table({"item_id": ["x", "y", "nan"]}), tmp_path / "items.parquet")
+    pq.write_table(pa.table({"user_id": ["a", "b", "None"], "age": [1, 2, 3]}), tmp_path / "users.parquet")
+    columns = {"features": {"age": "numeric"}}
+    settings = settings_for(
+        tmp_path, items="items.parquet", users="users.parquet", user_columns=columns, drop_null_like_ids=True,
+        max_bad_rows=0.5, **LEAVE_ONE,
+    )  # fmt: skip
+    report = ingest(settings, tmp_path / "out")
+    assert dict(report.table("interactions").bad) == {"user_id: id that reads like a null": 4}
+    assert dict(report.table("users").bad) == {"user_id: id that reads like a null": 1}
+    items = ingest_items(settings, str(tmp_path / "items"))
+    assert dict(items.table("items").bad) == {"item_id: id that reads like a null": 1}
+
+
 def test_repeats_within_some_seconds():
     times = [0, 1, 2, 9, 0, 1, 3, 10**6]
     events = pa.RecordBatch.from_arrays(

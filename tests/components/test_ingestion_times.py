@@ -142,15 +142,49 @@ def test_mixed_units_are_refused_with_both_counts(tmp_path):
 
 
 def test_days_of_a_spreadsheet_and_dates_as_numbers_are_refused(tmp_path):
-    with pytest.raises(InputError, match="as spreadsheets write days. Set data.time_unit to spreadsheet"):
-        log_with_times(tmp_path, [45000 + n / 7 for n in range(30)])
+    for times in ([45000 + n / 7 for n in range(30)], list(range(45000, 45030)), [5, *range(45000, 45029)]):
+        with pytest.raises(InputError, match="look like days of a spreadsheet. Set data.time_unit to spreadsheet"):
+            log_with_times(tmp_path, times)
+    assert log_with_times(tmp_path, list(range(30))).counts["times_small"] == 29
     assert "2023-03-15" in describe_report(
         log_with_times(tmp_path, [45000 + n / 7 for n in range(30)], time_unit="spreadsheet")
     )
-    with pytest.raises(InputError, match="30 numbers that all look like dates such as 20240101"):
-        log_with_times(tmp_path, [20240101 + n for n in range(30)])
-    # 20240070 to 20240099 are no days of any month.
+    for first in (20240101, 202401011200, 20240101120000, 202401):
+        times = [first + n % 12 for n in range(30)]
+        with pytest.raises(InputError, match="30 of its 30 numbers look like dates such as 20240131"):
+            log_with_times(tmp_path, times)
+        with pytest.raises(InputError, match="29 of its 30 numbers look like dates"):
+            log_with_times(tmp_path, [99999999, *times[1:]])
+        assert log_with_times(tmp_path, times, time_unit="s").counts["interactions_kept"] == 30
+    # 20240070 to 20240099 are no days of any month, and these milliseconds of 2020 are no dates.
     assert log_with_times(tmp_path, list(range(20240070, 20240100))).counts["times_small"] == 30
+    assert log_with_times(tmp_path, [NOON * 1000 + 777 * n for n in range(30)]).counts["times_ms"] == 30
+
+
+def test_far_years_are_read_alike_in_text_and_parquet(tmp_path):
+    far = 253_402_214_400  # 9999-12-31, by `date -d`
+    for values in (
+        pa.array(["9999-12-31"]),
+        pa.array(["9999-12-31T00:00:00Z"]),
+        pa.array(["9999-12-31 01:00:00+01:00"]),
+        pa.array([datetime.datetime(9999, 12, 31)], pa.timestamp("us")),
+        pa.array([datetime.date(9999, 12, 31)]),
+    ):
+        assert read(values) == [(far, 0)]
+    assert read(pa.array(["0001-01-01 00:00:00.5"])) == [(-62_135_596_800, 500_000_000)]
+    assert read(pa.array(["2024-02-30", "9999-13-01", "2024-01-01 25:00"])) == [None] * 3
+    stamps = pa.array([datetime.datetime(9999, 12, 31)] + [datetime.datetime(2024, 1, n + 1) for n in range(11)])
+    table = pa.table({"user_id": ["u"] * 12, "item_id": list("abcdabcdabcd"), "timestamp": stamps})
+    pq.write_table(table, tmp_path / "log.parquet", use_deprecated_int96_timestamps=True)
+    report = ingest(settings_for(tmp_path, **LEAVE_ONE), tmp_path / "out")
+    assert "times: 2024-01-01 to 9999-12-31" in describe_report(report)
+
+
+def test_the_time_of_a_row_that_is_dropped_says_nothing(tmp_path):
+    rows = [(f"u{n % 5}", f"i{n % 3}", NOON + n) for n in range(30)] + [(None, "i1", NOON * 1000)]
+    write_log(tmp_path / "log.parquet", rows)
+    report = ingest(settings_for(tmp_path, max_bad_rows=0.1, **LEAVE_ONE), tmp_path / "out")
+    assert report.counts["times_s"] == 30 and not report.counts["times_ms"]
 
 
 def test_what_is_strange_about_times_is_told(tmp_path):
@@ -165,6 +199,7 @@ def test_what_is_strange_about_times_is_told(tmp_path):
     assert "all are the same (2020-01-02)" in told([NOON] * 30)
     assert "25 of 30 interactions have the time of their user's one before" in told([NOON + n % 5 for n in range(30)])
     assert "the first is of 1916-02-18" in told([-time for time in [1_700_000_000 + n for n in range(30)]])
+    assert "the last is of 1973-03-03" in told([100_000_000 + n for n in range(30)])
 
 
 def test_positions_are_told_as_such(tmp_path):
