@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 
 from components.ingestion.batches import list_pieces, refuse_too_many_bad_rows
 from components.ingestion.catalogue import read_items
+from components.ingestion.headers import column_names, require_columns
 from components.ingestion.inputs import item_column_keys, table_path
 from components.ingestion.report import Report
-from components.ingestion.tables import column_names, find_files, require_columns
+from components.ingestion.tables import find_files
 from components.settings import DataSettings
 from components.text.texts import text_of
 from serving.refreshed_items import Known

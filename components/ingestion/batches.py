@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from components.ingestion.columns import Column, Mask
+from components.ingestion.headers import text_head
 from components.ingestion.quotes import CheckedText
 from components.ingestion.report import BadRow, TableReport
-from components.ingestion.tables import TableFile, one_line, open_parquet, open_text, text_head
+from components.ingestion.tables import TableFile, one_line, open_parquet, open_text
 from components.ingestion.times import BAD_TIME, FORMATS
 from trainer.errors import InputError
 

@@ -22,7 +22,7 @@ from components.ingestion.partition import USER
 from components.ingestion.report import Report
 from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
 from components.ingestion.storage import full_disk_in_words
-from components.ingestion.times import BILLION
+from components.ingestion.time_numbers import BILLION
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings, InteractionColumns
 from trainer.errors import InputError
 

@@ -5,16 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from components.ingestion.tables import (
-    TableFile,
-    column_names,
-    file_bytes,
-    find_files,
-    is_compressed,
-    is_remote,
-    open_parquet,
-    require_columns,
-)
+from components.ingestion.headers import column_names, require_columns
+from components.ingestion.tables import TableFile, file_bytes, find_files, is_compressed, is_remote, open_parquet
 from components.ingestion.times import FORMATS
 from components.settings import DataSettings, ItemColumns
 from trainer.errors import InputError

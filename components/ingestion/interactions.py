@@ -11,7 +11,8 @@ from components.ingestion.labels import read_columns, to_labels
 from components.ingestion.partition import ORDER, USER, order_of
 from components.ingestion.report import FIRST_TIME, LAST_TIME, Report
 from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
-from components.ingestion.times import BILLION, count_kinds, to_seconds
+from components.ingestion.time_numbers import BILLION, count_kinds
+from components.ingestion.times import to_seconds
 from components.settings import DataSettings, LabelColumn
 
 _KINDS = "kinds"

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from components.ingestion.tables import TableFile, TextHead, open_text
+from components.ingestion.headers import TextHead
+from components.ingestion.tables import TableFile, open_text
 from trainer.errors import InputError
 
 OVER_LINES = "rows that run over several lines, with line breaks inside quotation marks"

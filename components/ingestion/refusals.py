@@ -4,7 +4,7 @@ from components.ingestion.batches import refuse_too_many_bad_rows
 from components.ingestion.inputs import reads_users, table_path
 from components.ingestion.labels import refuse_constant
 from components.ingestion.report import Report, rows_used
-from components.ingestion.times import UNITS
+from components.ingestion.time_numbers import UNITS
 from components.settings import DataSettings
 from trainer.errors import InputError
 from trainer.schema import TEST_SPLIT, TRAIN_SPLIT, VALID_SPLIT

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from components.ingestion.storage import exists, read_text, write_text
-from components.ingestion.times import BILLION, FIRST_PLAUSIBLE, UNITS
+from components.ingestion.time_numbers import BILLION, FIRST_PLAUSIBLE, UNITS
 
 FILE_NAME = "ingestion_report.json"
 LARGEST_USER, FIRST_TIME, LAST_TIME = "largest_user", "first_time", "last_time"

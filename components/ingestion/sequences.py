@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from components.ingestion.columns import as_mask
 from components.ingestion.hashing import Hashes, hash_strings
 from components.ingestion.partition import ORDER, USER, batch_take, folded
-from components.ingestion.times import BILLION
+from components.ingestion.time_numbers import BILLION
 
 ITEM = "item"
 TIME = "time"

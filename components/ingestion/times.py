@@ -2,18 +2,27 @@
 
 import datetime
 import re
-import time
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.columns import FLOAT32_WHOLE, Column, Mask, as_mask, to_strings
+from components.ingestion.time_numbers import (
+    BILLION,
+    CODE,
+    DATED,
+    DAY,
+    LARGEST,
+    Read,
+    Unit,
+    dated,
+    floats,
+    integers,
+    of_numbers,
+)
 from trainer.errors import InputError
 
 NULL_TIME = "null or empty time"
@@ -24,27 +33,6 @@ FORMATS = (
     "such as 2024-01-31, 2024-01-31 10:15:00.250 or 2024-01-31T10:15:00+01:00, or a date or timestamp column of Parquet"
 )
 
-Unit = Literal["auto", "s", "ms", "us", "ns", "spreadsheet"]
-UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-DATED, ZERO, SMALL, LIKE_DATES, LIKE_SERIALS, FUTURE = "dated", "zero", "small", "like_dates", "like_serials", "future"
-KINDS = (DATED, ZERO, SMALL, LIKE_DATES, LIKE_SERIALS, *UNITS)
-"""What a time can be: a date; 0; a number too small to have a unit, and among these those that could be dates such as
-20240131 or days of a spreadsheet; a number in one of the units."""
-
-FIRST_PLAUSIBLE = 10**8
-"""In seconds: 1973. Smaller numbers are positions as often as times."""
-
-_CODE = {kind: np.int8(code) for code, kind in enumerate(KINDS)}
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_BELOW = np.array([10**11, 10**14, 10**17], dtype=np.int64)
-_PER = np.array(list(_PER_SECOND.values()), dtype=np.int64)
-_LARGEST = 9_200_000_000_000_000_000  # nanoseconds up to 2261; beyond are the sentinels of 64 bits
-_DAY = 86_400
-_SERIAL_OF_1970 = 25_569
-_SERIALS = (30_000, 60_000)  # 1982 to 2064 in days since 1899-12-30
-_PARTS = {"month": (1, 12), "day": (0, 31), "hour": (0, 23), "minute": (0, 59), "second": (0, 59)}
-BILLION = 10**9
-
 _INTEGER = r"^[+-]?\d{1,19}$"
 _DECIMAL = r"^(?P<sign>[+-]?)(?P<whole>\d{0,18})\.(?P<part>\d*)$"
 _EXPONENT = r"^[+-]?(\d+\.?\d*|\.\d+)[eE][+]?\d+$"
@@ -52,8 +40,6 @@ _ISO = (
     r"^(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{8}T\d{6}([.,]\d+)?) ?"
     r"(Z|UTC|[+-]\d{2}(:?\d{2})?)?$"
 )
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass
@@ -68,28 +54,6 @@ class Times(Column):
 
     nanoseconds: pa.Array = field(default_factory=lambda: pa.array([], pa.int32()))
     kinds: pa.Array = field(default_factory=lambda: pa.array([], pa.int8()))
-
-
-def count_kinds(seconds: pa.Array, kinds: pa.Array) -> Counter[str]:
-    """How many times are of each of ``KINDS``, and how many lie in the FUTURE, of ``seconds`` and ``kinds`` [n]."""
-    counts = np.bincount(np.asarray(kinds), minlength=len(KINDS))
-    seen = Counter({kind: int(count) for kind, count in zip(KINDS, counts, strict=True) if count})
-    seen[FUTURE] = int(np.sum(np.asarray(seconds) > time.time() + _DAY))
-    return seen
-
-
-@dataclass
-class _Read:
-    """Times [n]: seconds, nanoseconds, codes of their kinds, and which are none."""
-
-    seconds: Ints
-    nanoseconds: Ints
-    kinds: npt.NDArray[np.int8]
-    bad: Mask
-
-    @classmethod
-    def nothing(cls, count: int) -> "_Read":
-        return cls(np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int8), np.ones(count, bool))
 
 
 def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
@@ -120,17 +84,17 @@ def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
     missing = as_mask(pc.is_null(values))
     reasons: dict[str, Mask] = {}
     if pa.types.is_integer(kind):
-        read = _integers(values, unit)
+        read = integers(values, unit)
     elif pa.types.is_floating(kind):
         numbers = np.asarray(values.cast(pa.float64()).fill_null(np.nan))
         missing = np.isnan(numbers)
         if kind != pa.float64():
             reasons[ROUNDED_TIME] = np.isfinite(numbers) & (np.abs(numbers) > FLOAT32_WHOLE)
-        read = _floats(np.where(missing, 0.0, numbers), unit)
+        read = floats(np.where(missing, 0.0, numbers), unit)
     elif pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        read = _dated(values)
+        read = dated(values)
     elif pa.types.is_null(kind):
-        read = _Read.nothing(len(values))
+        read = Read.nothing(len(values))
     else:
         return _from_text(to_strings(values, where), unit)
     return _times(read, {NULL_TIME: missing, **reasons, BAD_TIME: read.bad & ~missing})
@@ -141,7 +105,7 @@ def _is_no_time(kind: pa.DataType) -> bool:
     return any(check(kind) for check in checks)
 
 
-def _times(read: _Read, bad: dict[str, Mask]) -> Times:
+def _times(read: Read, bad: dict[str, Mask]) -> Times:
     good = np.ones(len(read.seconds), dtype=bool)
     for mask in bad.values():
         good &= ~mask
@@ -153,100 +117,16 @@ def _times(read: _Read, bad: dict[str, Mask]) -> Times:
     )
 
 
-def _integers(values: pa.Array, unit: Unit) -> _Read:
-    plain = np.asarray(values.fill_null(0) if values.null_count else values)
-    limit = np.uint64(_LARGEST) if plain.dtype == np.uint64 else _LARGEST
-    bad = plain > limit
-    if plain.dtype == np.int64:
-        bad |= plain < -_LARGEST
-    numbers = (np.where(bad, plain.dtype.type(0), plain) if bad.any() else plain).astype(np.int64, copy=False)
-    read = _of_numbers(numbers, np.zeros_like(numbers), unit)
-    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
-
-
-def _floats(numbers: npt.NDArray[np.float64], unit: Unit) -> _Read:
-    bad = ~(np.abs(numbers) < _LARGEST)
-    numbers = np.where(bad, 0.0, numbers)
-    whole = np.floor(numbers)
-    # Rounded, because 1700000000.123 as a double is a little less; never up to the next whole one.
-    billionths = np.minimum(np.round((numbers - whole) * BILLION), BILLION - 1).astype(np.int64)
-    read = _of_numbers(whole.astype(np.int64), billionths, unit)
-    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
-
-
-def _of_numbers(whole: Ints, billionths: Ints, unit: Unit) -> _Read:
-    """Numbers [n], each ``whole`` and ``billionths`` of one more, as times in their unit."""
-    good = np.zeros(len(whole), dtype=bool)
-    if unit == "spreadsheet":
-        kinds = np.full(len(whole), _CODE["s"])
-        # A double holds a time of day as a fraction of a day to about a microsecond.
-        microseconds = (billionths * _DAY + 500) // 1000
-        seconds = (whole - _SERIAL_OF_1970) * _DAY + microseconds // 10**6
-        return _Read(seconds, microseconds % 10**6 * 1000, kinds, good)
-    if unit != "auto":
-        per: Ints | int = _PER_SECOND[unit]
-        kinds = np.full(len(whole), _CODE[unit])
-    elif len(whole) and max(whole.max(), -whole.min()) >= _BELOW[0]:
-        places = np.searchsorted(_BELOW, np.abs(whole), side="right")
-        per, kinds = _PER[places], (places + _CODE["s"]).astype(np.int8)
-    else:
-        per, kinds = 1, np.full(len(whole), _CODE["s"])
-    unusual = np.flatnonzero((np.abs(whole) < FIRST_PLAUSIBLE) | (np.abs(whole) >= _BELOW[0]))
-    if len(unusual):
-        kinds[unusual] = _unusual_kinds(whole[unusual], billionths[unusual], kinds[unusual], unit)
-    seconds = whole // per
-    each = BILLION // per  # nanoseconds
-    return _Read(seconds, (whole - seconds * per) * each + billionths * each // BILLION, kinds, good)
-
-
-def _unusual_kinds(whole: Ints, billionths: Ints, kinds: npt.NDArray[np.int8], unit: Unit) -> npt.NDArray[np.int8]:
-    """The kinds [n] of numbers that are no seconds of today."""
-    zero = (whole == 0) & (billionths == 0)
-    if unit != "auto":
-        return np.where(zero, _CODE[ZERO], kinds)
-    serials = (whole >= _SERIALS[0]) & (whole < _SERIALS[1])
-    return np.select(
-        [zero, _like_dates(whole) & (billionths == 0), serials, np.abs(whole) < FIRST_PLAUSIBLE],
-        [_CODE[ZERO], _CODE[LIKE_DATES], _CODE[LIKE_SERIALS], _CODE[SMALL]],
-        default=kinds,
-    )
-
-
-def _like_dates(whole: Ints) -> Mask:
-    """Which numbers [n] read as dates: 202401, 20240131, 202401311015 or 20240131101500."""
-    found = np.zeros(len(whole), dtype=bool)
-    for parts in (("month",), ("month", "day"), ("month", "day", "hour", "minute"), tuple(_PARTS)):
-        left, valid = whole, np.ones(len(whole), dtype=bool)
-        for part in reversed(parts):
-            least, most = _PARTS[part]
-            valid &= (left % 100 >= least) & (left % 100 <= most)
-            left = left // 100
-        found |= valid & (left >= 1900) & (left <= 2100)
-    return found
-
-
-def _dated(values: pa.Array) -> _Read:
-    kind = values.type
-    if pa.types.is_date32(kind):
-        numbers, per = np.asarray(values.cast(pa.int32()).fill_null(0)).astype(np.int64) * _DAY, 1
-    else:
-        per = _PER_SECOND[kind.unit if pa.types.is_timestamp(kind) else "ms"]
-        numbers = np.asarray(values.cast(pa.int64()).fill_null(0))
-    sentinel = (numbers == np.iinfo(np.int64).min) | (numbers == np.iinfo(np.int64).max)
-    seconds = numbers // per
-    return _Read(seconds, (numbers - seconds * per) * (BILLION // per), np.full(len(seconds), _CODE[DATED]), sentinel)
-
-
 def _from_text(column: Column, unit: Unit) -> Times:
     strings = pc.utf8_trim_whitespace(column.values)
     broken = np.zeros(len(strings), dtype=bool)
     for mask in column.bad.values():
         broken |= mask
     if strings.null_count == 0 and (numbers := _all_integers(strings)) is not None:
-        read = _integers(numbers, unit)
+        read = integers(numbers, unit)
         return _times(read, {BAD_TIME: read.bad})
     missing = (as_mask(pc.is_null(strings)) | as_mask(pc.equal(strings, ""))) & ~broken
-    read = _Read.nothing(len(strings))
+    read = Read.nothing(len(strings))
     todo = ~(missing | broken)
     parsers = ((_INTEGER, _text_integers), (_DECIMAL, _text_decimals), (_EXPONENT, _text_exponents), (_ISO, _iso))
     for pattern, parse in parsers:
@@ -269,16 +149,16 @@ def _all_integers(strings: pa.Array) -> pa.Array | None:
     return None if pc.any(pc.match_substring(strings, "x", ignore_case=True)).as_py() else numbers
 
 
-def _text_integers(strings: pa.Array, unit: Unit) -> _Read:
+def _text_integers(strings: pa.Array, unit: Unit) -> Read:
     sizes = np.asarray(pc.utf8_ltrim(strings, "+-").cast(pa.uint64()))
-    bad = sizes > np.uint64(_LARGEST)
+    bad = sizes > np.uint64(LARGEST)
     sign = np.where(as_mask(pc.starts_with(strings, "-")), -1, 1)
     numbers = np.where(bad, np.uint64(0), sizes).astype(np.int64) * sign
-    read = _of_numbers(numbers, np.zeros_like(numbers), unit)
-    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
+    read = of_numbers(numbers, np.zeros_like(numbers), unit)
+    return Read(read.seconds, read.nanoseconds, read.kinds, bad)
 
 
-def _text_decimals(strings: pa.Array, unit: Unit) -> _Read:
+def _text_decimals(strings: pa.Array, unit: Unit) -> Read:
     """Decimals by their digits, because a double holds no more than 15 of them; "." alone is none."""
     pieces = pc.extract_regex(strings, _DECIMAL)
     sign, before, behind = pieces.flatten()
@@ -290,15 +170,15 @@ def _text_decimals(strings: pa.Array, unit: Unit) -> _Read:
     down = negative & (billionths > 0)
     whole = np.where(negative, -whole, whole) - down
     billionths = np.where(down, BILLION - billionths, billionths)
-    read = _of_numbers(whole, billionths, unit)
-    return _Read(read.seconds, read.nanoseconds, read.kinds, bad)
+    read = of_numbers(whole, billionths, unit)
+    return Read(read.seconds, read.nanoseconds, read.kinds, bad)
 
 
-def _text_exponents(strings: pa.Array, unit: Unit) -> _Read:
-    return _floats(np.asarray(pc.utf8_ltrim(strings, "+").cast(pa.float64())), unit)
+def _text_exponents(strings: pa.Array, unit: Unit) -> Read:
+    return floats(np.asarray(pc.utf8_ltrim(strings, "+").cast(pa.float64())), unit)
 
 
-def _iso(strings: pa.Array, unit: Unit) -> _Read:
+def _iso(strings: pa.Array, unit: Unit) -> Read:
     strings = pc.replace_substring(strings, ",", ".")
     times = pd.to_datetime(strings.to_pandas(), errors="coerce", utc=True)
     bad = np.asarray(times.isna())
@@ -309,7 +189,7 @@ def _iso(strings: pa.Array, unit: Unit) -> _Read:
         far = _far_time(strings[int(row)].as_py())
         if far is not None:
             seconds[row], nanoseconds[row], bad[row] = *far, False
-    return _Read(seconds, nanoseconds, np.full(len(bad), _CODE[DATED]), bad)
+    return Read(seconds, nanoseconds, np.full(len(bad), CODE[DATED]), bad)
 
 
 def _far_time(text: str) -> tuple[int, int] | None:
@@ -322,4 +202,4 @@ def _far_time(text: str) -> tuple[int, int] | None:
         return None
     found = found if found.tzinfo else found.replace(tzinfo=datetime.timezone.utc)
     since = found - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-    return since.days * _DAY + since.seconds, since.microseconds * 1000
+    return since.days * DAY + since.seconds, since.microseconds * 1000

@@ -3,7 +3,7 @@
 from components.ingestion.columns import NULL_LIKE_NOTE
 from components.ingestion.report import FIRST_TIME, LARGEST_USER, LAST_TIME, Report, day, rows_used
 from components.ingestion.sequences import ECHO_SECONDS
-from components.ingestion.times import BILLION, FIRST_PLAUSIBLE, UNITS
+from components.ingestion.time_numbers import BILLION, FIRST_PLAUSIBLE, UNITS
 
 _REPEATED = 0.01
 _TIED = 0.1

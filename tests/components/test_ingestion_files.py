@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.ingestion.catalogue import ingest_items
+from components.ingestion.headers import text_head
 from components.ingestion.quotes import OVER_LINES, CheckedText
 from components.ingestion.report import describe_report
-from components.ingestion.tables import TableFile, text_head
+from components.ingestion.tables import TableFile
 from tests.components.ingestion_helpers import examples, ingest, settings_for
 from trainer.errors import InputError
 
