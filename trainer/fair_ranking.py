@@ -178,10 +178,11 @@ def fair_ranking(
     found = found._replace(scores=tf.where(somebody[:, tf.newaxis], found.scores, NO_SCORE))
     scores = tf.where(somebody[:, tf.newaxis], scores, NO_SCORE)
     last = found.scores[:, -1:]
-    above = found.scores[:, :, tf.newaxis] > scores[:, tf.newaxis]
-    same = found.scores[:, :, tf.newaxis] == scores[:, tf.newaxis]
-    better = tf.math.count_nonzero(above, axis=1, dtype=tf.int32)
-    same = tf.where(scores == last, tied, tf.math.count_nonzero(same, axis=1, dtype=tf.int32))
+    # In ascending order of the negative: what is better stands to the left, and equals are in one run.
+    cost, wanted_cost = -found.scores, -scores
+    better = tf.searchsorted(cost, wanted_cost, side="left")
+    same = tf.searchsorted(cost, wanted_cost, side="right") - better
+    same = tf.where(scores == last, tied, same)
     better = tf.where((scores >= last) & (scores > NO_SCORE), better, NOWHERE)
     return Ranking(finish(found.indices, found.scores, found.interest, k), better, tf.maximum(same, 1))
 
