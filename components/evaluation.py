@@ -6,6 +6,7 @@ TensorFlow Model Analysis is the mean, over all users and over each slice, and t
 
 import difflib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,36 +15,16 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
+from components.over_baseline import OVER_BASELINE, over_baseline, over_baseline_names
 from components.settings import EvaluationSettings
 from trainer import schema
 from trainer.errors import InputError
-
-METRICS = tuple(f"{name}_at_{k}" for k in (20, 50) for name in ("recall", "hit_rate", "ndcg", "diversity"))
-"""Metrics with the items of the history kept among the candidates."""
-
-COSINE = "interest_cosine"
-HEALTH = ("active_interests", COSINE, "effective_interests", "interest_use")
-"""Whether the interests of a user are several."""
-
-UNSEEN = "_unseen"
-"""Suffix of a metric computed with the items of the history removed from the candidates."""
-
-FILTERED = "_filtered"
-"""Suffix of a metric computed with the filter of the settings, the items of the history kept."""
-
-POPULARITY = "popularity_"
-"""Prefix of a metric of the popularity ranking, computed for the same users."""
-
-MODEL_METRICS = METRICS + tuple(name + UNSEEN for name in METRICS)
-ALL_METRICS = MODEL_METRICS + HEALTH + tuple(POPULARITY + name for name in MODEL_METRICS)
-
-GATES = MODEL_METRICS + tuple(name for name in HEALTH if name != COSINE)
-"""What a threshold can ask for: metrics of which more is better."""
+from trainer.metrics import table
 
 SIGNATURE = "evaluate"
 """The signature of the trainer's SavedModel that the Evaluator calls."""
 
-DEFAULT_GATE = "recall_at_50"
+DEFAULT_GATE = table.RECALL
 """What is compared with the model blessed last where the settings name nothing."""
 
 LEAST_GATE_VALUE = 1e-6
@@ -121,28 +102,36 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
     Raises:
       InputError: a threshold or ``gate_metric`` is not a metric's name.
     """
-    thresholds: dict[str, tfma.MetricThreshold] = {}
-    for name, least in settings.thresholds.items():
-        thresholds[name] = at_least(least)
-    filtered = [name + FILTERED for name in METRICS] if settings.allow or settings.deny else []
-    outputs = [*ALL_METRICS, *filtered, *(POPULARITY + name for name in filtered)]
-    gates = [*GATES, *filtered]
+    filtered = bool(settings.allow or settings.deny)
+    gates = gated_metrics(filtered)
     for name in settings.thresholds:
-        check_metric(name, f"evaluation.thresholds.{name}", gates)
+        if name.endswith(OVER_BASELINE):
+            check_metric(name, f"evaluation.thresholds.{name}", over_baseline_names(filtered), listed=gates)
+        else:
+            check_metric(name, f"evaluation.thresholds.{name}", gates)
+    thresholds = {
+        name: within(name, bound)
+        for name, bound in settings.thresholds.items()
+        if name not in over_baseline(settings.thresholds)
+    }
     watched = settings.gate_metric or DEFAULT_GATE
     check_metric(watched, "evaluation.gate_metric", gates)
+    lower = table.metric_of(watched).direction == "lower"
     gate = thresholds.setdefault(
         watched,
         # Without any value threshold the Evaluator blesses nothing, not even a first model. And a model that
         # scores zero must not become the one that relative losses are measured against.
-        at_least(LEAST_GATE_VALUE),
+        at_most(math.inf) if lower else at_least(LEAST_GATE_VALUE),
     )
     if settings.max_regression is not None:
+        directions = tfma.MetricDirection
         gate.change_threshold.CopyFrom(
             tfma.GenericChangeThreshold(
-                direction=tfma.MetricDirection.HIGHER_IS_BETTER, relative={"value": -settings.max_regression}
+                direction=directions.LOWER_IS_BETTER if lower else directions.HIGHER_IS_BETTER,
+                relative={"value": settings.max_regression if lower else -settings.max_regression},
             )
         )
+    outputs = [*table.model_metrics(filtered), *table.popularity_metrics(filtered)]
     return tfma.EvalConfig(
         model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
         slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
@@ -162,6 +151,25 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
     )
 
 
+def gated_metrics(filtered: bool = False) -> tuple[str, ...]:
+    """What a threshold can ask for.
+
+    Args:
+      filtered: whether there is a filter to compute with once more.
+    """
+    return tuple(name for name in table.model_metrics(filtered) if table.metric_of(name).direction != "neither")
+
+
+def within(name: str, bound: float) -> tfma.MetricThreshold:
+    """A metric has to reach its bound, or may not exceed it where less is better."""
+    return at_most(bound) if table.metric_of(name).direction == "lower" else at_least(bound)
+
+
+def at_most(value: float) -> tfma.MetricThreshold:
+    """A metric may not exceed ``value``."""
+    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(upper_bound={"value": value}))
+
+
 def at_least(value: float) -> tfma.MetricThreshold:
     """A metric has to reach ``value``."""
     return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": value}))
@@ -178,8 +186,14 @@ def overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
     }
 
 
-def check_metric(name: str, where: str, gates: Sequence[str] = GATES) -> None:
+def check_metric(name: str, where: str, gates: Sequence[str], listed: Sequence[str] = ()) -> None:
     """Refuses the name of something that is no metric.
+
+    Args:
+      name: the metric.
+      where: the setting that names it.
+      gates: the metrics that there are.
+      listed: which of them to list; by default all.
 
     Raises:
       InputError: it is none of ``gates``.
@@ -187,4 +201,5 @@ def check_metric(name: str, where: str, gates: Sequence[str] = GATES) -> None:
     if name not in gates:
         nearest = difflib.get_close_matches(name, gates, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(gates)}.")
+        behind = f" Behind a metric of lists, {OVER_BASELINE}: the least difference to the baseline." if listed else ""
+        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(listed or gates)}.{behind}")

@@ -12,7 +12,6 @@ import tensorflow_model_analysis as tfma
 
 from components.evaluation import (
     LEAST_GATE_VALUE,
-    POPULARITY,
     SIGNATURE,
     PerExampleMeans,
     at_least,
@@ -21,6 +20,7 @@ from components.evaluation import (
 )
 from components.settings import EvaluationSettings
 from trainer import schema
+from trainer.metrics.table import POPULARITY
 from trainer.metrics.tags import TAG_CUTOFFS
 
 AUC, LOG_LOSS, CALIBRATION = "auc", "log_loss", "calibration"

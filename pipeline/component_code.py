@@ -16,6 +16,7 @@ _STARTS = {
     "TextEncoder": ("components.text_encoder",),
     "DataGate": ("components.data_gate",),
     "Transform": ("trainer.preprocessing",),
+    "Comparison": ("components.comparison",),
     "IndexBuilder": ("components.index_builder",),
     "ServingValidator": ("components.serving_validator",),
     "Pusher": ("components.pusher",),

@@ -35,7 +35,9 @@ class TrainedModel(tf.Module):
       item_filter: of their attributes.
       vectors_from_text: float32 [M, E] to float32 [M, D], of a model that places items by their texts; else absent.
       analysis: name -> variable, what ``polyrec analyse`` looks at; ``category_names`` string [C] for every model.
+      served_interests: variable int32 scalar, K of a user's vectors.
       encode: see :meth:`_encode`.
+      evaluate, evaluate_beside: see :meth:`_evaluate` and :meth:`_metrics`.
 
     Args:
       model: trained and built.
@@ -60,6 +62,7 @@ class TrainedModel(tf.Module):
         super().__init__()
         self.model, self._raw = model, RawFeatures(transform, user_features)
         self.item_vectors = tf.Variable(model.item_vectors(), trainable=False)
+        self.served_interests = tf.Variable(model.served_interests, trainable=False, dtype=tf.int32)
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from trainer import schema
 from trainer.fair_ranking import Candidates, computed, fair_ranking, kept, of_kept
 from trainer.input_pipeline import Batch
+from trainer.metrics import table
 from trainer.metrics.ranking import rank_metrics
 from trainer.models.base import RetrievalModel
 from trainer.models.profile_base import ProfileModel
@@ -32,7 +33,7 @@ class Validator:
       most_kept: up to how many numbers item vectors are computed once and kept, not chunk by chunk for each batch.
     """
 
-    watched, title = "recall_at_50", "Recall@50"
+    watched, title = table.RECALL, table.title(table.RECALL)
 
     def __init__(self, model: RetrievalModel, cutoffs: tuple[int, ...] = (50,), most_kept: int = MOST_KEPT) -> None:
         self._model, self._cutoffs, self._most_kept = model, cutoffs, most_kept
