@@ -16,7 +16,8 @@ from pipeline.results import Evaluation, Metrics, RunResult
 from trainer.metrics import table
 from trainer.metrics.table import HEADINGS, POPULARITY, RECALL
 
-_THIRDS = {DIVERSE: "most diverse third", FOCUSED: "most focused third"}
+_THIRDS = {DIVERSE: "most diverse", FOCUSED: "most focused"}
+"""Thirds of the users; the page on choosing a model says by what."""
 
 
 def show(console: Console, name: str, result: RunResult) -> None:
@@ -36,9 +37,9 @@ def show(console: Console, name: str, result: RunResult) -> None:
     if of_profiles:
         console.print(profile_metrics(columns))
     else:
-        console.print(_metrics(columns, int(result.model.overall["example_count"]), result.comparison))
+        console.print(_metrics(columns, result))
         console.print(_slices(columns, result.comparison))
-        console.print(interests(result.model.overall))
+        console.print(interests(result.model.overall), soft_wrap=True)
         for finding in found(name, result):
             colour = "bold" if finding.warning is None else "bold yellow"
             console.print(f"[{colour}]{escape(finding.text)}[/]", soft_wrap=True)
@@ -87,7 +88,8 @@ def interests(overall: Metrics) -> str:
     return f"Interests: {', '.join(said)}" if said else "Interests: none, no test user has a known history."
 
 
-def _metrics(columns: list[tuple[str, Evaluation, str]], users: int, comparison: Comparison | None) -> Table:
+def _metrics(columns: list[tuple[str, Evaluation, str]], result: RunResult) -> Table:
+    users, comparison = int(result.model.overall["example_count"]), result.comparison
     shown = Table(title=f"Test split, {users:,} users, full catalogue", title_justify="left")
     shown.add_column("")
     for heading, _, _ in columns:
@@ -100,7 +102,7 @@ def _metrics(columns: list[tuple[str, Evaluation, str]], users: int, comparison:
             continue
         shown.add_row(f"[dim]{heading}[/dim]")
         for name in names:
-            values = [evaluation.overall.get(prefix + name) for _, evaluation, prefix in columns]
+            values = [_value(evaluation, result, prefix + name) for _, evaluation, prefix in columns]
             if any(value is not None for value in values):
                 difference = _difference(comparison, EVERYBODY, name)
                 shown.add_row(
@@ -108,6 +110,15 @@ def _metrics(columns: list[tuple[str, Evaluation, str]], users: int, comparison:
                 )
         shown.add_section()
     return shown
+
+
+def _value(evaluation: Evaluation, result: RunResult, name: str) -> float | None:
+    """The mean of a metric; the baseline's with as many places on a page as the model has."""
+    if evaluation is result.baseline and result.comparison is not None:
+        pair = result.comparison.slices.get(EVERYBODY, {}).get(name)
+        if pair is not None:
+            return pair.baseline
+    return evaluation.overall.get(name)
 
 
 def _difference(comparison: Comparison | None, users: str, name: str) -> list[str]:

@@ -11,17 +11,25 @@ _NOTHING = float("nan")
 
 
 def interest_overlap(lists: UserLists, n: int) -> tf.Tensor:
-    """Mean Jaccard index of the pairs of active interests' own first n items; NaN without a pair.
+    """:func:`mean_jaccard` of the active interests' own first n items."""
+    return mean_jaccard(lists.own[:, :, :n], lists.active)
+
+
+def mean_jaccard(own: tf.Tensor, active: tf.Tensor) -> tf.Tensor:
+    """Mean Jaccard index of the pairs of a user's lists; NaN without a pair.
 
     1 where all interests give one list, 0 where no item is in two lists.
+
+    Args:
+      own: int32 [B, K, L], distinct items, -1 where a list has ended.
+      active: bool [B, K], which lists count.
     """
-    own = lists.own[:, :, :n]
     wide = tf.shape(own)[1]
     upper = tf.where(tf.range(wide)[:, tf.newaxis] < tf.range(wide))
     first, second = (tf.gather(own, upper[:, side], axis=1) for side in (0, 1))
     common = _distinct_in_both(first, second)
     either = _length(first) + _length(second) - common
-    both = tf.logical_and(*(tf.gather(lists.active, upper[:, side], axis=1) for side in (0, 1)))
+    both = tf.logical_and(*(tf.gather(active, upper[:, side], axis=1) for side in (0, 1)))
     return _mean(tf.math.divide_no_nan(common, either), both & (either > 0))
 
 
