@@ -108,6 +108,7 @@ def fair_ranking(
     chunk: int = 65_536,
     excluded: tf.Tensor | None = None,
     keep: Keep | None = None,
+    winners: bool = True,
 ) -> Ranking:
     """Scores the whole catalogue, a chunk at a time, as trainer.retrieval.exact_top_k does.
 
@@ -124,6 +125,7 @@ def fair_ranking(
       chunk: items scored at a time, at most.
       excluded: int [B, E], items that are not ranked; -1 is padding.
       keep: which items each user may get; None for all.
+      winners: whether to say which interest gave each item, at half the cost again for long lists; else 0.
     """
     order = SpreadOrder(num_items)
     batch, num_interests, dimension = tf.unstack(tf.shape(interests))
@@ -149,8 +151,10 @@ def fair_ranking(
         if keep is not None:
             best = tf.where(keep(tf.broadcast_to(items, tf.shape(best))), best, NO_SCORE)
         scores, position = tf.math.top_k(best, tf.minimum(k, tf.shape(best)[1]))
-        of_best = tf.gather(by_interest, tf.repeat(position[:, tf.newaxis], num_interests, axis=1), batch_dims=2)
-        winner = _winner(tf.where(active[:, :, tf.newaxis], of_best, NO_SCORE))
+        winner = tf.zeros_like(position)
+        if winners:
+            of_best = tf.gather(by_interest, tf.repeat(position[:, tf.newaxis], num_interests, axis=1), batch_dims=2)
+            winner = _winner(tf.where(active[:, :, tf.newaxis], of_best, NO_SCORE))
         merged, places = tf.math.top_k(tf.concat([found.scores, scores], axis=1), k)
         last, last_before = merged[:, -1:], found.scores[:, -1:]
         # An item that was left out of the list so far scores no higher than its last.

@@ -118,7 +118,9 @@ def own_lists(
     if options.get("excluded") is not None:
         options["excluded"] = tf.repeat(options["excluded"], wide, axis=0)
     found = fair_ranking(
-        flat, tf.reshape(active, [-1, 1]), num_items, columns, tf.repeat(targets, wide, axis=0), length, **options
+        *(flat, tf.reshape(active, [-1, 1]), num_items, columns, tf.repeat(targets, wide, axis=0), length),
+        winners=False,
+        **options,
     )
     return tf.nest.map_structure(lambda values: tf.reshape(values, [batch, wide, tf.shape(values)[1]]), found)
 
@@ -127,7 +129,7 @@ def _ranked(users: Users, catalogue: Catalogue, options: Mapping[str, Any]) -> t
     """The list of all interests together, and that of each alone with the same places of targets [B, K, M]."""
     size, columns = int(catalogue.vectors.shape[0]), computed(int(catalogue.vectors.shape[0]), _rows(catalogue.vectors))
     k = table.longest_list()
-    merged = fair_ranking(users.interests, users.active, size, columns, users.targets, k, **options)
+    merged = fair_ranking(users.interests, users.active, size, columns, users.targets, k, winners=False, **options)
     interests = int(users.interests.shape[1])
     if interests == 1:
         return merged, tf.nest.map_structure(lambda values: values[:, tf.newaxis], merged)
@@ -146,11 +148,19 @@ def _by_count(targets: tf.Tensor, counts: tf.Tensor, options: Mapping[str, Any])
     batch, number = tf.unstack(tf.shape(targets))
     if options:
         one = tf.ones([batch, 1, 1])
-        return fair_ranking(one, tf.ones_like(one[:, :, 0], tf.bool), size, columns, targets, k, **options)
+        return fair_ranking(
+            one, tf.ones_like(one[:, :, 0], tf.bool), size, columns, targets, k, winners=False, **options
+        )
     # The same list for everybody: made once.
     one = tf.ones([1, 1, 1])
     found = fair_ranking(
-        one, tf.ones_like(one[:, :, 0], tf.bool), size, columns, tf.reshape(targets, [1, batch * number]), k
+        one,
+        tf.ones_like(one[:, :, 0], tf.bool),
+        size,
+        columns,
+        tf.reshape(targets, [1, batch * number]),
+        k,
+        winners=False,
     )
     top = TopK(*(tf.repeat(values, batch, axis=0) for values in found.top))
     return Ranking(top, *(tf.reshape(values, [batch, number]) for values in (found.better, found.tied)))
