@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import schema
-from trainer.metrics.table import HISTORY_DIVERSITY, metric_of
+from trainer.metrics.table import HISTORY_DIVERSITY, metric_of, model_metrics
 
 FILE = "comparison.json"
 """In the folder of the artifact."""
@@ -103,8 +103,8 @@ def paired(model: Mapping[str, np.ndarray], baseline: Mapping[str, np.ndarray], 
       users: bool, whom to count.
     """
     found = {}
-    for name in model:
-        if name not in baseline or metric_of(name).of != "list":
+    for name in model_metrics(filtered=True):
+        if name not in model or name not in baseline or metric_of(name).of != "list":
             continue
         ours, theirs = (np.asarray(values[name], np.float64)[users] for values in (model, baseline))
         both = ~(np.isnan(ours) | np.isnan(theirs))
