@@ -5,6 +5,7 @@ TensorFlow Model Analysis is the mean, over all users and over each slice, and t
 """
 
 import json
+import math
 from typing import Any
 
 import apache_beam as beam
@@ -12,37 +13,11 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
-from components.metric_names import (
-    ALL_METRICS,
-    COSINE,
-    DEFAULT_GATE,
-    FILTERED,
-    GATES,
-    HEALTH,
-    METRICS,
-    MODEL_METRICS,
-    POPULARITY,
-    UNSEEN,
-    check_metric,
-    gates_of,
-)
+from components.metric_names import DEFAULT_GATE, check_metric, check_threshold, gated_metrics
+from components.over_baseline import over_baseline
 from components.settings import EvaluationSettings
 from trainer import schema
-
-__all__ = [
-    "ALL_METRICS",
-    "COSINE",
-    "DEFAULT_GATE",
-    "FILTERED",
-    "GATES",
-    "HEALTH",
-    "METRICS",
-    "MODEL_METRICS",
-    "POPULARITY",
-    "UNSEEN",
-    "check_metric",
-    "eval_config",
-]
+from trainer.metrics import table
 
 SIGNATURE = "evaluate"
 """The signature of the trainer's SavedModel that the Evaluator calls."""
@@ -122,28 +97,33 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
     Raises:
       InputError: a threshold or ``gate_metric`` is not a metric's name.
     """
-    thresholds: dict[str, tfma.MetricThreshold] = {}
-    for name, least in settings.thresholds.items():
-        thresholds[name] = at_least(least)
-    filtered = [name + FILTERED for name in METRICS] if settings.allow or settings.deny else []
-    outputs = [*ALL_METRICS, *filtered, *(POPULARITY + name for name in filtered)]
-    gates = gates_of(bool(filtered))
+    filtered = bool(settings.allow or settings.deny)
+    gates = gated_metrics(filtered)
     for name in settings.thresholds:
-        check_metric(name, f"evaluation.thresholds.{name}", gates)
+        check_threshold(name, filtered)
+    thresholds = {
+        name: within(name, bound)
+        for name, bound in settings.thresholds.items()
+        if name not in over_baseline(settings.thresholds)
+    }
     watched = settings.gate_metric or DEFAULT_GATE
     check_metric(watched, "evaluation.gate_metric", gates)
+    lower = table.metric_of(watched).direction == "lower"
     gate = thresholds.setdefault(
         watched,
         # Without any value threshold the Evaluator blesses nothing, not even a first model. And a model that
         # scores zero must not become the one that relative losses are measured against.
-        at_least(LEAST_GATE_VALUE),
+        at_most(math.inf) if lower else at_least(LEAST_GATE_VALUE),
     )
     if settings.max_regression is not None:
+        directions = tfma.MetricDirection
         gate.change_threshold.CopyFrom(
             tfma.GenericChangeThreshold(
-                direction=tfma.MetricDirection.HIGHER_IS_BETTER, relative={"value": -settings.max_regression}
+                direction=directions.LOWER_IS_BETTER if lower else directions.HIGHER_IS_BETTER,
+                relative={"value": settings.max_regression if lower else -settings.max_regression},
             )
         )
+    outputs = [*table.model_metrics(filtered), *table.popularity_metrics(filtered)]
     return tfma.EvalConfig(
         model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
         slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
@@ -161,6 +141,16 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
             )
         ],
     )
+
+
+def within(name: str, bound: float) -> tfma.MetricThreshold:
+    """A metric has to reach its bound, or may not exceed it where less is better."""
+    return at_most(bound) if table.metric_of(name).direction == "lower" else at_least(bound)
+
+
+def at_most(value: float) -> tfma.MetricThreshold:
+    """A metric may not exceed ``value``."""
+    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(upper_bound={"value": value}))
 
 
 def at_least(value: float) -> tfma.MetricThreshold:

@@ -1,50 +1,53 @@
-"""The names of the metrics that thresholds can ask for; without TensorFlow, so that a configuration can be checked."""
+"""The names of the metrics that thresholds can ask for."""
 
 import difflib
 from collections.abc import Sequence
 
+from components.over_baseline import OVER_BASELINE, over_baseline_names
 from trainer.errors import InputError
+from trainer.metrics import table
 
-METRICS = tuple(f"{name}_at_{k}" for k in (20, 50) for name in ("recall", "hit_rate", "ndcg", "diversity"))
-"""Metrics with the items of the history kept among the candidates."""
-
-COSINE = "interest_cosine"
-HEALTH = ("active_interests", COSINE, "effective_interests", "interest_use")
-"""Whether the interests of a user are several."""
-
-UNSEEN = "_unseen"
-"""Suffix of a metric computed with the items of the history removed from the candidates."""
-
-FILTERED = "_filtered"
-"""Suffix of a metric computed with the filter of the settings, the items of the history kept."""
-
-POPULARITY = "popularity_"
-"""Prefix of a metric of the popularity ranking, computed for the same users."""
-
-MODEL_METRICS = METRICS + tuple(name + UNSEEN for name in METRICS)
-ALL_METRICS = MODEL_METRICS + HEALTH + tuple(POPULARITY + name for name in MODEL_METRICS)
-
-GATES = MODEL_METRICS + tuple(name for name in HEALTH if name != COSINE)
-"""What a threshold can ask for: metrics of which more is better."""
-
-DEFAULT_GATE = "recall_at_50"
+DEFAULT_GATE = table.RECALL
 """What is compared with the model blessed last where the settings name nothing."""
 
 AUC = "auc"
 """Of a task of a model of profiles: ``auc_<task>``."""
 
 
-def gates_of(filtered: bool) -> tuple[str, ...]:
-    """What a threshold can ask for of a model that recommends items.
+def gated_metrics(filtered: bool = False) -> tuple[str, ...]:
+    """What a threshold can ask for.
 
     Args:
-      filtered: whether the settings have a filter, and so metrics with it.
+      filtered: whether there is a filter to compute with once more.
     """
-    return (*GATES, *(name + FILTERED for name in METRICS)) if filtered else GATES
+    return tuple(name for name in table.model_metrics(filtered) if table.metric_of(name).direction != "neither")
 
 
-def check_metric(name: str, where: str, gates: Sequence[str] = GATES) -> None:
+def check_threshold(name: str, filtered: bool = False) -> None:
+    """Refuses a threshold on something that is no metric of a model that recommends items.
+
+    Args:
+      name: of the metric, or of its difference to the baseline.
+      filtered: whether the settings have a filter, and so metrics with it.
+
+    Raises:
+      InputError: there is no such metric.
+    """
+    key, gates = f"evaluation.thresholds.{name}", gated_metrics(filtered)
+    if name.endswith(OVER_BASELINE):
+        check_metric(name, key, over_baseline_names(filtered), listed=gates)
+    else:
+        check_metric(name, key, gates)
+
+
+def check_metric(name: str, where: str, gates: Sequence[str], listed: Sequence[str] = ()) -> None:
     """Refuses the name of something that is no metric.
+
+    Args:
+      name: the metric.
+      where: the setting that names it.
+      gates: the metrics that there are.
+      listed: which of them to list; by default all.
 
     Raises:
       InputError: it is none of ``gates``.
@@ -52,4 +55,5 @@ def check_metric(name: str, where: str, gates: Sequence[str] = GATES) -> None:
     if name not in gates:
         nearest = difflib.get_close_matches(name, gates, n=1)
         hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(gates)}.")
+        behind = f" Behind a metric of lists, {OVER_BASELINE}: the least difference to the baseline." if listed else ""
+        raise InputError(f"{where}: {name!r} is not a metric.{hint} Metrics: {', '.join(listed or gates)}.{behind}")

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import tensorflow_model_analysis as tfma
 
 from components.evaluation import LEAST_GATE_VALUE, SIGNATURE, PerExampleMeans, at_least, overall
-from components.metric_names import AUC, POPULARITY, check_metric
+from components.metric_names import AUC, check_metric
 from components.settings import EvaluationSettings
 from trainer import schema
+from trainer.metrics.table import POPULARITY
 from trainer.metrics.tags import TAG_CUTOFFS
 
 LOG_LOSS, CALIBRATION = "log_loss", "calibration"

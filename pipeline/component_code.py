@@ -17,6 +17,7 @@ _STARTS = {
     "SchemaGen": ("components.data_schema",),
     "DataGate": ("components.data_gate",),
     "Transform": ("trainer.preprocessing",),
+    "Comparison": ("components.comparison",),
     "IndexBuilder": ("components.index_builder",),
     "ServingValidator": ("components.serving_validator",),
     "Pusher": ("components.pusher",),

@@ -165,22 +165,26 @@ def _thresholds(config: "Config") -> Iterator[str]:
 
 def _metrics(config: "Config", kind: str) -> Iterator[str]:
     """Names of metrics that there are not."""
-    from components.metric_names import AUC, check_metric, gates_of
+    from components.metric_names import AUC, check_metric, check_threshold, gated_metrics
 
     evaluation = config.evaluation
+    filtered = bool(evaluation.allow or evaluation.deny)
     if kind == "profile":
         from trainer.metrics.tags import TAG_CUTOFFS
 
         trained = getattr(config.model, "train_tasks", None) or config.data.labels
         gates = (*(f"{AUC}_{task}" for task in trained), *(f"precision_at_{k}" for k in TAG_CUTOFFS))
     else:
-        gates = gates_of(bool(evaluation.allow or evaluation.deny))
-    named = {f"evaluation.thresholds.{name}": name for name in evaluation.thresholds}
+        gates = gated_metrics(filtered)
+    named = [(f"evaluation.thresholds.{name}", name) for name in evaluation.thresholds]
     if evaluation.gate_metric is not None:
-        named["evaluation.gate_metric"] = evaluation.gate_metric
-    for key, name in named.items():
+        named.append(("evaluation.gate_metric", evaluation.gate_metric))
+    for key, name in named:
         try:
-            check_metric(name, key, gates)
+            if kind == "retrieval" and key != "evaluation.gate_metric":
+                check_threshold(name, filtered)
+            else:
+                check_metric(name, key, gates)
         except InputError as error:
             yield str(error)
 

@@ -1,10 +1,12 @@
 """Why the Evaluator refused a model, in words."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 from tensorflow_model_analysis.proto import validation_result_pb2
 
 from components.evaluation import LEAST_GATE_VALUE
+from components.over_baseline import Missed
 from components.profile_evaluation import AUC
 from components.settings import EvaluationSettings
 
@@ -36,13 +38,35 @@ def refusals(
             elif failure.metric_threshold.HasField("change_threshold"):
                 sentences.append(_regression(name, value, (blessed or {}).get(name, 0.0), settings))
             else:
-                sentences.append(_too_low(name, value, settings))
+                upper = failure.metric_threshold.value_threshold.HasField("upper_bound")
+                sentences.append((_too_high if upper else _too_low)(name, value, settings))
     if verdict.missing_slices:
         sentences.append("There is no example in the test split to evaluate.")
     return sentences or ["The Evaluator refused the model and gave no reason; see the log."]
 
 
+def too_little_gained(misses: Sequence[Missed]) -> list[str]:
+    """A sentence for every threshold on the difference to the baseline that was missed."""
+    return [
+        f"{miss.name}: no test user has a value, and evaluation.thresholds wants at least {miss.least:g}."
+        if miss.found is None
+        else f"{miss.name} is {miss.found.difference:.4f}"
+        f"{'' if miss.found.error is None else f' ± {miss.found.error:.4f}'} "
+        f"({miss.found.model:.4f} against {miss.found.baseline:.4f} of the baseline, {miss.found.users:,} users), and "
+        f"evaluation.thresholds wants at least {miss.least:g}."
+        for miss in misses
+    ]
+
+
+def _too_high(name: str, value: float, settings: EvaluationSettings) -> str:
+    if math.isnan(value):
+        return f"{name}: no test user has a value, and evaluation.thresholds wants one."
+    return f"{name} is {value:.4f}, and evaluation.thresholds wants at most {settings.thresholds[name]:g}."
+
+
 def _too_low(name: str, value: float, settings: EvaluationSettings) -> str:
+    if math.isnan(value):
+        return f"{name}: no test user has a value, and a threshold wants one."
     if name not in settings.thresholds:
         nothing = "nothing was learned" if name.startswith(AUC) else "no test user gets a right item"
         return f"{name} is {value:.4f}: {nothing} (at least {LEAST_GATE_VALUE:g} is wanted)."
@@ -50,8 +74,9 @@ def _too_low(name: str, value: float, settings: EvaluationSettings) -> str:
 
 
 def _regression(name: str, difference: float, before: float, settings: EvaluationSettings) -> str:
-    change = f"{-difference / before:.1%}" if before else "an unknown part"
+    change = f"{abs(difference / before):.1%}" if before else "an unknown part"
+    side = "above" if difference > 0 else "below"
     return (
-        f"{name} is {before + difference:.4f}, {change} below the {before:.4f} of the model that was blessed last; "
+        f"{name} is {before + difference:.4f}, {change} {side} the {before:.4f} of the model that was blessed last; "
         f"evaluation.max_regression allows {settings.max_regression or 0:.1%}."
     )

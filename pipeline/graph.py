@@ -16,6 +16,7 @@ from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
+from components.comparison import Comparison
 from components.data_gate import ACCEPTED, DataGate
 from components.data_schema import CuratedSchema, InferredSchema, content_of
 from components.evaluation import eval_config
@@ -23,6 +24,7 @@ from components.evaluator import ModelEvaluator
 from components.index_builder import IndexBuilder
 from components.interaction_example_gen import InteractionExampleGen
 from components.item_example_gen import ItemExampleGen
+from components.over_baseline import over_baseline
 from components.profile_evaluation import profile_eval_config
 from components.pusher import BundlePusher
 from components.serving_validator import ServingValidator
@@ -33,6 +35,7 @@ from pipeline.component_code import BASELINE_EVALUATOR, BASELINE_TRAINER, code_k
 from pipeline.config import Config
 from pipeline.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer import schema
+from trainer.errors import InputError
 from trainer.models.profile_base import ProfileSettings
 from trainer.plain_paths import plain_path
 
@@ -132,8 +135,8 @@ def _after_training(
 ) -> list[BaseNode]:
     """The two-tower beside the model, the evaluation, and the way to the folder that a server watches."""
     trained = model_trainer.outputs["model"]
-    evaluation = _evaluation(config, examples, trained, history, code)
     baseline: list[BaseNode] = []
+    compared = None
     if (settings := baseline_settings(config)) is not None:
         baseline_trainer = trainer(BASELINE_TRAINER, settings)
         model = baseline_trainer.outputs["model"]
@@ -141,6 +144,16 @@ def _after_training(
             baseline_trainer,
             _evaluator(config, examples, model, code[BASELINE_EVALUATOR], gated=False).with_id(BASELINE_EVALUATOR),
         ]
+        if not isinstance(config.model, ProfileSettings):
+            comparison = Comparison(trained, model, examples, code["Comparison"])
+            baseline.append(comparison)
+            compared = comparison.outputs["comparison"]
+    elif wanted := over_baseline(config.evaluation.thresholds):
+        raise InputError(
+            f"evaluation.thresholds.{next(iter(wanted))} asks for a difference to the baseline, and there is none: "
+            "set evaluation.baseline to true, and another model than the baseline itself (two_tower)."
+        )
+    evaluation = _evaluation(config, examples, trained, history, code, compared)
     delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"], code)
     return [*baseline, *evaluation, *delivery]
 
@@ -183,17 +196,23 @@ def _data_validation(
 
 
 def _evaluation(
-    config: Config, examples: BaseChannel, model: BaseChannel, history: bool, code: Mapping[str, str]
+    config: Config,
+    examples: BaseChannel,
+    model: BaseChannel,
+    history: bool,
+    code: Mapping[str, str],
+    compared: BaseChannel | None,
 ) -> list[BaseNode]:
     """The Evaluator (last), and before it what finds the model to compare with."""
     if not history:
-        return [_evaluator(config, examples, model, code["Evaluator"]).with_id("Evaluator")]
+        return [_evaluator(config, examples, model, code["Evaluator"], compared=compared).with_id("Evaluator")]
     resolver = Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("LastBlessedModel")
-    evaluator = _evaluator(config, examples, model, code["Evaluator"], blessed=resolver.outputs["model"])
+    blessed = resolver.outputs["model"]
+    evaluator = _evaluator(config, examples, model, code["Evaluator"], blessed, compared=compared)
     return [resolver, evaluator.with_id("Evaluator")]
 
 
@@ -203,6 +222,7 @@ def _evaluator(
     model: BaseChannel,
     code_fingerprint: str,
     blessed: BaseChannel | None = None,
+    compared: BaseChannel | None = None,
     gated: bool = True,
 ) -> ModelEvaluator:
     return ModelEvaluator(
@@ -212,6 +232,8 @@ def _evaluator(
         eval_config=_eval_config(config, gated),
         example_splits=[schema.TEST_SPLIT],
         code_fingerprint=code_fingerprint,
+        comparison=compared,
+        over_baseline=over_baseline(config.evaluation.thresholds) if gated else {},
     )
 
 

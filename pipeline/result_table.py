@@ -7,13 +7,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from components.evaluation import FILTERED, HEALTH, METRICS, POPULARITY, UNSEEN
+from components.paired import DIVERSE, EVERYBODY, FOCUSED, HISTORY, Comparison
 from pipeline.baseline import BASELINE, PROFILE_BASELINE
+from pipeline.findings import Finding, findings, points
 from pipeline.profile_table import is_of_profiles, profile_metrics
 from pipeline.result_paths import shown
 from pipeline.results import Evaluation, Metrics, RunResult
+from trainer.metrics import table
+from trainer.metrics.table import HEADINGS, POPULARITY, RECALL
 
-_NAMES = {"recall": "Recall", "hit_rate": "HR", "ndcg": "NDCG", "diversity": "Diversity"}
+_THIRDS = {DIVERSE: "most diverse", FOCUSED: "most focused"}
+"""Thirds of the users; the page on choosing a model says by what."""
 
 
 def show(console: Console, name: str, result: RunResult) -> None:
@@ -33,9 +37,12 @@ def show(console: Console, name: str, result: RunResult) -> None:
     if of_profiles:
         console.print(profile_metrics(columns))
     else:
-        console.print(_metrics(columns, int(result.model.overall["example_count"])))
-        console.print(_slices(columns))
-        console.print(interests(result.model.overall))
+        console.print(_metrics(columns, result))
+        console.print(_slices(columns, result.comparison))
+        console.print(interests(result.model.overall), soft_wrap=True)
+        for finding in found(name, result):
+            colour = "bold" if finding.warning is None else "bold yellow"
+            console.print(f"[{colour}]{escape(finding.text)}[/]", soft_wrap=True)
     for line in verdicts(result):
         console.print(line, soft_wrap=True)
 
@@ -60,50 +67,86 @@ def verdicts(result: RunResult) -> Iterable[str]:
         yield "[bold]Nothing was pushed;[/] what was served before stays."
 
 
+def found(name: str, result: RunResult) -> list[Finding]:
+    """What is to be said of the model in words; nothing of a model of profiles.
+
+    Args:
+      name: of the model.
+      result: of the run.
+    """
+    if is_of_profiles(result.model.overall):
+        return []
+    return findings(name, BASELINE, result.model.overall, result.comparison)
+
+
 def interests(overall: Metrics) -> str:
     """Whether users' interests are several, in one line (docs/choose-a-model.md says how to read it)."""
-    active, cosine, effective, _ = (overall.get(name) for name in HEALTH)
-    if active is None or effective is None:
-        return "Interests: none, no test user has a known history."
-    alike = "" if cosine is None else f", cosine {cosine:.2f}"
-    return f"Interests: {active:.1f} active a user{alike}, effective {effective:.1f}"
+    said = []
+    for name in table.names("interests"):
+        if (value := overall.get(name)) is not None:
+            said.append(f"{table.metric_of(name).title} {value:.2f}")
+    return f"Interests: {', '.join(said)}" if said else "Interests: none, no test user has a known history."
 
 
-def label(metric: str) -> str:
-    """``hit_rate_at_20`` as HR@20."""
-    name, _, cutoff = metric.removesuffix(UNSEEN).removesuffix(FILTERED).partition("_at_")
-    return f"{_NAMES[name]}@{cutoff}"
-
-
-def _metrics(columns: list[tuple[str, Evaluation, str]], users: int) -> Table:
-    table = Table(title=f"Test split, {users:,} users, full catalogue", title_justify="left")
-    table.add_column("")
-    for title, _, _ in columns:
-        table.add_column(title, justify="right")
-    for suffix, heading in (("", "seen items kept"), (UNSEEN, "seen items removed"), (FILTERED, "with the filter")):
-        if not any(metric + suffix in columns[0][1].overall for metric in METRICS):
+def _metrics(columns: list[tuple[str, Evaluation, str]], result: RunResult) -> Table:
+    users, comparison = int(result.model.overall["example_count"]), result.comparison
+    shown = Table(title=f"Test split, {users:,} users, full catalogue", title_justify="left")
+    shown.add_column("")
+    for heading, _, _ in columns:
+        shown.add_column(heading, justify="right")
+    if comparison is not None:
+        shown.add_column("difference", justify="right")
+    for suffix, heading in HEADINGS.items():
+        names = [name + suffix for name in table.shown()]
+        if not any(name in columns[0][1].overall for name in names):
             continue
-        table.add_row(f"[dim]{heading}[/dim]")
-        for metric in METRICS:
-            name = metric + suffix
-            values = [evaluation.overall.get(prefix + name) for _, evaluation, prefix in columns]
+        shown.add_row(f"[dim]{heading}[/dim]")
+        for name in names:
+            values = [_value(evaluation, result, prefix + name) for _, evaluation, prefix in columns]
             if any(value is not None for value in values):
-                table.add_row(label(metric), *("" if value is None else f"{value:.4f}" for value in values))
-        table.add_section()
-    return table
+                difference = _difference(comparison, EVERYBODY, name)
+                shown.add_row(
+                    table.title(name), *("" if value is None else f"{value:.4f}" for value in values), *difference
+                )
+        shown.add_section()
+    return shown
 
 
-def _slices(columns: list[tuple[str, Evaluation, str]]) -> Table:
-    table = Table(title="Recall@50 by length of the history, seen items kept", title_justify="left")
-    table.add_column("items")
-    table.add_column("users", justify="right")
-    for title, _, _ in columns:
-        table.add_column(title, justify="right")
+def _value(evaluation: Evaluation, result: RunResult, name: str) -> float | None:
+    """The mean of a metric; the baseline's with as many places on a page as the model has."""
+    if evaluation is result.baseline and result.comparison is not None:
+        pair = result.comparison.slices.get(EVERYBODY, {}).get(name)
+        if pair is not None:
+            return pair.baseline
+    return evaluation.overall.get(name)
+
+
+def _difference(comparison: Comparison | None, users: str, name: str) -> list[str]:
+    """The cell of the last column, if there is one: points between model and baseline, with the standard error."""
+    if comparison is None:
+        return []
+    pair = comparison.slices.get(users, {}).get(name)
+    return ["" if pair is None else points(pair)]
+
+
+def _slices(columns: list[tuple[str, Evaluation, str]], comparison: Comparison | None) -> Table:
+    shown = Table(title=f"{table.title(RECALL)} by the user's history, seen items kept", title_justify="left")
+    shown.add_column("items")
+    shown.add_column("users", justify="right")
+    for heading, _, _ in columns:
+        shown.add_column(heading, justify="right")
+    if comparison is not None:
+        shown.add_column("difference", justify="right")
     empty: Metrics = {}
     for name, metrics in columns[0][1].slices.items():
         values = [
-            f"{evaluation.slices.get(name, empty).get(prefix + 'recall_at_50', float('nan')):.4f}"
+            f"{evaluation.slices.get(name, empty).get(prefix + RECALL, float('nan')):.4f}"
             for _, evaluation, prefix in columns
         ]
-        table.add_row(name, f"{int(metrics['example_count']):,}", *values)
-    return table
+        shown.add_row(
+            name, f"{int(metrics['example_count']):,}", *values, *_difference(comparison, HISTORY + name, RECALL)
+        )
+    for users, heading in _THIRDS.items():
+        if comparison is not None and (pair := comparison.slices.get(users, {}).get(RECALL)) is not None:
+            shown.add_row(heading, f"{pair.users:,}", f"{pair.model:.4f}", f"{pair.baseline:.4f}", "", points(pair))
+    return shown

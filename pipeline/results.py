@@ -8,10 +8,14 @@ from pathlib import Path
 
 import tensorflow_model_analysis as tfma
 
+from components.over_baseline import missed, over_baseline
+from components.paired import FILE as COMPARISON
+from components.paired import Comparison
+from components.paired import read as read_comparison
 from components.pusher import UNCHANGED
 from components.serving_validator import REPORT
 from components.settings import EvaluationSettings
-from pipeline.gates import metric_name, refusals
+from pipeline.gates import metric_name, refusals, too_little_gained
 from pipeline.graph import BASELINE_EVALUATOR
 from pipeline.local_engine import Output, Outputs
 
@@ -44,6 +48,7 @@ class RunResult:
       serving_reason: why not, or that it did.
       pushed: the version folder, or None.
       unchanged: whether that version was there already, the same to the byte.
+      comparison: of the model and the two-tower, paired by user, if one was trained.
     """
 
     model: Evaluation
@@ -54,6 +59,7 @@ class RunResult:
     serving_reason: str
     pushed: str | None
     unchanged: bool
+    comparison: Comparison | None = None
 
 
 def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
@@ -68,10 +74,15 @@ def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
     baseline = outputs.get(BASELINE_EVALUATOR, {}).get("evaluation")
     blessed = outputs["Evaluator"]["blessing"].properties.get("blessed") == 1
     before = models.get("baseline")
+    compared = outputs.get("Comparison", {}).get("comparison")
+    comparison = read_comparison(str(Path(compared.uri) / COMPARISON)) if compared else None
     why = []
     if not blessed:
         verdict = tfma.load_validation_result(evaluation.uri)
-        why = refusals(verdict, before.overall if before else None, settings)
+        if comparison is not None:
+            why = too_little_gained(missed(comparison, over_baseline(settings.thresholds)))
+        if not (why and verdict.validation_ok):
+            why = refusals(verdict, before.overall if before else None, settings) + why
     serving = json.loads((Path(outputs["ServingValidator"]["blessing"].uri) / REPORT).read_text())
     return RunResult(
         model=models["candidate"],
@@ -82,6 +93,7 @@ def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
         serving_reason=serving["reason"],
         pushed=pushed_version(outputs["Pusher"]["pushed_model"]),
         unchanged=outputs["Pusher"]["pushed_model"].properties.get(UNCHANGED) == 1,
+        comparison=comparison,
     )
 
 

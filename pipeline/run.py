@@ -86,11 +86,15 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
     from pipeline import result_table, results
 
     result = results.read(outputs, config.evaluation)
-    result_table.show(console, config.model.model_dump()["name"], result)
+    name = config.model.model_dump()["name"]
+    result_table.show(console, name, result)
+    found = result_table.found(name, result)
+    warnings += [finding.warning for finding in found if finding.warning is not None]
     show_warnings(console, warnings)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
     examples, cost = outputs["InteractionExampleGen"]["examples"].uri, dataclasses.asdict(now() - start)
-    more = {"examples": examples, "warnings": warnings, "cost": cost}
+    said = [finding.text for finding in found]
+    more = {"findings": said, "examples": examples, "warnings": warnings, "cost": cost}
     write_text(str(file), json.dumps({**dataclasses.asdict(result), **more}, indent=1))
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import tensorflow as tf
@@ -11,15 +10,14 @@ import tensorflow_transform as tft
 
 from trainer import schema
 from trainer.catalogue import Catalogue
-from trainer.fair_ranking import computed, fair_ranking
 from trainer.item_attributes import catalogue_attributes
 from trainer.item_filter import ItemFilter
-from trainer.metrics.category_diversity import category_diversity
-from trainer.metrics.interest_health import interest_health
-from trainer.metrics.ranking import CUTOFFS, rank_metrics
+from trainer.metrics.table import FILTERED, UNSEEN
 from trainer.models.base import RetrievalModel
 from trainer.preprocessing import padded, padded_history
 from trainer.raw_features import RawFeatures
+from trainer.user_metrics import Catalogue as EvaluatedCatalogue
+from trainer.user_metrics import Users, user_metrics
 from trainer.vocabulary_file import line_numbers, vocabulary_file
 
 EVALUATE = "evaluate"
@@ -37,7 +35,9 @@ class TrainedModel(tf.Module):
       item_filter: of their attributes.
       vectors_from_text: float32 [M, E] to float32 [M, D], of a model that places items by their texts; else absent.
       analysis: name -> variable, what ``polyrec analyse`` looks at; ``category_names`` string [C] for every model.
+      served_interests: variable int32 scalar, K of a user's vectors.
       encode: see :meth:`_encode`.
+      evaluate, evaluate_beside: see :meth:`_evaluate` and :meth:`_metrics`.
 
     Args:
       model: trained and built.
@@ -62,6 +62,7 @@ class TrainedModel(tf.Module):
         super().__init__()
         self.model, self._raw = model, RawFeatures(transform, user_features)
         self.item_vectors = tf.Variable(model.item_vectors(), trainable=False)
+        self.served_interests = tf.Variable(model.served_interests, trainable=False, dtype=tf.int32)
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
@@ -77,7 +78,9 @@ class TrainedModel(tf.Module):
             texts = tf.TensorSpec([None, model.text_width], tf.float32, name="texts")
             self.vectors_from_text = tf.function(model.vectors_from_text, input_signature=[texts], autograph=False)
         examples = tf.TensorSpec([None], tf.string, name="examples")
+        rows = tf.TensorSpec([], tf.int32, name="page_rows")
         self.evaluate = tf.function(self._evaluate, input_signature=[examples], autograph=False)
+        self.evaluate_beside = tf.function(self._metrics, input_signature=[examples, rows], autograph=False)
 
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, user_features: Mapping[str, tf.Tensor]
@@ -117,13 +120,19 @@ class TrainedModel(tf.Module):
         """Per-example metrics of serialized raw examples (string [B]), for TensorFlow Model Analysis.
 
         Returns:
-          the metrics of trainer/metrics, float32 [B], as they are (seen items kept) and with the suffix ``_unseen``
-          (seen items removed from the list; targets that were seen still count) and, where there is a filter, with
-          the suffix ``_filtered`` (seen items kept; a target that the filter takes away still counts); the same of
-          the most popular items with the prefix ``popularity_``. A user without a known history is given the popular
-          items, as in serving. The health of the interests, over the list with seen items kept. NaN is what a user has
-          no value of.
+          the metrics of trainer/metrics/table.py, float32 [B], as they are (seen items kept) and with the suffix
+          ``_unseen`` (seen items removed from the list; targets that were seen still count) and, where there is a
+          filter, with the suffix ``_filtered`` (seen items kept; a target that the filter takes away still counts);
+          the same of the most popular items with the prefix ``popularity_``. A user without a known history is given
+          the popular items, as in serving. The health of the interests, over the list with seen items kept. NaN is
+          what a user has no value of.
         """
+        return self._metrics(examples, self.model.served_interests, popularity=True)
+
+    def _metrics(
+        self, examples: tf.Tensor, page_rows: tf.Tensor | int, popularity: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """The same without the popularity ranking, a page having ``page_rows`` rows: beside another model."""
         raw = self._raw.of_examples(examples, (schema.TARGETS,))
         asked = padded(raw.pop(schema.TARGETS))
         targets = self._index_of.lookup(asked)
@@ -132,37 +141,16 @@ class TrainedModel(tf.Module):
         targets = tf.where((targets == -1) & (asked != ""), -2 - tf.reshape(names, tf.shape(asked)), targets)
         seen = self._index_of.lookup(padded(raw[schema.HISTORY]))
         encoded = self._encode_sparse(raw)
-        unknown = tf.reduce_all(encoded["history"] == 0, axis=1)
-        popular = tf.cast(self.item_counts, tf.float32)[:, tf.newaxis]
-        one = tf.ones([tf.shape(examples)[0], 1, 1])
-        anyone = one, tf.ones_like(one[:, :, 0], tf.bool)
-        size, outputs = int(self.item_ids.shape[0]), {}
-        for suffix, options in self._restrictions(seen).items():
-            by_count, ranked = (
-                fair_ranking(*user, size, computed(size, partial(tf.gather, vectors)), targets, max(CUTOFFS), **options)
-                for user, vectors in (
-                    (anyone, popular),
-                    ((encoded["interests"], encoded["interest_mask"]), self.item_vectors),
-                )
-            )
-            told = tf.nest.map_structure(partial(tf.where, unknown[:, tf.newaxis]), by_count, ranked)
-            for prefix, ranking in (("", told), ("popularity_", by_count)):
-                found = rank_metrics(ranking.better, ranking.tied, targets)
-                found |= category_diversity(ranking.top.indices, self.item_category)
-                outputs.update({prefix + name + suffix: values for name, values in found.items()})
-            if not suffix:
-                health = interest_health(
-                    encoded["interests"], encoded["interest_mask"], ranked.top.indices, ranked.top.interest
-                )
-                outputs.update({name: tf.where(unknown, float("nan"), values) for name, values in health.items()})
-        return outputs
+        users = Users(encoded["interests"], encoded["interest_mask"], encoded["history"], targets)
+        items = EvaluatedCatalogue(self.item_vectors, self.item_counts, self.item_category)
+        return user_metrics(users, items, self._restrictions(seen), page_rows, popularity)
 
     def _restrictions(self, seen: tf.Tensor) -> dict[str, dict[str, Any]]:
         """Suffix of the metrics -> arguments of the search."""
-        found: dict[str, dict[str, Any]] = {"": {}, "_unseen": {"excluded": seen}}
+        found: dict[str, dict[str, Any]] = {"": {}, UNSEEN: {"excluded": seen}}
         allow, deny = (tf.constant([values], tf.string, [1, len(values)]) for values in self._evaluated.values())
         if any(self._evaluated.values()):
-            found["_filtered"] = {"keep": self.item_filter.keep(allow, deny)}
+            found[FILTERED] = {"keep": self.item_filter.keep(allow, deny)}
         return found
 
 

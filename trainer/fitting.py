@@ -90,11 +90,13 @@ def fit(
                 "training.learning_rate or set training.clip_norm."
             )
         wall, cpu, seen = time.monotonic() - wall_before, cpu + time.process_time() - cpu_before, seen + int(targets)
-        value = validator.evaluate(validation)[validator.watched]
+        measured = validator.evaluate(validation)
+        value = measured[validator.watched]
         state.advance(block, value)
         with writer.as_default(step=state.steps):
             tf.summary.scalar("loss", loss)
-            tf.summary.scalar(f"validation/{validator.watched}", value)
+            for name, mean in measured.items():
+                tf.summary.scalar(f"validation/{name}", mean)
             tf.summary.scalar("targets_per_second", int(targets) / wall)
         progress.info(
             "%s  step %d/%d  %s targets/s  loss %.3f  valid %s %.4f (best %.4f at %d)",

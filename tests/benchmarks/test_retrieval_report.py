@@ -2,11 +2,17 @@ import json
 
 from benchmarks.retrieval import report
 
-HEALTH = {"active_interests": 4.0, "effective_interests": 3.0, "interest_use": 0.75}
+HEALTH = {
+    "active_interests": 4.0,
+    "effective_interests": 3.0,
+    "interest_use": 0.75,
+    "interest_alone_share_at_50": 0.6,
+    "interest_cosine": 0.9,
+}
 
 
-def _write(folder, row, seed, recall, cosine):
-    metrics = {name: recall for name in report.COLUMNS.values()} | HEALTH | {"interest_cosine": cosine}
+def _write(folder, row, seed, recall, overlap):
+    metrics = {name: recall for name in report.columns().values()} | HEALTH | {"interest_overlap_at_50": overlap}
     measured = {"training_cpu_seconds": 2.0, "targets": 100, "parameters": 7}
     (folder / f"{row}-{seed}.json").write_text(json.dumps({"metrics": metrics, "report": measured}))
 
@@ -14,10 +20,10 @@ def _write(folder, row, seed, recall, cosine):
 def test_quality_and_health_of_every_row_that_has_all_seeds(tmp_path, capsys):
     folder = tmp_path / "shop"
     folder.mkdir()
-    for seed, (one, four, cosine) in enumerate([(0.10, 0.12, 0.4), (0.20, 0.26, 0.6)], start=1):
+    for seed, (one, four, overlap) in enumerate([(0.10, 0.12, 0.4), (0.20, 0.26, 0.6)], start=1):
         _write(folder, "two_tower", seed, one, float("nan"))
-        _write(folder, "comirec_sa", seed, four, cosine)
-        popular = {name: 0.05 for name in report.COLUMNS.values()}
+        _write(folder, "comirec_sa", seed, four, overlap)
+        popular = {name: 0.05 for name in report.columns().values()}
         (folder / f"baselines-{seed}.json").write_text(json.dumps({"popularity": popular}))
     _write(folder, "mind", 1, 0.9, 0.1)
     report.show(tmp_path, ("shop",), (1, 2))
@@ -28,5 +34,7 @@ def test_quality_and_health_of_every_row_that_has_all_seeds(tmp_path, capsys):
     ]
     # Means of 12 and 26; standard error |26 - 12| / 2. Ahead by 2 and 6. 50 targets a CPU-second.
     assert lines[1].endswith("| 19.00 ± 7.00 | 4.00 ± 2.00 | 2 | 50 | 7 |")
-    assert lines[5] == "| comirec_sa | 4.00 ± 0.00 | 0.50 ± 0.10 | 3.00 ± 0.00 | 0.75 ± 0.00 |"
+    assert lines[5] == (
+        "| comirec_sa | 0.50 ± 0.10 | 0.60 ± 0.00 | 3.00 ± 0.00 | 4.00 ± 0.00 | 0.90 ± 0.00 | 0.75 ± 0.00 |"
+    )
     assert (tmp_path / report.PICTURE).exists()

@@ -12,9 +12,12 @@ import tensorflow_model_analysis as tfma
 
 from components import evaluation
 from components.settings import EvaluationSettings
+from pipeline.gates import refusals
 from trainer.errors import InputError
+from trainer.metrics import table
 
 HISTORY_LENGTHS = (1, 3, 6)
+ALL_METRICS = (*table.model_metrics(), *table.popularity_metrics())
 
 
 class _Scaled(tf.Module):
@@ -28,7 +31,7 @@ class _Scaled(tf.Module):
     def evaluate(self, examples):
         history = tf.io.parse_example(examples, {"history": tf.io.RaggedFeature(tf.string)})["history"]
         length = tf.cast(history.row_lengths(), tf.float32)
-        outputs = {name: length * self.scale + i for i, name in enumerate(evaluation.ALL_METRICS)}
+        outputs = {name: length * self.scale + i for i, name in enumerate(ALL_METRICS)}
         outputs["interest_cosine"] = tf.where(length == 1, float("nan"), length)
         del outputs["interest_use"]
         return outputs
@@ -86,7 +89,7 @@ def test_means_overall_and_by_slice_and_a_first_model_is_blessed(folder):
     values = _values(output, "")
     assert set(values) == {"", "001-004", "005-009"}
     # Lengths 1, 3, 6: mean 10/3; those below 5: mean 2.
-    for i, name in enumerate(evaluation.ALL_METRICS):
+    for i, name in enumerate(ALL_METRICS):
         if name in ("interest_cosine", "interest_use"):
             continue
         assert values[""][name] == pytest.approx(10 / 3 + i)
@@ -126,12 +129,41 @@ def test_a_value_threshold_refuses(folder):
     ("settings", "words"),
     [
         ({"thresholds": {"recal_at_50": 0.1}}, "evaluation.thresholds.recal_at_50.*Did you mean 'recall_at_50'"),
+        (
+            {"thresholds": {"recall_at_5_over_baseline": 0}},
+            "Did you mean 'recall_at_50_over_baseline'.*Behind a metric",
+        ),
+        ({"thresholds": {"interest_overlap_at_50_over_baseline": 0}}, "is not a metric"),
+        ({"thresholds": {"history_diversity": 0}}, "'history_diversity' is not a metric"),
+        ({"gate_metric": "recall_at_50_over_baseline"}, "evaluation.gate_metric: .* is not a metric"),
         ({"gate_metric": "auc"}, "evaluation.gate_metric: 'auc' is not a metric"),
     ],
 )
 def test_a_wrong_metric_is_named(settings, words):
     with pytest.raises(InputError, match=words):
         evaluation.eval_config(EvaluationSettings(**settings))
+
+
+@pytest.mark.parametrize(("most", "blessed"), [(4.4, False), (4.6, True)])
+def test_of_an_overlap_less_is_better(folder, most, blessed):
+    """Its mean over the two users that have a cosine is 4.5."""
+    output, _ = _analyse(folder, EvaluationSettings(thresholds={"interest_cosine": most}), "one")
+    result = tfma.load_validation_result(str(output))
+    assert result.validation_ok is blessed
+    said = refusals(result, None, EvaluationSettings(thresholds={"interest_cosine": most}))
+    assert blessed or said == ["interest_cosine is 4.5000, and evaluation.thresholds wants at most 4.4."]
+
+
+@pytest.mark.parametrize(("candidate", "blessed_last", "blessed"), [("half", "one", True), ("one", "half", False)])
+def test_a_gate_metric_of_which_less_is_better(folder, candidate, blessed_last, blessed):
+    settings = EvaluationSettings(gate_metric="interest_alone_share_at_50", max_regression=0.02)
+    output, _ = _analyse(folder, settings, candidate, blessed_last)
+    assert tfma.load_validation_result(str(output)).validation_ok is blessed
+
+
+def test_a_threshold_on_a_difference_is_not_the_evaluators(folder):
+    config = evaluation.eval_config(EvaluationSettings(thresholds={"recall_at_50_diverse_over_baseline": 0.01}))
+    assert list(config.metrics_specs[0].per_slice_thresholds) == ["recall_at_50"]
 
 
 def test_the_baselines_evaluation_has_no_thresholds():

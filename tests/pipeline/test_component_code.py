@@ -13,18 +13,28 @@ from pipeline.graph import create_pipeline
 INGESTION = {"InteractionExampleGen", "ItemExampleGen"}
 TRAINERS = {"Trainer", "TwoTowerTrainer"}
 EVALUATORS = {"Evaluator", "TwoTowerEvaluator"}
+COMPARISON = {"Comparison"}
 SERVING = {"IndexBuilder", "ServingValidator"}
-ALL = INGESTION | TRAINERS | EVALUATORS | SERVING | {"TextEncoder", "SchemaGen", "DataGate", "Transform", "Pusher"}
+ALL = (
+    INGESTION
+    | TRAINERS
+    | EVALUATORS
+    | COMPARISON
+    | SERVING
+    | {"TextEncoder", "SchemaGen", "DataGate", "Transform", "Pusher"}
+)
 
 # What runs each file, worked out by reading. The model is comirec_sa.
 RUNS = {
     "trainer/__init__.py": ALL,
     "trainer/schema.py": ALL - {"Pusher"},
-    "trainer/errors.py": ALL - {"Transform"},
+    "trainer/errors.py": ALL - {"Transform"} - COMPARISON,
     "trainer/run_fn.py": TRAINERS,
     "trainer/fitting.py": TRAINERS,
     "trainer/export.py": TRAINERS,
-    "trainer/metrics/ranking.py": TRAINERS,
+    "trainer/metrics/ranking.py": TRAINERS | EVALUATORS | COMPARISON,
+    "trainer/metrics/table.py": TRAINERS | EVALUATORS | COMPARISON,
+    "trainer/user_metrics.py": TRAINERS,
     "trainer/losses/sampled_softmax.py": TRAINERS,
     "trainer/models/base.py": TRAINERS,
     "trainer/models/comirec.py": {"Trainer"},
@@ -35,7 +45,7 @@ RUNS = {
     "trainer/layers/capsule.py": set(),
     "trainer/analysis/prototypes.py": set(),
     "trainer/preprocessing.py": TRAINERS | {"Transform", "DataGate"},
-    "trainer/retrieval.py": TRAINERS | SERVING,
+    "trainer/retrieval.py": TRAINERS | SERVING | EVALUATORS | COMPARISON,
     "trainer/item_filter.py": TRAINERS | SERVING,
     "trainer/text_vectors.py": TRAINERS | SERVING | {"TextEncoder"},
     "serving/__init__.py": SERVING | {"Pusher", "DataGate"},
@@ -64,6 +74,9 @@ RUNS = {
     "components/trainer.py": TRAINERS,
     "components/evaluation.py": EVALUATORS,
     "components/evaluator.py": EVALUATORS,
+    "components/over_baseline.py": EVALUATORS,
+    "components/paired.py": EVALUATORS | COMPARISON,
+    "components/comparison.py": COMPARISON,
     "components/profile_evaluation.py": set(),
     "components/index_builder.py": {"IndexBuilder"},
     "components/serving_validator.py": {"ServingValidator"},
@@ -71,6 +84,7 @@ RUNS = {
     "components/audience.py": set(),
     "pipeline/graph.py": set(),
     "pipeline/result_table.py": set(),
+    "pipeline/findings.py": set(),
 }
 
 

@@ -2,8 +2,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_model_analysis.proto import validation_result_pb2
 
+from components.over_baseline import Missed
+from components.paired import Paired
 from components.settings import EvaluationSettings
-from pipeline.gates import refusals
+from pipeline.gates import refusals, too_little_gained
 
 VALUE = """
 metric_validations_per_slice { failures {
@@ -36,3 +38,15 @@ def test_a_refusal_says_what_was_measured_and_what_was_wanted(verdict, settings,
     said = " ".join(refusals(message, {"recall_at_50": 0.2}, EvaluationSettings(**settings)))
     for part in words:
         assert part in said
+
+
+def test_too_small_a_gain_says_how_sure_it_is():
+    missed = [
+        Missed("recall_at_50_over_baseline", 0.005, Paired(97, 0.2021, 0.2, 0.0021, 0.0043)),
+        Missed("ndcg_at_50_focused_over_baseline", 0.0, None),
+    ]
+    assert too_little_gained(missed) == [
+        "recall_at_50_over_baseline is 0.0021 ± 0.0043 (0.2021 against 0.2000 of the baseline, 97 users), and "
+        "evaluation.thresholds wants at least 0.005.",
+        "ndcg_at_50_focused_over_baseline: no test user has a value, and evaluation.thresholds wants at least 0.",
+    ]

@@ -47,3 +47,18 @@ def test_on_a_cluster_such_a_folder_is_refused(tmp_path, key):
     config = _config(tmp_path, f"{key}=r[1]/runs", "pipeline.name=shop")
     with pytest.raises(InputError, match=rf"{key}: .*r\[1\]/runs has \[ in it"):
         compile_pipeline(config, tmp_path / "pipeline.yaml", "polyrec:1")
+
+
+@pytest.mark.parametrize("missing", ["evaluation.baseline=false", "model={name: two_tower}"])
+def test_a_threshold_on_the_difference_to_a_baseline_that_is_not_trained_is_refused(tmp_path, missing):
+    config = _config(tmp_path, "evaluation.thresholds.recall_at_50_over_baseline=0.005", missing)
+    with pytest.raises(InputError, match="recall_at_50_over_baseline asks for a difference to the baseline"):
+        create_pipeline(config)
+
+
+def test_a_threshold_on_the_difference_is_the_evaluators(tmp_path):
+    config = _config(tmp_path, "evaluation.thresholds.recall_at_50_over_baseline=0.005")
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert "recall_at_50_over_baseline" in nodes["Evaluator"].exec_properties["over_baseline"]
+    assert nodes["Comparison"] in nodes["Evaluator"].upstream_nodes
+    assert nodes["TwoTowerEvaluator"].exec_properties["over_baseline"] == "{}"

@@ -23,7 +23,7 @@ def test_kfp_s_own_loader_accepts_it(specification):
 def test_steps_order_environment_and_caching(specification):
     spec = yaml.safe_load(specification.read_text())
     tasks = spec["root"]["dag"]["tasks"]
-    assert len(tasks) == 14
+    assert len(tasks) == 15
     assert not [name for name in tasks if "esolver" in name or name.startswith("Last")]
     assert "DataGate" in tasks["Transform"]["dependentTasks"]
     assert set(tasks["Pusher"]["dependentTasks"]) == {"Evaluator", "IndexBuilder", "ServingValidator"}

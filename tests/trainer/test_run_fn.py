@@ -172,18 +172,55 @@ def test_the_interests_health_in_the_evaluate_signature_against_numpy(trained):
     interests = _encode(model, ["abcdefgh"], job="smith")["interests"][0].numpy()
     scores, count = interests @ model.item_vectors.numpy().T, len(interests)
     first = np.argsort(-scores.max(axis=0), kind="stable")[:50]
-    share = np.bincount(scores[:, first].argmax(axis=0), minlength=count) / 50
-    effective = np.exp(-sum(p * np.log(p) for p in share if p))
+    own = [set(np.argsort(-row)[:50]) for row in scores]
+    effective = len(set().union(*own)) / 50
+    pairs = [len(a & b) / len(a | b) for n, a in enumerate(own) for b in own[n + 1 :]]
     directions = interests / np.linalg.norm(interests, axis=1, keepdims=True)
     cosines = (directions @ directions.T)[np.triu_indices(count, 1)]
     assert answers["active_interests"][0] == count
     np.testing.assert_allclose(answers["effective_interests"][0], effective, rtol=1e-5)
     np.testing.assert_allclose(answers["interest_use"][0], effective / count, rtol=1e-5)
     np.testing.assert_allclose(answers["interest_cosine"][0], cosines.mean() if count > 1 else np.nan, rtol=1e-4)
+    np.testing.assert_allclose(answers["interest_overlap_at_50"][0], np.mean(pairs) if pairs else np.nan, rtol=1e-5)
+    alone = max(len(items & set(first)) for items in own) / 50
+    np.testing.assert_allclose(answers["interest_alone_share_at_50"][0], alone, rtol=1e-6)
     categories = model.item_category.numpy()[first[:20]]
     different = (categories[:, np.newaxis] != categories).sum() / (20 * 19)
     np.testing.assert_allclose(answers["diversity_at_20"][0], different, rtol=1e-5)
     assert np.isnan([answers[name][1] for name in ("active_interests", "effective_interests")]).all()
+
+
+def test_a_page_of_several_rows_and_the_tail_against_numpy(trained):
+    """Rows of ten: the union over the interests, or the first 10 K of one vector; targets seen before count."""
+    _, model = trained
+    histories, targets = ["abcdefgh", "mnopqr", "stuvwxyza"], ["ijkz", "stab", "bcdqy"]
+    users = [raw(str(n), *both, job="smith", age=3.0) for n, both in enumerate(zip(histories, targets, strict=True))]
+    ids, vectors = [item.decode() for item in model.item_ids.numpy()], model.item_vectors.numpy()
+    counts = model.item_counts.numpy()
+    head, total = 0, 0
+    while 2 * total < counts.sum():
+        total, head = total + counts[head], head + 1
+    interests = _encode(model, histories, width=9, job="smith")["interests"].numpy()
+    beside = model.evaluate_beside(tf.constant(serialized(users)), tf.constant(2))
+    alone = model.signatures["evaluate"](tf.constant(serialized(users)))
+    for row, (history, wanted) in enumerate(zip(histories, targets, strict=True)):
+        for suffix, seen in (("", ""), ("_unseen", history)):
+            scores = interests[row] @ vectors.T
+            scores[:, [ids.index(item) for item in set(seen)]] = -np.inf
+            if len(scores) == 1:
+                pages = {2: [20], 1: [10]}
+            else:
+                pages = {2: [2 * 10 // len(scores)] * len(scores), len(scores): [10] * len(scores)}
+            for rows, lengths in pages.items():
+                page = {
+                    ids[i] for one, n in zip(scores, lengths, strict=True) for i in np.argsort(-one)[:n] if one[i] > -9
+                }
+                found = (beside if rows == 2 else alone)["shelf_recall_at_10" + suffix].numpy()[row]
+                np.testing.assert_allclose(found, len(page & set(wanted)) / len(wanted), rtol=1e-6)
+            tail = [item for item in wanted if ids.index(item) >= head]
+            best = {ids[i] for i in np.argsort(-scores.max(axis=0))[:50] if scores.max(axis=0)[i] > -9}
+            expected = len(best & set(tail)) / len(tail) if tail else np.nan
+            np.testing.assert_allclose(alone["tail_recall_at_50" + suffix].numpy()[row], expected, rtol=1e-6)
 
 
 def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):

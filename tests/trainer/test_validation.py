@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.conformance import profile_models
 from tests.conformance.models import N, batch, built
+from trainer.metrics.table import OVERLAP
 from trainer.profile_validation import ProfileValidator
 from trainer.validation import Validator
 
@@ -17,6 +18,21 @@ def test_item_vectors_computed_chunk_by_chunk_give_the_metrics_of_kept_ones(name
     kept = Validator(model, (5, 20)).evaluate(batches)
     assert 0 < kept["recall_at_20"] < 1
     assert Validator(model, (5, 20), most_kept=0).evaluate(batches) == pytest.approx(kept, rel=1e-6)
+
+
+def test_the_overlap_of_interests_is_watched_and_one_vector_has_none():
+    found = Validator(built("comirec_sa", "default"), (5, 20)).evaluate([batch(seed) for seed in range(4)])
+    assert found.keys() == {*(f"{name}_at_{n}" for name in ("recall", "hit_rate", "ndcg") for n in (5, 20)), OVERLAP}
+    assert 0 < found[OVERLAP] <= 1
+    assert OVERLAP not in Validator(built("two_tower", "default"), (5, 20)).evaluate([batch()])
+
+
+def test_interests_that_give_one_list_overlap_wholly(monkeypatch):
+    model = built("comirec_sa", "default")
+    encode = model.encode_last
+    first = lambda encoding: tf.repeat(encoding.interests[:, :, :1], encoding.interests.shape[2], axis=2)  # noqa: E731
+    monkeypatch.setattr(model, "encode_last", lambda users: (e := encode(users))._replace(interests=first(e)))
+    assert Validator(model, (5,)).evaluate([batch()])[OVERLAP] == 1.0
 
 
 @pytest.fixture
