@@ -36,6 +36,7 @@ class TrainedModel(tf.Module):
       item_category: variable int32 [N], finest category, -1 for none.
       item_filter: of their attributes.
       vectors_from_text: float32 [M, E] to float32 [M, D], of a model that places items by their texts; else absent.
+      constant_components: variable int32, how many components at the end of an item's vector are 1 for every item.
       analysis: name -> variable, what ``polyrec analyse`` looks at; ``category_names`` string [C] for every model.
       encode: see :meth:`_encode`.
 
@@ -62,6 +63,7 @@ class TrainedModel(tf.Module):
         super().__init__()
         self.model, self._raw = model, RawFeatures(transform, user_features)
         self.item_vectors = tf.Variable(model.item_vectors(), trainable=False)
+        self.constant_components = tf.Variable(model.constant_components, trainable=False)
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
@@ -151,9 +153,8 @@ class TrainedModel(tf.Module):
                 found |= category_diversity(ranking.top.indices, self.item_category)
                 outputs.update({prefix + name + suffix: values for name, values in found.items()})
             if not suffix:
-                health = interest_health(
-                    encoded["interests"], encoded["interest_mask"], ranked.top.indices, ranked.top.interest
-                )
+                directions = encoded["interests"][..., : self.model.settings.dimension]
+                health = interest_health(directions, encoded["interest_mask"], ranked.top.indices, ranked.top.interest)
                 outputs.update({name: tf.where(unknown, float("nan"), values) for name, values in health.items()})
         return outputs
 
@@ -198,7 +199,7 @@ def save(
             "model": model.settings.name,
             "user_features": dict(user_features),
             "interests": model.served_interests,
-            "dimension": model.settings.dimension,
+            "dimension": model.vector_width,
             "max_history": model.max_history,
             "items": catalogue.size,
             "items_trained_on": trained_on,

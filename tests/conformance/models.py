@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
     "mind": {"relu": {"relu_layers": [9]}, "cosines": {"routing_temperature": 0.3}},
     "comirec_dr": {"cosines": {"routing_temperature": 0.3, "squash_power": 0.1}},
     "sine": {"official": {"variant": "official"}, "interests": {"serve": "interests"}},
+    "shrinkage": {"no_prior": {"prior": False, "share": 1.0}, "one_vector": {"share": 0.0}},
     "miracle": {"bidirectional": {"attention": "bidirectional", "encoder_affine": True}},
 }
 """What else a model can be; no other needs to know of it."""
