@@ -8,9 +8,9 @@ import tensorflow as tf
 from pydantic import Field
 
 from trainer import schema
-from trainer.layers.history_clusters import Clusters, HistoryClusters
+from trainer.layers.history_clusters import HistoryClusters
 from trainer.layers.masked_mean import MaskedMean
-from trainer.layers.masking import masked_softmax, prefix_mask
+from trainer.layers.masking import prefix_mask
 from trainer.layers.residual_projection import ResidualProjection
 from trainer.losses.split_mixture_softmax import split_mixture_softmax
 from trainer.model_settings import ModelSettings
@@ -46,12 +46,12 @@ class ShrinkageSettings(ModelSettings):
 class Shrinkage(RetrievalModel):
     """K interests made of the history itself: its mean, moved toward each of its groups of similar items.
 
-    With x_t the item vectors of a prefix, r0 and r1 two recency biases, P and P' residual layers:
+    With x_t the item vectors of a prefix, ``w = softmax_t(r)`` of a recency bias r, P and P' residual layers:
 
-    - ``g = unit(P(sum_t softmax_t(r0)_t x_t))``, the vector that ``two_tower`` would serve;
+    - ``g = unit(P(sum_t w_t x_t))``, the vector that ``two_tower`` would serve;
     - groups k without gradient, and of each ``mass_k`` and shares ``a_kt`` of the items, see
-      :class:`~trainer.layers.history_clusters.HistoryClusters` with ``w = softmax_t(r1)``;
-    - ``delta_k = unit(sum_t a_kt P'(x_t))``, ``V_k = unit(g + c delta_k)``;
+      :class:`~trainer.layers.history_clusters.HistoryClusters`;
+    - ``delta_k = sum_t a_kt unit(P'(x_t))``, shorter where a group agrees less; ``V_k = unit(g + c delta_k)``;
     - an item's score is ``max_k <V_k, e_i> + tau log mass_k``.
 
     The prior ``tau log mass_k`` is one more component of an interest, which every item's vector answers with a 1:
@@ -76,8 +76,8 @@ class Shrinkage(RetrievalModel):
 
     @property
     def recency_heads(self) -> int:
-        """One for the whole history, one for its groups."""
-        return 2
+        """One, of the history and of its groups."""
+        return 1
 
     @property
     def constant_components(self) -> int:
@@ -88,14 +88,18 @@ class Shrinkage(RetrievalModel):
         """See the base class; the interests have D + 1 components where there is a prior."""
         mask, looked_up = features[schema.HISTORY_MASK], self.looked_up(features)
         items = self.history_vectors(features, looked_up, training)
-        whole, own = self._biases(features, queries)
-        shared, weights = self.pooling(items, mask, queries, whole)
+        bias = None if self.recency is None else self.recency(queries, features[schema.HISTORY_GAP])
+        shared, weights = self.pooling(items, mask, queries, bias)
         if self.projection is not None:
             shared = self.projection(shared, None if self.profile is None else self.profile(features))
         shared = self._scaled(tf.cast(shared, tf.float32))
-        groups, moved = self._groups(looked_up, items, prefix_mask(mask, queries), own, training)
-        share = self._share(tf.shape(mask)[0], training)
-        interests = self._scaled(shared + share * self._scaled(tf.cast(moved, tf.float32)))
+        weights = tf.cast(weights, tf.float32)
+        number = None if training else self.number
+        groups = self.clusters(looked_up, weights[:, :, 0], prefix_mask(mask, queries), number)
+        # Projected as items, not as groups: T times for a history instead of T K times.
+        own = items if self.local is None else self.local(items[:, :, tf.newaxis])[:, :, 0]
+        own = tf.einsum("bqkt,btd->bqkd", groups.attribution, self._scaled(tf.cast(own, tf.float32)))
+        interests = self._scaled(shared + self._share(tf.shape(mask)[0], training) * own)
         prior = self.settings.temperature * tf.math.log(tf.maximum(groups.mass, _LEAST_MASS))
         active, attribution = groups.active, groups.attribution
         if not training:
@@ -103,7 +107,7 @@ class Shrinkage(RetrievalModel):
             apart = self.share > 0.0
             active &= apart | (tf.range(self.settings.num_interests) == 0)
             prior = tf.where(apart, prior, 0.0)
-            attribution = tf.where(apart, attribution, tf.cast(weights, tf.float32))
+            attribution = tf.where(apart, attribution, weights)
         if self.settings.prior:
             interests = tf.concat([interests, prior[..., tf.newaxis]], axis=-1)
         return Encoding(interests, active, attribution)
@@ -171,27 +175,6 @@ class Shrinkage(RetrievalModel):
             self.name, what, best, f"{users:,}", title,
             ", ".join(f"{value:.4f} with {tried:g}" for tried, value in values.items()),
         )  # fmt: skip
-
-    def _biases(
-        self, features: Mapping[str, tf.Tensor], queries: tf.Tensor
-    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
-        """Recency bias of the whole history and of the groups, [B or 1, Q, 1, T] each."""
-        if self.recency is None:
-            return None, None
-        bias = self.recency(queries, features[schema.HISTORY_GAP])
-        return bias[:, :, :1], bias[:, :, 1:]
-
-    def _groups(
-        self, looked_up: tf.Tensor, items: tf.Tensor, among: tf.Tensor, bias: tf.Tensor | None, training: bool
-    ) -> tuple[Clusters, tf.Tensor]:
-        """The groups of each prefix, and the means of their items [B, Q, K, D]."""
-        logits = tf.zeros_like(among, tf.float32) if bias is None else tf.cast(bias[:, :, 0], tf.float32)
-        weights = masked_softmax(tf.broadcast_to(logits, tf.shape(among)), among)
-        groups = self.clusters(looked_up, weights, among, None if training else self.number)
-        if self.local is not None:
-            # Of the items, not of the means: T projections for a history instead of T K.
-            items = self.local(items[:, :, tf.newaxis])[:, :, 0]
-        return groups, tf.einsum("bqkt,btd->bqkd", tf.cast(groups.attribution, items.dtype), items)
 
     def _share(self, users: tf.Tensor, training: bool) -> tf.Tensor:
         """The share c of each user, [B, 1, 1, 1]; [1, 1, 1, 1] where all have the same."""
