@@ -102,14 +102,17 @@ def read_ids(given: str | Sequence[str]) -> list[str]:
         raise InputError(f"{given}: not a file of ids, one a line: {error}") from error
 
 
-def read_given_vectors(path: str, id_column: str, vector_column: str, dimension: int) -> dict[bytes, np.ndarray]:
+def read_given_vectors(
+    path: str, id_column: str, vector_column: str, dimension: int, constant_components: int = 0
+) -> dict[bytes, np.ndarray]:
     """Vectors of items from a Parquet file.
 
     Args:
       path: the file.
       id_column: of ids.
       vector_column: of lists of D numbers.
-      dimension: D.
+      dimension: D, of a vector of the index.
+      constant_components: how many components at its end are 1 for every item; a file may leave them out.
 
     Raises:
       InputError: it cannot be read, or has vectors of another length or that are not finite.
@@ -124,15 +127,26 @@ def read_given_vectors(path: str, id_column: str, vector_column: str, dimension:
             f"{path}: not a Parquet file with a column {id_column!r} of ids and a column {vector_column!r} of lists of "
             f"numbers: {error}"
         ) from error
-    if (lengths != dimension).any():
-        wrong = int((lengths != dimension).argmax())
+    short = dimension - constant_components
+    given = short if lengths.size and (lengths == short).all() else dimension
+    if (lengths != given).any():
+        wrong = int((lengths != given).argmax())
         raise InputError(
-            f"{path}: the vector of item {ids[wrong]!r} has {lengths[wrong]} numbers, and the model's have {dimension}."
+            f"{path}: the vector of item {ids[wrong]!r} has {lengths[wrong]} numbers, and the model's have {dimension}"
+            + (f" (or {short}: the last {constant_components} are 1)." if constant_components else ".")
         )
-    vectors = np.asarray(lists.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)).reshape(-1, dimension)
+    vectors = np.asarray(lists.flatten().cast(pa.float32()).to_numpy(zero_copy_only=False)).reshape(-1, given)
     if not np.isfinite(vectors).all():
         wrong = int((~np.isfinite(vectors)).any(axis=1).argmax())
         raise InputError(f"{path}: the vector of item {ids[wrong]!r} holds numbers that are not finite.")
+    if given < dimension:
+        vectors = np.pad(vectors, [(0, 0), (0, constant_components)], constant_values=1)
+    if (vectors[:, short:] != 1).any():
+        wrong = int((vectors[:, short:] != 1).any(axis=1).argmax())
+        raise InputError(
+            f"{path}: the vector of item {ids[wrong]!r} does not end with {constant_components} times 1, as those of "
+            f"this model do. Leave these components out: {short} numbers for each item."
+        )
     return {item.encode(): vector for item, vector in zip(ids, vectors, strict=True) if item}
 
 

@@ -97,7 +97,9 @@ def _refresh(config: Config, options: Options, version: Path, console: Console) 
         given = {}
         if options.vectors is not None:
             columns = config.data.item_columns.item, options.vector_column
-            given = refreshing.read_given_vectors(options.vectors, *columns, pushed.stated.dimension)
+            given = refreshing.read_given_vectors(
+                options.vectors, *columns, pushed.stated.dimension, pushed.items.constant_components
+            )
         table = ItemTable()
         if config.data.items is not None:
             table = read_item_table(config.data, None if config.text is None else config.text.fields)

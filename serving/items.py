@@ -27,6 +27,7 @@ class Items:
       retired_ids: R items.
       retired_vectors: float32 [R, D].
       tower_rows: int32 [H], row of each item of the user tower.
+      constant_components: how many components at the end of an item's vector are 1 for every item.
     """
 
     ids: Sequence[bytes]
@@ -38,6 +39,7 @@ class Items:
     retired_ids: Sequence[bytes]
     retired_vectors: np.ndarray
     tower_rows: np.ndarray
+    constant_components: int = 0
 
     @property
     def all_ids(self) -> list[bytes]:
@@ -50,7 +52,7 @@ class ItemVariables(tf.Module):
 
     Attributes:
       item_ids: string [N + R].
-      item_counts, item_category, category_names, retired_vectors, tower_rows: see :class:`Items`.
+      item_counts, item_category, category_names, retired_vectors, tower_rows, constant_components: see :class:`Items`.
 
     Args:
       items: what they hold.
@@ -68,6 +70,7 @@ class ItemVariables(tf.Module):
         self.item_category = kept(items.category, tf.int32)
         self.category_names = kept(list(items.category_names), tf.string)
         self.retired_vectors = kept(items.retired_vectors, tf.float32)
+        self.constant_components = kept(items.constant_components, tf.int32)
         self.tower_rows = kept(items.tower_rows, tf.int32)
 
 
@@ -112,4 +115,5 @@ def _read(saved: Any, item_vectors: tf.Variable, item_filter: Any, category_name
         retired_ids=ids[size:],
         retired_vectors=array(saved, "retired_vectors", np.zeros((0, dimension), np.float32)),
         tower_rows=array(saved, "tower_rows", np.arange(size, dtype=np.int32)),
+        constant_components=int(array(saved, "constant_components", np.zeros((), np.int32))),
     )

@@ -129,7 +129,8 @@ class CategoryPlaces:
 
     Of an item's categories the one that fewest items have decides: in a list from coarse to fine that is the finest,
     and a list in no order has one too. The vector is the mean of its items' vectors, as long as these are on average:
-    a mean is shorter than what it is made of, and would score below all of them. (Ours; no paper.)
+    a mean is shorter than what it is made of, and would score below all of them. Components that are 1 for every item
+    are 1 and no part of the length. (Ours; no paper.)
 
     Args:
       items: that have places.
@@ -148,11 +149,14 @@ class CategoryPlaces:
             return None
         smallest = min(sizes, key=sizes.__getitem__)
         if smallest not in self._vector_of:
-            self._vector_of[smallest] = _mean_of(self._items.vectors[self._items.attributes.having(smallest)])
+            self._vector_of[smallest] = self._mean_of(self._items.attributes.having(smallest))
         return self._vector_of[smallest]
 
-
-def _mean_of(vectors: np.ndarray) -> np.ndarray:
-    mean = vectors.astype(np.float64).mean(axis=0)
-    length, wanted = np.linalg.norm(mean), np.linalg.norm(vectors, axis=1).mean()
-    return np.asarray(mean * (wanted / length) if length > 0 else mean, np.float32)
+    def _mean_of(self, rows: np.ndarray) -> np.ndarray:
+        vectors = self._items.vectors[rows]
+        width = vectors.shape[1] - self._items.constant_components
+        mean = vectors.astype(np.float64).mean(axis=0)
+        length, wanted = np.linalg.norm(mean[:width]), np.linalg.norm(vectors[:, :width], axis=1).mean()
+        if length > 0:
+            mean[:width] *= wanted / length
+        return np.asarray(mean, np.float32)

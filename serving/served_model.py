@@ -50,6 +50,7 @@ class ServedModel(tf.Module):
         self.tower, self.index = TrainedFunctions(trained), index
         self.items, self.item_filter = ItemVariables(items), ItemFilter(items.attributes)
         self.row_of = line_numbers(vocabulary_file)
+        self._constant_components = items.constant_components
         self._num_items, self.default_k, self.max_k = len(items.ids), default_k, max_k
         self._inputs = UserInputs(user_features)
 
@@ -170,6 +171,9 @@ class ServedModel(tf.Module):
         looked_at, recommended = (
             self._vectors(tf.maximum(rows, 0)) for rows in (encoded["history"] - 1, found.indices)
         )
+        # Every item answers a constant component alike: it says nothing of which item of the history weighs most.
+        end = -self._constant_components or None
+        looked_at, recommended = looked_at[..., :end], recommended[..., :end]
         reason = because(encoded["attribution"], encoded["history"], found.interest, looked_at, recommended)
         reason = tf.where(valid & known[:, tf.newaxis], tf.cast(reason, tf.int32), -1)
         return {

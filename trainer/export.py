@@ -34,6 +34,7 @@ class TrainedModel(tf.Module):
       item_category: variable int32 [N], finest category, -1 for none.
       item_filter: of their attributes.
       vectors_from_text: float32 [M, E] to float32 [M, D], of a model that places items by their texts; else absent.
+      constant_components: variable int32, how many components at the end of an item's vector are 1 for every item.
       analysis: name -> variable, what ``polyrec analyse`` looks at; ``category_names`` string [C] for every model.
       served_interests: variable int32 scalar, K of a user's vectors.
       encode: see :meth:`_encode`.
@@ -63,6 +64,7 @@ class TrainedModel(tf.Module):
         self.model, self._raw = model, RawFeatures(transform, user_features)
         self.item_vectors = tf.Variable(model.item_vectors(), trainable=False)
         self.served_interests = tf.Variable(model.served_interests, trainable=False, dtype=tf.int32)
+        self.constant_components = tf.Variable(model.constant_components, trainable=False)
         self.item_ids = tf.Variable(list(catalogue.ids), trainable=False, dtype=tf.string)
         self.item_counts = tf.Variable(catalogue.counts, trainable=False)
         self.item_category = tf.Variable(catalogue.finest_category, trainable=False)
@@ -141,7 +143,8 @@ class TrainedModel(tf.Module):
         targets = tf.where((targets == -1) & (asked != ""), -2 - tf.reshape(names, tf.shape(asked)), targets)
         seen = self._index_of.lookup(padded(raw[schema.HISTORY]))
         encoded = self._encode_sparse(raw)
-        users = Users(encoded["interests"], encoded["interest_mask"], encoded["history"], targets)
+        constants = self.model.constant_components
+        users = Users(encoded["interests"], encoded["interest_mask"], encoded["history"], targets, constants)
         items = EvaluatedCatalogue(self.item_vectors, self.item_counts, self.item_category)
         return user_metrics(users, items, self._restrictions(seen), page_rows, popularity)
 
@@ -186,7 +189,7 @@ def save(
             "model": model.settings.name,
             "user_features": dict(user_features),
             "interests": model.served_interests,
-            "dimension": model.settings.dimension,
+            "dimension": model.vector_width,
             "max_history": model.max_history,
             "items": catalogue.size,
             "items_trained_on": trained_on,

@@ -19,10 +19,12 @@ from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset
 from trainer.item_attributes import catalogue_attributes
 from trainer.models import registry
+from trainer.models.base import RetrievalModel
 from trainer.models.profile_base import ProfileModel
 from trainer.precision import mixed_precision
 from trainer.preprocessing import ITEM_FREQUENCY
 from trainer.settings import TrainingSettings, TransformSettings
+from trainer.validation import validator_of
 
 REPORT = "training.json"
 _VALIDATED_USERS, _VALIDATED_IMPRESSIONS = 64, 1024
@@ -80,14 +82,19 @@ def run_fn(fn_args: FnArgs) -> None:
     profile = issubclass(registry.get(config["model"]["name"]), ProfileModel)
     with mixed_precision(settings.mixed_precision):
         model = _build(config, catalogue, transform, settings, max_history)
+        training, validation = _datasets(
+            _files(fn_args.train_files), _files(fn_args.eval_files), spec, settings, profile
+        )
         report = fit(
             model,
-            *_datasets(_files(fn_args.train_files), _files(fn_args.eval_files), spec, settings, profile),
+            training,
+            validation,
             settings,
             resume,
             fn_args.model_run_dir,
             prepare=lambda: _start_from_base(model, catalogue, max_history, getattr(fn_args, "base_model", None)),
         )
+    chosen = {} if profile else _choose(model, validation)
     if catalogue.text_encoder is not None and hasattr(model, "shared_parts"):
         base_model.save(
             os.path.join(fn_args.serving_model_dir, base_model.FOLDER),
@@ -105,7 +112,7 @@ def run_fn(fn_args: FnArgs) -> None:
     parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, REPORT), "w") as file:
-        json.dump({**dataclasses.asdict(report), "parameters": parameters}, file, indent=1)
+        json.dump({**dataclasses.asdict(report), "parameters": parameters, "chosen": chosen}, file, indent=1)
     shutil.rmtree(resume, ignore_errors=True)
 
 
@@ -121,6 +128,15 @@ def _datasets(
     return (
         training_dataset(train_files, spec, settings.batch_size, settings.seed, settings.all_prefixes),
         evaluation_dataset(eval_files, spec, _VALIDATED_USERS),
+    )
+
+
+def _choose(model: RetrievalModel, validation: tf.data.Dataset) -> dict[str, float]:
+    """What the model chooses on the validation users, now that it is trained."""
+    validator = validator_of(model)
+    users = sum(int(batch[schema.HISTORY].shape[0]) for batch in validation)
+    return model.choose_after_training(
+        lambda: validator.evaluate(validation)[validator.watched], users, validator.title
     )
 
 

@@ -23,12 +23,20 @@ class Users(NamedTuple):
       active: bool [B, K].
       history: int [B, T], 1 + index of each item the model looked at, 0 behind the last; all 0: not a known one.
       targets: int [B, M] as in trainer/metrics/ranking.py.
+      constants: how many components at the end of an interest belong to a constant of the items, such as a prior: they
+        add to the scores and are no direction.
     """
 
     interests: tf.Tensor
     active: tf.Tensor
     history: tf.Tensor
     targets: tf.Tensor
+    constants: int = 0
+
+    @property
+    def directions(self) -> tf.Tensor:
+        """float32 [B, K, D - constants]."""
+        return self.interests[..., : self.interests.shape[-1] - self.constants] if self.constants else self.interests
 
 
 class Catalogue(NamedTuple):
@@ -74,7 +82,7 @@ def user_metrics(
         popular = _by_count(users.targets, catalogue.counts, options)
         merged, own = _ranked(users, catalogue, options)
         if suffix == "":
-            of_model = _lists(users, merged, own, users.interests, users.active, page_rows, items)
+            of_model = _lists(users, merged, own, users.directions, users.active, page_rows, items)
             of_interests = table.compute(of_model, ["interests"])
             outputs |= {name: tf.where(unknown, float("nan"), values) for name, values in of_interests.items()}
             outputs |= table.compute(of_model, ["history"])
@@ -82,7 +90,7 @@ def user_metrics(
         told = _told(unknown, popular, merged, own)
         first = tf.one_hot(tf.zeros_like(unknown, tf.int32), tf.shape(users.active)[1], True, False, dtype=tf.bool)
         active = tf.where(unknown[:, tf.newaxis], first, users.active)
-        lists = _lists(users, *told, users.interests, active, page_rows, items)
+        lists = _lists(users, *told, users.directions, active, page_rows, items)
         outputs |= {name + suffix: values for name, values in table.compute(lists, ["list"]).items()}
         if popularity:
             found = table.compute(of_popular, ["list"])

@@ -54,7 +54,7 @@ class Validator:
         Raises:
           ValueError: there are no users.
         """
-        keep = self._model.num_items * self._model.settings.dimension <= self._most_kept
+        keep = self._model.num_items * self._model.vector_width <= self._most_kept
         items = kept(self._model.num_items, self._model.candidates) if keep else None
         totals: dict[str, float] = {}
         overlaps: list[float] = []

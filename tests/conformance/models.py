@@ -56,6 +56,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
         "wide": {"variant": "official", "attention_hidden": 4 * D},
         "shared": {"variant": "paper", "shared_projection": True},
     },
+    "shrinkage": {"no_prior": {"prior": False, "share": 1.0}, "one_vector": {"share": 0.0}},
     "miracle": {
         "bidirectional": {"attention": "bidirectional", "encoder_affine": True},
         "newest": {"attention": "bidirectional", "positions": "newest", "position_activation": "leaky_relu"},

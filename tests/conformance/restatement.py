@@ -136,6 +136,32 @@ def octopus(x, bias, w):
     return interests, np.arange(k) < len(chosen)
 
 
+def shrinkage(x, bias, w, temperature=0.1):
+    """Groups by greedy coverage of the history; then the mean of the history, moved toward each group by half.
+
+    ``bias`` is of the whole history; ``raw`` are the vectors without context, and the last component is the prior.
+    """
+    weights, directions = softmax(bias)[0], unit(w["raw"])
+    cosines = directions @ directions.T
+    missed, centres = np.ones(len(x)), []
+    for _ in range(w["places"]):
+        gains = [weights @ (missed * np.maximum(cosines[c], 0) ** 2) for c in range(len(x))]
+        centre = int(np.argmax(gains))
+        if centres and gains[centre] < 1e-3:
+            break
+        centres.append(centre)
+        missed = missed * (1 - np.maximum(cosines[centre], 0) ** 2)
+    shares = softmax(cosines[centres] / 0.1, axis=0) * weights
+    mass = shares.sum(axis=1)
+    moves = (shares / mass[:, np.newaxis]) @ unit(
+        x + np.maximum(x @ w["inner"] + w["inner_bias"], 0) @ w["outer"] + w["outer_bias"]
+    )
+    interests = np.zeros((w["places"], x.shape[1] + 1))
+    interests[: len(centres), :-1] = unit(unit(w["project"]((weights @ x)[np.newaxis])) + 0.5 * moves)
+    interests[: len(centres), -1] = temperature * np.log(mass)
+    return interests, np.arange(w["places"]) < len(centres)
+
+
 def transformer(x, w, heads):
     """BERT's layers with a causal mask and norms without gain."""
     (n, d), width = x.shape, x.shape[1] // heads

@@ -8,13 +8,16 @@ from trainer.input_pipeline import one_prefix_a_row
 
 
 def test_shapes(encoder):
-    k = encoder.served_interests
+    k, width = encoder.served_interests, encoder.vector_width
+    assert width == D + encoder.constant_components
     encoding = encoder.encode_last(batch())
-    assert encoding.interests.shape == (B, 1, k, D)
+    assert encoding.interests.shape == (B, 1, k, width)
     assert encoding.interest_mask.shape == (B, 1, k) and encoding.interest_mask.dtype == tf.bool
     assert encoding.attribution.shape == (B, 1, k, T)
-    assert encoder.encode_all_prefixes(batch()).interests.shape == (B, T, k, D)
-    assert encoder.item_vectors().shape == (N, D)
+    assert encoder.encode_all_prefixes(batch()).interests.shape == (B, T, k, width)
+    assert encoder.item_vectors().shape == (N, width)
+    constant = encoder.item_vectors().numpy()[:, D:]
+    np.testing.assert_array_equal(constant, np.ones_like(constant))
     np.testing.assert_allclose(encoder.item_vectors(chunk=7), encoder.item_vectors(), rtol=1e-5, atol=1e-6)
 
 

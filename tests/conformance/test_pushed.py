@@ -50,6 +50,11 @@ def _model(log, name, precision):
     return model, catalogue, batch
 
 
+def of_history(added, ids, item):
+    """What an item of the history adds, at the place where it adds most."""
+    return added[ids == item].max()
+
+
 @pytest.mark.parametrize(
     ("name", "precision"), [*((name, "none") for name in registry.names("retrieval")), ("comirec_sa", "bfloat16")]
 )
@@ -87,6 +92,15 @@ def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precis
         scores = (encoding.interests[row, 0].numpy()[active] @ vectors.T).max(axis=0)
         np.testing.assert_allclose(answers["scores"][row], np.sort(scores)[::-1][:K], rtol=1e-4, atol=1e-5)
         of = {item: scores[place] for place, item in enumerate(ids)}
+        # What adds most to a score: by directions, a component that is 1 for every item says nothing.
+        seen = batch["history"][row].numpy()
+        seen = seen[seen > 0] - 1
+        for item, interest, why in zip(
+            *(answers[key][row].numpy() for key in ("item_ids", "interest", "because")), strict=True
+        ):
+            added = vectors[seen, :6] @ vectors[list(ids).index(item), :6]
+            added = added * encoding.attribution[row, 0].numpy()[interest, : len(seen)]
+            assert of_history(added, ids[seen], why) >= added.max() - 1e-5
         given = [of[item] for item in answers["item_ids"][row].numpy()]
         np.testing.assert_allclose(given, answers["scores"][row], rtol=1e-4, atol=1e-5)
     assert answers["item_ids"][3].numpy().tolist() == list(catalogue.ids[:K])

@@ -1,5 +1,7 @@
 """Every retrieval model, from item numbers to interests, against NumPy restatements of the papers."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,14 @@ def _miracle(model):
     }
 
 
+def _shrinkage(model):
+    return {
+        "places": model.settings.num_interests,
+        **_dense(model.local.inner, "inner"),
+        **_dense(model.local.outer, "outer"),
+    }
+
+
 WEIGHTS = {
     "two_tower": _two_tower,
     "comirec_sa": _comirec_sa,
@@ -95,6 +105,7 @@ WEIGHTS = {
     "octopus": _octopus,
     "sine": _sine,
     "miracle": _miracle,
+    "shrinkage": _shrinkage,
 }
 
 
@@ -117,20 +128,27 @@ def test_interests_and_vectors(name, option):
     """With recency and time, categories, texts where the model takes them, profile features; a Transformer before."""
     model, given = built(name, option), {key: value.numpy() for key, value in batch().items()}
     vectors = _item_vectors(model)
-    np.testing.assert_allclose(model.item_vectors(), vectors, rtol=1e-4, atol=1e-5)
+    served = vectors
+    if name == "shrinkage":
+        served = np.concatenate([restatement.unit(vectors), np.ones((len(vectors), 1))], axis=1)
+    np.testing.assert_allclose(model.item_vectors(), served, rtol=1e-4, atol=1e-5)
     encoding = model.encode_last(batch())
     weights = WEIGHTS[name](model)
     projection = {**_dense(model.projection.inner, "inner"), **_dense(model.projection.outer, "outer")}
     for row, length in enumerate(LENGTHS):
         gaps = given["history_gap"][row, :length].astype(float)
         bias = restatement.recency(model.recency.distance.numpy(), model.recency.age.numpy(), gaps)
-        items = vectors[given["history"][row, :length] - 1]
+        items = raw = vectors[given["history"][row, :length] - 1]
         if option == "context":
             context = {"gain": model.context.gain.numpy(), **_encoder(model.context.encoder)}
             items = restatement.in_context(items, context)
-        interests, active = getattr(restatement, name)(items, bias, weights)
         table = model.profile.tables["user_job"].numpy()
         about = restatement.profile(given["user_job"][row], table, given["user_age"][row, 0])
-        interests = restatement.projected(interests, about, projection)
+        project = functools.partial(restatement.projected, about=about, w=projection)
+        if name == "shrinkage":
+            interests, active = restatement.shrinkage(items, bias, {**weights, "raw": raw, "project": project})
+        else:
+            interests, active = getattr(restatement, name)(items, bias, weights)
+            interests = project(interests)
         np.testing.assert_array_equal(encoding.interest_mask[row, 0], active)
         np.testing.assert_allclose(encoding.interests[row, 0][active], interests[active], rtol=1e-3, atol=1e-4)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from components.refresh import read_given_vectors
 from pipeline.cli import REFUSED, WRONG_INPUT, cli, run_command
 from serving import manifest
 from serving.client import Client
@@ -17,6 +18,7 @@ from serving.server import Server
 from tests.serving import toy_model
 from tests.serving.toy_bundle import toy_bundle
 from tests.serving.toy_model import ATTRIBUTES, CATEGORY_NAMES, ITEM_CATEGORY, ITEM_IDS, restated_encode
+from trainer.errors import InputError
 
 TASTE = [f"item-{row}" for row in (2, 7, 12)]  # category 2
 GONE = ["item-17", "item-12"]
@@ -206,6 +208,22 @@ def test_given_vectors_are_checked(pushed, capfd):
         assert words in capfd.readouterr().err
     assert refresh(config_at(pushed), "--vectors", pushed / "given.parquet", "--vector-column", "v") == WRONG_INPUT
     assert "a column 'v' of lists" in capfd.readouterr().err
+
+
+def test_given_vectors_of_a_model_with_a_constant_component(tmp_path):
+    """With the 1 behind or without, but not with anything else there."""
+    path = str(tmp_path / "given.parquet")
+
+    def read(*vectors):
+        pq.write_table(pa.table({"item": [f"i{n}" for n in range(len(vectors))], "vector": list(vectors)}), path)
+        return read_given_vectors(path, "item", "vector", 3, constant_components=1)
+
+    for given in ([0.5, 2.0], [0.5, 2.0, 1.0]):
+        assert {item: vector.tolist() for item, vector in read(given).items()} == {b"i0": [0.5, 2.0, 1.0]}
+    with pytest.raises(InputError, match="item 'i1' does not end with 1 times 1.*2 numbers for each item"):
+        read([0.5, 2.0, 1.0], [0.5, 2.0, 0.9])
+    with pytest.raises(InputError, match="item 'i0' has 2 numbers, and the model's have 3"):
+        read([0.5, 2.0], [0.5, 2.0, 1.0])
 
 
 def test_the_cost_is_printed_beside_that_of_the_run(pushed, capfd):

@@ -123,6 +123,23 @@ def test_scann_finds_nearly_all_of_the_exact_list(scann, catalogue, users):
     assert ann_recall(scann, exact, *users, 50) > 0.95
 
 
+def test_scann_with_a_prior_as_one_more_component(catalogue, users):
+    """Unit vectors with a 1 behind, an odd number of components; interests with a prior of their own."""
+    interests, mask = users
+    directions = catalogue / np.linalg.norm(catalogue, axis=1, keepdims=True)
+    items = np.concatenate([directions, np.ones((len(catalogue), 1), np.float32)], axis=1)
+    prior = np.log(np.random.default_rng(3).dirichlet(np.ones(3), 40))[..., np.newaxis]
+    wide = np.concatenate([interests / np.linalg.norm(interests, axis=2, keepdims=True), 0.1 * prior], axis=2)
+    wide = wide.astype(np.float32)
+    scann = build_index(items, IndexSettings())
+    assert isinstance(scann, ScannIndex)
+    assert ann_recall(scann, ExactIndex(items), wide, mask, 50) > 0.95
+    result = scann.search(wide, mask, 10)
+    scores = np.einsum("bkd,bnd->bkn", wide, items[result.indices.numpy()])
+    scores[~mask] = -np.inf
+    np.testing.assert_allclose(result.scores, scores.max(axis=1), rtol=1e-4, atol=1e-6)
+
+
 def test_scann_returns_exact_scores_and_the_winning_interest(scann, catalogue, users):
     interests, mask = users
     result = scann.search(interests, mask, 10)

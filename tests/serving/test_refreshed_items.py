@@ -19,6 +19,18 @@ VALUES = [
 ]
 
 
+def test_constant_components_stay_constant():
+    """The mean of two unit vectors at a right angle, as long as they are, and behind it the 1 of every item."""
+    ids, vectors = [b"a", b"b"], np.array([[1, 0, 1], [0, 1, 1]], np.float32)
+    of = number_attributes([b"category"], [[b"category=x"]] * 2, ids)
+    given = Items(
+        ids, vectors, np.array([2, 1]), np.zeros(2, np.int32), [b"x"], of, [], np.zeros((0, 3), np.float32),
+        np.arange(2, dtype=np.int32), constant_components=1,
+    )  # fmt: skip
+    np.testing.assert_allclose(CategoryPlaces(given).vector([b"x"]), [0.5**0.5, 0.5**0.5, 1], rtol=1e-6)
+    assert with_more(without(given, [b"a"]), [b"c"], vectors[:1]).constant_components == 1
+
+
 @pytest.fixture
 def items():
     """Four items as training leaves them."""

@@ -1,6 +1,7 @@
 """Training from transformed files to the SavedModel, and what the SavedModel answers."""
 
 import json
+import logging
 import string
 from types import SimpleNamespace
 
@@ -87,6 +88,21 @@ def test_the_model_learns_the_walk_and_says_so(trained):
     best = model.item_ids.numpy()[np.argsort(-scores)[:5]]
     assert b"q" in best
     assert not (directory / "interrupted").exists() or not list((directory / "interrupted").iterdir())
+
+
+def test_what_is_chosen_after_training_is_what_is_saved(transformed, tmp_path, caplog):
+    """Two validation users, a list of 50 of 120 items: whatever c is chosen, the report and the model agree on it."""
+    with caplog.at_level(logging.INFO, "polyrec.progress"):
+        run_fn(_fn_args(transformed, tmp_path, {"name": "shrinkage", "num_interests": 2, "share": 1.0}, max_steps=20))
+    report = json.loads((tmp_path / "run" / "training.json").read_text())
+    said = [record.getMessage() for record in caplog.records if "chosen on 2 validation users" in record.getMessage()]
+    assert f"share {report['chosen']['share']:g} chosen" in said[0]
+    model = tf.saved_model.load(str(tmp_path / "model"))
+    served = _encode(model, ["klmnop"])["interest_mask"].numpy().sum()
+    assert served == report["chosen"]["interests"]
+    assert model.item_vectors.shape[1] == 9 and int(model.constant_components) == 1
+    description = json.loads((tmp_path / "model" / "assets.extra" / "model.json").read_text())
+    assert (description["dimension"], description["interests"]) == (9, 2)
 
 
 def test_the_items_of_the_saved_model(trained):

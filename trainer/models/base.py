@@ -1,7 +1,7 @@
 """What every retrieval model is: a user tower that gives interests, an item tower, a loss."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar, Literal, NamedTuple
 
@@ -91,7 +91,7 @@ class RetrievalModel(tfrs.models.Model):
         )
         self.dropout = keras.layers.Dropout(settings.dropout, seed=seed)
         self.recency = (
-            RecencyBias(settings.num_interests, max_history, settings.time_decay, name="recency")
+            RecencyBias(self.recency_heads, max_history, settings.time_decay, name="recency")
             if settings.recency or settings.time_decay
             else None
         )
@@ -111,6 +111,21 @@ class RetrievalModel(tfrs.models.Model):
     def served_interests(self) -> int:
         """Number of vectors a user is served with: K, unless the model joins its interests into fewer."""
         return self.settings.num_interests
+
+    @property
+    def recency_heads(self) -> int:
+        """Number of weights by recency that are learned: K, one for each interest."""
+        return self.settings.num_interests
+
+    @property
+    def constant_components(self) -> int:
+        """How many components at the end of an item's vector are 1 for every item, and not of its direction."""
+        return 0
+
+    @property
+    def vector_width(self) -> int:
+        """Width of interests and of candidates' vectors: D, and the constant components."""
+        return self.settings.dimension + self.constant_components
 
     def extract(
         self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
@@ -136,10 +151,7 @@ class RetrievalModel(tfrs.models.Model):
           training: whether dropout and noise apply.
         """
         mask = features[schema.HISTORY_MASK]
-        items = self.dropout(self.item_tower(tf.maximum(features[schema.HISTORY] - 1, 0)), training=training)
-        items *= tf.cast(mask, items.dtype)[:, :, tf.newaxis]
-        if self.context is not None:
-            items = self.context(items, mask, training=training)
+        items = self.history_vectors(features, self.looked_up(features), training)
         bias = None if self.recency is None else self.recency(queries, features[schema.HISTORY_GAP])
         encoding = self.extract(items, mask, queries, bias, training)
         if self.projection is not None:
@@ -150,6 +162,17 @@ class RetrievalModel(tfrs.models.Model):
             interests=self._scaled(tf.cast(encoding.interests, tf.float32)),
             attribution=tf.cast(encoding.attribution, tf.float32),
         )
+
+    def looked_up(self, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Vectors of a history's items as the item tower has them: float [B, T, D], anything behind the mask."""
+        return self.item_tower(tf.maximum(features[schema.HISTORY] - 1, 0))
+
+    def history_vectors(self, features: Mapping[str, tf.Tensor], items: tf.Tensor, training: bool) -> tf.Tensor:
+        """What encoders see of a history, with dropout and in context: [B, T, D] to [B, T, D], 0 behind the mask."""
+        mask = features[schema.HISTORY_MASK]
+        items = self.dropout(items, training=training)
+        items *= tf.cast(mask, items.dtype)[:, :, tf.newaxis]
+        return items if self.context is None else self.context(items, mask, training=training)
 
     def encode_all_prefixes(self, features: Mapping[str, tf.Tensor], training: bool = False) -> Encoding:
         """Interests of every prefix: Q = T."""
@@ -178,7 +201,8 @@ class RetrievalModel(tfrs.models.Model):
         interest_mask = tf.boolean_mask(encoding.interest_mask, wanted)
         losses = self.target_losses(interests, interest_mask, tf.boolean_mask(targets, wanted) - 1)
         if self.settings.disagreement:
-            losses += self.settings.disagreement * disagreement(interests, interest_mask)
+            directions = interests[..., : self.settings.dimension]
+            losses += self.settings.disagreement * disagreement(directions, interest_mask)
         if self.settings.routing_variance:
             attribution = tf.boolean_mask(encoding.attribution, wanted)
             lengths = tf.boolean_mask(prefix_lengths(inputs[schema.HISTORY_MASK], whole_history), wanted)
@@ -234,6 +258,19 @@ class RetrievalModel(tfrs.models.Model):
         Here there are none: an item without a training history has no vector.
         """
         return catalogue
+
+    def choose_after_training(self, evaluate: Callable[[], float], users: int, title: str) -> dict[str, float]:
+        """Called after training, with the best weights: chooses what can be chosen without training. Nothing here.
+
+        Args:
+          evaluate: the metric that training watches, of the model as it is now, on the validation users.
+          users: number of these users.
+          title: of the metric.
+
+        Returns:
+          name -> value of what was chosen.
+        """
+        return {}
 
     @property
     def text_width(self) -> int | None:
