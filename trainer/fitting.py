@@ -81,6 +81,9 @@ class Fitting:
     State is written to ``checkpoint_directory`` at every validation; made again with the same directory, training
     goes on from there (sampling and dropout draw anew, so the result is as good but not the same to the bit).
 
+    Attributes:
+      model: the model.
+
     Args:
       model: a model, built or not; made inside ``trainer.precision.mixed_precision`` where settings ask for it.
       training: endless batches (trainer.input_pipeline.training_dataset or, of impressions, trainer.impressions).

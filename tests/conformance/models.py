@@ -19,12 +19,20 @@ _TEXTS = np.random.default_rng(2).normal(size=(N, 5)).astype(np.float32)
 CATALOGUE = Catalogue(_IDS, _COUNTS, _CATEGORIES, [b"all", b"a", b"b", b"c"], _TEXTS)
 WITHOUT_TEXTS = Catalogue(_IDS, _COUNTS, _CATEGORIES, [b"all", b"a", b"b", b"c"])
 
+PUBLISHED = {"normalize": False, "temperature": 1.0, "read_out": "max"}
+"""How all the papers score, which the restatements follow; and what each model's own layers are in its paper."""
+PUBLISHED_LAYERS: dict[str, dict] = {
+    "mind": {"routing_temperature": None, "squash_power": 1.0},
+    "comirec_dr": {"routing_temperature": None, "squash_power": 1.0},
+    "sine": {"variant": "paper"},
+}
+
 OPTIONS: dict[str, dict] = {
     "default": {},
     "bare": {"recency": False, "residual_projection": False, "dropout": 0.0},
-    "all": {"time_decay": True, "use_category": True},
-    "context": {"time_decay": True, "use_category": True, "context_layers": 1, "read_out": "mixture"},
-    "hard": {"read_out": "hard"},
+    "all": {**PUBLISHED, "time_decay": True, "use_category": True},
+    "context": {**PUBLISHED, "time_decay": True, "use_category": True, "context_layers": 1, "read_out": "mixture"},
+    "hard": {**PUBLISHED, "read_out": "hard"},
     "penalties": {
         "read_out": "soft",
         "negatives": "in_batch",
@@ -39,7 +47,7 @@ OPTIONS: dict[str, dict] = {
 VARIANTS: dict[str, dict[str, dict]] = {
     "mind": {"relu": {"relu_layers": [9]}, "cosines": {"routing_temperature": 0.3}},
     "comirec_dr": {"cosines": {"routing_temperature": 0.3, "squash_power": 0.1}},
-    "sine": {"official": {"variant": "official"}, "interests": {"serve": "interests"}},
+    "sine": {"paper": {"variant": "paper"}, "interests": {"serve": "interests", "variant": "paper"}},
     "miracle": {"bidirectional": {"attention": "bidirectional", "encoder_affine": True}},
 }
 """What else a model can be; no other needs to know of it."""
@@ -47,7 +55,9 @@ VARIANTS: dict[str, dict[str, dict]] = {
 
 def options(name: str) -> dict[str, dict]:
     """The options that a model is tried with."""
-    return {**OPTIONS, **VARIANTS.get(name, {})}
+    layers = PUBLISHED_LAYERS.get(name, {})
+    published = {option: {**layers, **OPTIONS[option]} for option in ("all", "context", "hard")}
+    return {**OPTIONS, **published, **VARIANTS.get(name, {})}
 
 
 COSINE = {"normalize": True, "temperature": 0.5}

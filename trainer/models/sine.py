@@ -34,7 +34,7 @@ class SINESettings(SparseInterestSettings):
     """Settings of ``sine``."""
 
     name: Literal["sine"] = "sine"
-    variant: Literal["paper", "official"] = Field("paper", description="The paper's equations or the released code's.")
+    variant: Literal["paper", "official"] = Field("official", description="The paper's equations or the released code's.")
     serve: Literal["aggregated", "interests"] = Field(
         "aggregated", description="A user is one vector, the weighted sum of the interests; or the K interests."
     )
@@ -55,7 +55,8 @@ class OctopusSettings(SparseInterestSettings):
 class SINE(RetrievalModel):
     """One vector from the K concepts of a large pool that a user activates, weighted without knowing the target.
 
-    As published: ``recency: false, residual_projection: false, dropout: 0``; the loss is over the aggregated vector,
+    As published: ``variant: paper, normalize: false, temperature: 1, recency: false, residual_projection: false,
+    dropout: 0``; the loss is over the aggregated vector,
     which is what is served. With ``serve: interests`` the K interests are trained (by ``read_out``) and served
     instead, each times the gate of its prototype: nothing else would teach the model which prototypes to activate.
 
