@@ -204,15 +204,16 @@ class _State:
 
     def __init__(self, model: Model, training: tf.data.Dataset, settings: TrainingSettings, directory: str):
         keras.utils.set_random_seed(settings.seed)
-        self._settings, self._rate = settings, learning_rate(settings)
-        model.compile(optimizer=optimizer(settings, self._rate))
+        self._settings, rate = settings, learning_rate(settings)
+        model.compile(optimizer=optimizer(settings, rate))
         model.compute_loss(next(iter(training.take(1))))
         model.optimizer.build(model.trainable_variables)
         self.iterator = iter(training)
         self._steps, self._best_step, self._stale, self._targets = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
         self._best, self._cpu = tf.Variable(-1.0), tf.Variable(0.0, dtype=tf.float64)
         self._converged = tf.Variable(False)
-        falling = {"start": self._rate.start, "length": self._rate.length} if self._plateau else {}
+        self._plateau = rate if isinstance(rate, PlateauRate) else None
+        falling = {"start": self._plateau.start, "length": self._plateau.length} if self._plateau else {}
         latest = tf.train.Checkpoint(
             model=model, optimizer=model.optimizer, iterator=self.iterator, steps=self._steps,
             best=self._best, best_step=self._best_step, stale=self._stale, targets=self._targets, cpu=self._cpu,
@@ -230,8 +231,7 @@ class _State:
     targets = property(lambda self: int(self._targets))
     cpu_seconds = property(lambda self: float(self._cpu))
     converged = property(lambda self: bool(self._converged))
-    falling = property(lambda self: self._plateau and self._rate.falling)
-    _plateau = property(lambda self: isinstance(self._rate, PlateauRate))
+    falling = property(lambda self: self._plateau is not None and self._plateau.falling)
 
     def restore(self) -> int:
         self._latest.restore_or_initialize()
@@ -246,12 +246,12 @@ class _State:
             stalled = int(self._stale) >= settings.patience
             if not stalled and self.steps < steady:
                 return min(settings.evaluate_every, steady - self.steps)
-            if not self._plateau:
+            if self._plateau is None:
                 # A cosine ends at max_steps whatever happens; that it was still rising shows in its last validation.
                 self._converged.assign(stalled or self.best_step < self.steps)
                 return 0
-            self._fall(stalled)
-        return max(0, min(settings.evaluate_every, self._rate.end - self.steps))
+            self._fall(self._plateau, stalled)
+        return 0 if self._plateau is None else max(0, min(settings.evaluate_every, self._plateau.end - self.steps))
 
     def advance(self, steps: int, value: float, targets: int, cpu_seconds: float) -> None:
         self._steps.assign_add(steps)
@@ -269,9 +269,9 @@ class _State:
     def restore_best(self) -> None:
         self._best_weights.checkpoint.restore(self._best_weights.latest_checkpoint).expect_partial()
 
-    def _fall(self, stalled: bool) -> None:
+    def _fall(self, rate: PlateauRate, stalled: bool) -> None:
         """From the best weights on. The moments stay: they forget in tens of steps."""
         self._converged.assign(stalled)
         self.restore_best()
         length = math.ceil(self._settings.cool_down * self.best_step) if stalled else self._settings.max_steps
-        self._rate.fall(self.steps, min(length, self._settings.max_steps - self.steps))
+        rate.fall(self.steps, min(length, self._settings.max_steps - self.steps))

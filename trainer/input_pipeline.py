@@ -77,8 +77,11 @@ def _targets_of_users(files: Sequence[str], feature_spec: Mapping[str, Any]) -> 
     for serialized in records.batch(_COUNTED_AT_ONCE):
         features = _parse(serialized, spec)
         hashes.append(features[schema.USER].numpy()[:, 0])
-        counts.append(tf.sparse.reduce_sum(features[schema.TARGETS].with_values(
-            tf.cast(features[schema.TARGETS].values > 0, tf.int64)), axis=1).numpy())
+        counts.append(
+            tf.sparse.reduce_sum(
+                features[schema.TARGETS].with_values(tf.cast(features[schema.TARGETS].values > 0, tf.int64)), axis=1
+            ).numpy()
+        )
     users, places = np.unique(np.concatenate(hashes), return_inverse=True)
     totals = np.zeros(len(users), np.int64)
     np.add.at(totals, places, np.concatenate(counts))

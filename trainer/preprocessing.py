@@ -57,7 +57,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         items = tft.apply_vocabulary(_sparse(inputs[schema.ITEM]), vocabulary, default_value=-1)
         outputs[schema.ITEM] = items.with_values(items.values + 1)
     if not tasks:
-        outputs[schema.USER] = tf.strings.to_hash_bucket_fast(padded(inputs[schema.USER_ID])[:, :1], _USERS)
+        user = padded(inputs[schema.USER_ID])[:, 0]
+        outputs[schema.USER] = tf.strings.to_hash_bucket_fast(user, _USERS)[:, tf.newaxis]
     for task in tasks:
         for feature in (schema.label_feature(task), schema.weight_feature(task)):
             outputs[feature] = _sparse(inputs[feature])

@@ -29,7 +29,8 @@ def settings_of(model: str, temperature: float, dimension: int, interests: int) 
     """The model's settings.
 
     Args:
-      model: ``NAME`` (plain scores and layers), ``NAME:READ_OUT``, ``NAME:published`` or ``NAME:preset`` (pipeline/presets).
+      model: ``NAME`` (plain scores and layers), ``NAME:READ_OUT``, ``NAME:published`` or ``NAME:preset``
+        (pipeline/presets).
       temperature: of the loss; a preset has its own, or the first guess of ``auto``.
       dimension: D.
       interests: K.

@@ -20,7 +20,9 @@ SETTINGS = TrainingSettings(
 
 
 def _model() -> TwoTower:
-    catalogue = Catalogue([b"%d" % i for i in range(ITEMS)], np.arange(ITEMS, 0, -1), np.zeros((ITEMS, 0), np.int32), [])
+    catalogue = Catalogue(
+        [b"%d" % i for i in range(ITEMS)], np.arange(ITEMS, 0, -1), np.zeros((ITEMS, 0), np.int32), []
+    )
     return TwoTower(TwoTowerSettings(dimension=4), catalogue, T, {}, SETTINGS.num_negatives)
 
 

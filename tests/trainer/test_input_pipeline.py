@@ -69,7 +69,12 @@ def test_users_are_drawn_equally_often_and_their_targets_alike(tmp_path):
     with tf.io.TFRecordWriter(files[0], "GZIP") as writer:
         for user, history, targets in windows:
             padded = history + [0] * (4 - len(history))
-            values = {"history": padded, "history_mask": [int(i > 0) for i in padded], "user": [user], "targets": targets}
+            values = {
+                "history": padded,
+                "history_mask": [int(i > 0) for i in padded],
+                "user": [user],
+                "targets": targets,
+            }
             features = {name: tf.train.Feature(int64_list={"value": value}) for name, value in values.items()}
             features["history_gap"] = tf.train.Feature(float_list={"value": [0.0] * 4})
             writer.write(tf.train.Example(features={"feature": features}).SerializeToString())

@@ -36,7 +36,8 @@ class MIND(RetrievalModel):
     As published: ``read_out: soft, normalize: false, temperature: 1, recency: false, dropout: 0, relu_layers: [128],
     identity_start: false, routing_temperature: null, squash_power: 1``. Defaults score by cosines and train as serving
     scores, by a smooth maximum over interests, weigh votes by recency, drop out items' components, start from votes
-    that are the item vectors and route them by cosines, and project with a residual layer, which profile features enter.
+    that are the item vectors and route them by cosines, and project with a residual layer that profile features
+    enter.
 
     Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
     """
