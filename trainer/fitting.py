@@ -176,9 +176,9 @@ class Fitting:
             tf.summary.scalar(f"validation/{validator.watched}", value)
             tf.summary.scalar("targets_per_second", int(targets) / wall)
         progress.info(
-            "%s  step %d  %s targets/s  loss %.3f  valid %s %.4f (best %.4f at %d)%s",
-            self._title, state.steps, f"{int(targets) / wall:,.0f}", float(loss), validator.title, value,
-            state.best, state.best_step, "  rate falling" if state.falling else "",
+            "%s  step %d/%d  %s targets/s  loss %.3f  valid %s %.4f (best %.4f at %d)%s",
+            self._title, state.steps, self._settings.max_steps, f"{int(targets) / wall:,.0f}", float(loss),
+            validator.title, value, state.best, state.best_step, "  rate falling" if state.falling else "",
         )  # fmt: skip
 
 
@@ -242,16 +242,18 @@ class _State:
     def next_block(self) -> int:
         """Steps to take before the next validation, 0 at the end; lets the rate fall where it is time."""
         settings, steady = self._settings, steady_steps(self._settings)
+        # Back to multiples of it, wherever a trial ended.
+        block = settings.evaluate_every - self.steps % settings.evaluate_every
         if not self.falling:
             stalled = int(self._stale) >= settings.patience
             if not stalled and self.steps < steady:
-                return min(settings.evaluate_every, steady - self.steps)
+                return min(block, steady - self.steps)
             if self._plateau is None:
                 # A cosine ends at max_steps whatever happens; that it was still rising shows in its last validation.
                 self._converged.assign(stalled or self.best_step < self.steps)
                 return 0
             self._fall(self._plateau, stalled)
-        return 0 if self._plateau is None else max(0, min(settings.evaluate_every, self._plateau.end - self.steps))
+        return 0 if self._plateau is None else max(0, min(block, self._plateau.end - self.steps))
 
     def advance(self, steps: int, value: float, targets: int, cpu_seconds: float) -> None:
         self._steps.assign_add(steps)

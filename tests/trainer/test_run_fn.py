@@ -228,7 +228,7 @@ def test_the_temperature_is_chosen_on_validation_and_written_down(transformed, t
     run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
     report = json.loads((tmp_path / "run" / "training.json").read_text())
     assert set(temperatures[4:]) == {0.1}
-    assert report["resumed_at"] == 35 and report["steps"] == 60 and report["settings"]["temperature"] == 0.1
+    assert report["resumed_at"] == 20 and report["steps"] == 60 and report["settings"]["temperature"] == 0.1
     choice = report["temperature"]
     assert (choice["temperature"], choice["steps"]) == (0.1, 15) and choice["cpu_seconds"] > 0
     np.testing.assert_allclose([choice["tried"]["0.1"], choice["tried"]["0.15"]], [0.7, 0.6], rtol=1e-6)
