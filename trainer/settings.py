@@ -37,11 +37,11 @@ class TrainingSettings(Settings):
         "targets", description="Whether every target counts alike, or every user, however long the history."
     )
     max_steps: int = Field(10_000, ge=1, description="The most; validation ends training before it.")
-    evaluate_every: int = Field(200, ge=1, description="Steps between two validations.")
+    evaluate_every: int = Field(100, ge=1, description="Steps between two validations.")
     trial_steps: int = Field(
         600, ge=1, description="temperature: auto: steps after which the best goes on; at most a quarter of max_steps."
     )
-    patience: int = Field(5, ge=1, description="Validations without a better Recall@50 before the rate falls.")
+    patience: int = Field(10, ge=1, description="Validations without a better Recall@50 before the rate falls.")
     optimizer: Literal["lazy_adam", "adam"] = Field(
         "lazy_adam", description="lazy_adam: moments of rows that a batch has not stay; adam: they decay, as published."
     )
