@@ -63,7 +63,8 @@ def _fit(folder, **changes):
 
 
 def _warnings(caplog) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    own = [record for record in caplog.records if record.name == "polyrec.progress"]
+    return [record.getMessage() for record in own if record.levelno == logging.WARNING]
 
 
 def test_the_rate_by_hand():
