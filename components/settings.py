@@ -109,7 +109,7 @@ class DataSettings(Settings):
     min_item_count: int = Field(5, ge=1, description="Items with fewer interactions are dropped, in one pass.")
     min_user_count: int = Field(5, ge=2, description="Then users with fewer kept interactions are dropped.")
     min_history: int = Field(
-        4, ge=0, description="A training target is preceded by at least so many items; 0 only with labels."
+        1, ge=0, description="A training target is preceded by at least so many items; 0 only with labels."
     )
     window_overlap: float = Field(0.5, ge=0, lt=1, description="Part of a training window shared with the one before.")
     split: SplitSettings = SplitSettings()

@@ -11,6 +11,8 @@ PROFILE_BASELINE = "shared_bottom"
 def baseline_settings(config: Config) -> dict[str, Any] | None:
     """The model section of the baseline with the same features and width as the configured model.
 
+    Where scores are cosines, the temperature is the baseline's own choice, whatever the model's is.
+
     Args:
       config: with ``evaluation.baseline`` set or not.
 
@@ -23,6 +25,7 @@ def baseline_settings(config: Config) -> dict[str, Any] | None:
     if not config.evaluation.baseline or model["name"] == baseline:
         return None
     settings = registry.settings_class(baseline)
-    own = {"name", "num_interests"}
+    # Its own temperature: the better of the same two, by the same users.
+    own = {"name", "num_interests", *(["temperature"] if model.get("normalize") else [])}
     shared = {name: model[name] for name in settings.model_fields if name in model.keys() - own}
     return settings(**shared).model_dump()

@@ -228,7 +228,9 @@ def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int 
 
 
 @cli.command()
-@click.option("--preset", default="comirec_sa", show_default=True, help="A MovieLens-100K configuration.")
+@click.option(
+    "--preset", default="shrinkage", show_default=True, help="A configuration of MovieLens-100K, or shared_accounts."
+)
 def demo(preset: str) -> None:
     """Runs everything on MovieLens-100K, down to recommendations for a real user: what `make run` does."""
     from pipeline.demo import demo as run_demo

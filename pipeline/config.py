@@ -136,6 +136,11 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
         )
     if errors:
         raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
+    if config.training.sampling == "users" and registry.get(section["name"]).kind == "profile":
+        raise InputError(
+            f"{source}: training.sampling: users draws users of sequences, and model.name: {section['name']} learns "
+            "from impressions. Set it to targets."
+        )
     try:
         kind = registry.get(section["name"]).kind
         check_model_and_data(model, kind, config.data, config.evaluation, registry.names("profile"))

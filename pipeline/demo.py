@@ -34,7 +34,7 @@ SHARED_ACCOUNTS = "shared_accounts"
 _LISTENING = re.compile(rb"on (\S+:\d+)$")
 
 
-def demo(preset: str = "comirec_sa") -> None:
+def demo(preset: str = "shrinkage") -> None:
     """Fetches the data, runs the pipeline, serves the pushed model and asks it for one test user.
 
     Args:

@@ -84,17 +84,20 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
     outputs = execute(config, console, log, warnings=warnings)
     from components.ingestion.storage import write_text
     from pipeline import result_table, results
+    from pipeline.training_report import training_line, training_reports
 
     result = results.read(outputs, config.evaluation)
     name = config.model.model_dump()["name"]
     result_table.show(console, name, result)
+    trainings = training_reports(outputs)
+    console.print(training_line(trainings), soft_wrap=True, highlight=False)
     found = result_table.found(name, result)
     warnings += [finding.warning for finding in found if finding.warning is not None]
     show_warnings(console, warnings)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
     examples, cost = outputs["InteractionExampleGen"]["examples"].uri, dataclasses.asdict(now() - start)
     said = [finding.text for finding in found]
-    more = {"findings": said, "examples": examples, "warnings": warnings, "cost": cost}
+    more = {"findings": said, "examples": examples, "warnings": warnings, "cost": cost, "training": trainings}
     write_text(str(file), json.dumps({**dataclasses.asdict(result), **more}, indent=1))
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]

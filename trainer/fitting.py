@@ -1,6 +1,7 @@
-"""The training loop: all-prefix batches, early stopping on validation, checkpoints to resume from."""
+"""The training loop: all-prefix batches, the end when validation stops rising, checkpoints to resume from."""
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +11,9 @@ import tensorflow as tf
 
 from trainer.input_pipeline import Batch, targets_in
 from trainer.keras_api import keras
-from trainer.lazy_adam import LazyAdam
 from trainer.models.registry import Model
+from trainer.optimizer import optimizer
+from trainer.schedule import PlateauRate, learning_rate, steady_steps
 from trainer.settings import TrainingSettings
 from trainer.training_step import training_step
 from trainer.validation import validator_of
@@ -28,10 +30,11 @@ class FitReport:
       best_step: the step whose weights were kept.
       watched: the metric on the validation split that decided.
       best: its value at that step.
-      targets: training targets seen since the (re)start.
+      targets: training targets seen, those before an interruption included.
       seconds: wall time since the (re)start, validation included.
-      training_cpu_seconds: processor time of the training steps since the (re)start.
+      training_cpu_seconds: processor time of the training steps, those before an interruption included.
       resumed_at: the step training was resumed at; 0 for a fresh start.
+      converged: whether validation had stopped rising before ``max_steps`` made an end.
     """
 
     steps: int
@@ -42,6 +45,7 @@ class FitReport:
     seconds: float
     training_cpu_seconds: float
     resumed_at: int
+    converged: bool
 
 
 def fit(
@@ -53,12 +57,32 @@ def fit(
     summary_directory: str | None = None,
     prepare: Callable[[], None] | None = None,
 ) -> FitReport:
-    """Trains ``model`` in place and leaves it with the weights that were best on validation.
+    """Trains ``model`` in place, to the end, and leaves it with the weights that were best on validation.
 
-    Training stops after ``patience`` validations without a better value of what is watched (Recall@50; for models of
-    profiles the mean AUC of the tasks) or after ``max_steps``. State is written
-    to ``checkpoint_directory`` at every validation; called again with the same directory, training goes on from
-    there (sampling and dropout draw anew, so the result is as good but not the same to the bit).
+    The arguments are those of :class:`Fitting`.
+
+    Raises:
+      FloatingPointError: the loss is not finite.
+    """
+    fitting = Fitting(model, training, validation, settings, checkpoint_directory, summary_directory, prepare)
+    fitting.run()
+    return fitting.finish()
+
+
+class Fitting:
+    """The training of one model, which may be left for a while and taken up again.
+
+    Validation decides when it is over. ``schedule: plateau`` trains at a constant rate until ``patience`` validations
+    have brought no better value of what is watched (Recall@50; for models of profiles the mean AUC of the tasks),
+    goes back to the best weights and lets the rate fall to zero over ``cool_down`` of the steps that led there: what
+    WSD schedules do (Hu et al., "MiniCPM", COLM 2024, section 4), with validation to say when. The other schedules end
+    where validation stalls. ``max_steps`` ends all of them, and that it did is told.
+
+    State is written to ``checkpoint_directory`` at every validation; made again with the same directory, training
+    goes on from there (sampling and dropout draw anew, so the result is as good but not the same to the bit).
+
+    Attributes:
+      model: the model.
 
     Args:
       model: a model, built or not; made inside ``trainer.precision.mixed_precision`` where settings ask for it.
@@ -68,66 +92,96 @@ def fit(
       checkpoint_directory: where to keep and look for state.
       summary_directory: where to write TensorBoard summaries; None for none.
       prepare: is called when the model is built, before a state is looked for; may set weights.
-
-    Raises:
-      FloatingPointError: the loss is not finite.
+      title: what its lines of progress begin with; the model's name by default.
     """
-    started, state = time.monotonic(), _State(model, training, settings, checkpoint_directory)
-    if prepare is not None:
-        prepare()
-    resumed_at = state.restore()
-    validator = validator_of(model)
-    writer = tf.summary.create_file_writer(summary_directory) if summary_directory else tf.summary.create_noop_writer()
-    run_steps = _training_function(model)
-    seen, cpu = 0, 0.0
-    while not state.finished(settings):
-        block = min(settings.evaluate_every, settings.max_steps - state.steps)
-        wall_before, cpu_before = time.monotonic(), time.process_time()
-        loss, targets = run_steps(state.iterator, tf.constant(block))
+
+    def __init__(
+        self,
+        model: Model,
+        training: tf.data.Dataset,
+        validation: tf.data.Dataset,
+        settings: TrainingSettings,
+        checkpoint_directory: str,
+        summary_directory: str | None = None,
+        prepare: Callable[[], None] | None = None,
+        title: str = "",
+    ) -> None:
+        self._started = time.monotonic()
+        self.model, self._validation, self._settings, self._title = model, validation, settings, title or model.name
+        self._state = _State(model, training, settings, checkpoint_directory)
+        if prepare is not None:
+            prepare()
+        self._resumed_at = self._state.restore()
+        self._validator = validator_of(model)
+        self._writer = (
+            tf.summary.create_file_writer(summary_directory) if summary_directory else tf.summary.create_noop_writer()
+        )
+        self._run_steps = _training_function(model)
+
+    def run(self, until: int | None = None) -> None:
+        """Trains to the end, or as far as step ``until``.
+
+        Raises:
+          FloatingPointError: the loss is not finite.
+        """
+        state = self._state
+        while block := state.next_block():
+            if until is not None:
+                block = min(block, until - state.steps)
+            if block <= 0:
+                return
+            self._train(block)
+
+    def finish(self) -> FitReport:
+        """Gives the model its best weights, and says how training went."""
+        self._writer.close()
+        state, settings = self._state, self._settings
+        state.restore_best()
+        if not state.next_block() and not state.converged:
+            progress.warning(
+                "%s: training ended at training.max_steps = %d before validation had stopped rising (%s %.4f, best at "
+                "step %d). Raise training.max_steps.",
+                self._title, settings.max_steps, self._validator.title, state.best, state.best_step,
+            )  # fmt: skip
+        return FitReport(
+            steps=state.steps, best_step=state.best_step, watched=self._validator.watched, best=state.best,
+            targets=state.targets, seconds=time.monotonic() - self._started,
+            training_cpu_seconds=state.cpu_seconds, resumed_at=self._resumed_at, converged=state.converged,
+        )  # fmt: skip
+
+    @property
+    def best(self) -> float:
+        """The best value on validation so far."""
+        return self._state.best
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the training steps so far."""
+        return self._state.cpu_seconds
+
+    def _train(self, block: int) -> None:
+        state, validator = self._state, self._validator
+        wall, cpu = time.monotonic(), time.process_time()
+        loss, targets = self._run_steps(state.iterator, tf.constant(block))
         if not tf.math.is_finite(loss):
             raise FloatingPointError(
                 f"The loss became {float(loss)} between steps {state.steps} and {state.steps + block}. Lower "
                 "training.learning_rate or set training.clip_norm."
             )
-        wall, cpu, seen = time.monotonic() - wall_before, cpu + time.process_time() - cpu_before, seen + int(targets)
-        measured = validator.evaluate(validation)
+        wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+        measured = validator.evaluate(self._validation)
         value = measured[validator.watched]
-        state.advance(block, value)
-        with writer.as_default(step=state.steps):
+        state.advance(block, value, int(targets), cpu)
+        with self._writer.as_default(step=state.steps):
             tf.summary.scalar("loss", loss)
             for name, mean in measured.items():
                 tf.summary.scalar(f"validation/{name}", mean)
             tf.summary.scalar("targets_per_second", int(targets) / wall)
         progress.info(
-            "%s  step %d/%d  %s targets/s  loss %.3f  valid %s %.4f (best %.4f at %d)",
-            model.name, state.steps, settings.max_steps, f"{int(targets) / wall:,.0f}",
-            float(loss), validator.title, value, state.best, state.best_step,
+            "%s  step %d/%d  %s targets/s  loss %.3f  valid %s %.4f (best %.4f at %d)%s",
+            self._title, state.steps, self._settings.max_steps, f"{int(targets) / wall:,.0f}", float(loss),
+            validator.title, value, state.best, state.best_step, "  rate falling" if state.falling else "",
         )  # fmt: skip
-    writer.close()
-    state.restore_best()
-    return FitReport(
-        steps=state.steps, best_step=state.best_step, watched=validator.watched, best=state.best, targets=seen,
-        seconds=time.monotonic() - started, training_cpu_seconds=cpu, resumed_at=resumed_at,
-    )  # fmt: skip
-
-
-def learning_rate(settings: TrainingSettings) -> keras.optimizers.schedules.LearningRateSchedule | float:
-    """The schedule: constant, or a cosine to zero after a linear warm-up."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    warmup = min(settings.warmup_steps, settings.max_steps - 1)
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if warmup else settings.learning_rate,
-        decay_steps=max(settings.max_steps - warmup, 1),
-        warmup_target=settings.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
-
-
-def _optimizer(settings: TrainingSettings) -> keras.optimizers.Optimizer:
-    lazy_adam = LazyAdam(learning_rate(settings), global_clipnorm=settings.clip_norm)
-    # bfloat16 has float32's exponents: no gradient is too small for it.
-    return keras.mixed_precision.LossScaleOptimizer(lazy_adam) if settings.mixed_precision == "float16" else lazy_adam
 
 
 def _training_function(model: Model) -> tf.types.experimental.GenericFunction:
@@ -152,15 +206,20 @@ class _State:
 
     def __init__(self, model: Model, training: tf.data.Dataset, settings: TrainingSettings, directory: str):
         keras.utils.set_random_seed(settings.seed)
-        model.compile(optimizer=_optimizer(settings))
+        self._settings, rate = settings, learning_rate(settings)
+        model.compile(optimizer=optimizer(settings, rate))
         model.compute_loss(next(iter(training.take(1))))
         model.optimizer.build(model.trainable_variables)
         self.iterator = iter(training)
-        self._steps, self._best_step, self._stale = (tf.Variable(0, dtype=tf.int64) for _ in range(3))
-        self._best = tf.Variable(-1.0)
+        self._steps, self._best_step, self._stale, self._targets = (tf.Variable(0, dtype=tf.int64) for _ in range(4))
+        self._best, self._cpu = tf.Variable(-1.0), tf.Variable(0.0, dtype=tf.float64)
+        self._converged = tf.Variable(False)
+        self._plateau = rate if isinstance(rate, PlateauRate) else None
+        falling = {"start": self._plateau.start, "length": self._plateau.length} if self._plateau else {}
         latest = tf.train.Checkpoint(
             model=model, optimizer=model.optimizer, iterator=self.iterator, steps=self._steps,
-            best=self._best, best_step=self._best_step, stale=self._stale,
+            best=self._best, best_step=self._best_step, stale=self._stale, targets=self._targets, cpu=self._cpu,
+            converged=self._converged, **falling,
         )  # fmt: skip
         self._latest = tf.train.CheckpointManager(latest, os.path.join(directory, "latest"), max_to_keep=1)
         # Not the model as a whole: its optimiser is one of its attributes, and twice as large as the weights.
@@ -171,6 +230,10 @@ class _State:
     steps = property(lambda self: int(self._steps))
     best_step = property(lambda self: int(self._best_step))
     best = property(lambda self: float(self._best))
+    targets = property(lambda self: int(self._targets))
+    cpu_seconds = property(lambda self: float(self._cpu))
+    converged = property(lambda self: bool(self._converged))
+    falling = property(lambda self: self._plateau is not None and self._plateau.falling)
 
     def restore(self) -> int:
         self._latest.restore_or_initialize()
@@ -178,11 +241,26 @@ class _State:
             progress.info("resumed at step %d (best %.4f at %d)", self.steps, self.best, self.best_step)
         return self.steps
 
-    def finished(self, settings: TrainingSettings) -> bool:
-        return self.steps >= settings.max_steps or int(self._stale) >= settings.patience
+    def next_block(self) -> int:
+        """Steps to take before the next validation, 0 at the end; lets the rate fall where it is time."""
+        settings, steady = self._settings, steady_steps(self._settings)
+        # Back to multiples of it, wherever a trial ended.
+        block = settings.evaluate_every - self.steps % settings.evaluate_every
+        if not self.falling:
+            stalled = int(self._stale) >= settings.patience
+            if not stalled and self.steps < steady:
+                return min(block, steady - self.steps)
+            if self._plateau is None:
+                # A cosine ends at max_steps whatever happens; that it was still rising shows in its last validation.
+                self._converged.assign(stalled or self.best_step < self.steps)
+                return 0
+            self._fall(self._plateau, stalled)
+        return 0 if self._plateau is None else max(0, min(block, self._plateau.end - self.steps))
 
-    def advance(self, steps: int, value: float) -> None:
+    def advance(self, steps: int, value: float, targets: int, cpu_seconds: float) -> None:
         self._steps.assign_add(steps)
+        self._targets.assign_add(targets)
+        self._cpu.assign_add(cpu_seconds)
         if value > self.best:
             self._best.assign(value)
             self._best_step.assign(self._steps)
@@ -194,3 +272,10 @@ class _State:
 
     def restore_best(self) -> None:
         self._best_weights.checkpoint.restore(self._best_weights.latest_checkpoint).expect_partial()
+
+    def _fall(self, rate: PlateauRate, stalled: bool) -> None:
+        """From the best weights on. The moments stay: they forget in tens of steps."""
+        self._converged.assign(stalled)
+        self.restore_best()
+        length = math.ceil(self._settings.cool_down * self.best_step) if stalled else self._settings.max_steps
+        rate.fall(self.steps, min(length, self._settings.max_steps - self.steps))

@@ -3,18 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from trainer import schema
 
 SHUFFLE_BUFFER = 20_000
 _EXPANDED_BATCHES = 8
+_COUNTED_AT_ONCE = 1024
+_PARTS = 1 << 24
 
 Batch = dict[str, tf.Tensor]
 
 
 def training_dataset(
-    files: Sequence[str], feature_spec: Mapping[str, Any], batch_size: int, seed: int, all_prefixes: bool = True
+    files: Sequence[str],
+    feature_spec: Mapping[str, Any],
+    batch_size: int,
+    seed: int,
+    all_prefixes: bool = True,
+    draw_users: bool = False,
 ) -> tf.data.Dataset:
     """Endless, shuffled batches of windows.
 
@@ -25,6 +33,9 @@ def training_dataset(
       seed: seed of the shuffling.
       all_prefixes: one row a window, its targets [B, T] aligned with the history; otherwise one row a prefix, its
         target [B, 1].
+      draw_users: every user is drawn equally often, and every target of a user counts alike. A window is drawn by the
+        share it has of its user's targets, and ``target_weight`` [B] makes its targets together count 1. Reads the
+        files once beforehand.
 
     Returns:
       batches of the transformed features, sparse ones padded with 0, and ``targets``: 1 + index, 0 for none.
@@ -32,10 +43,49 @@ def training_dataset(
     records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP", num_parallel_reads=1)
     records = records.shuffle(SHUFFLE_BUFFER, seed=seed).repeat()
     rows = batch_size if all_prefixes else batch_size * _EXPANDED_BATCHES
-    batches = records.batch(rows).map(lambda serialized: _aligned(_parse(serialized, feature_spec)))
+    if draw_users:
+        batches = _of_drawn_users(records, files, feature_spec, rows, seed)
+    else:
+        batches = records.batch(rows).map(lambda serialized: _aligned(_parse(serialized, feature_spec)))
     if not all_prefixes:
         batches = batches.map(one_prefix_a_row).unbatch().shuffle(SHUFFLE_BUFFER, seed=seed).batch(batch_size)
     return batches.prefetch(2)
+
+
+def _of_drawn_users(
+    records: tf.data.Dataset, files: Sequence[str], feature_spec: Mapping[str, Any], rows: int, seed: int
+) -> tf.data.Dataset:
+    users, totals = (tf.constant(values) for values in _targets_of_users(files, feature_spec))
+
+    def drawn(serialized: tf.Tensor, number: tf.Tensor) -> Batch:
+        batch = _aligned(_parse(serialized, feature_spec))
+        own = tf.math.count_nonzero(batch[schema.TARGETS], axis=1)
+        all_of_user = tf.gather(totals, tf.searchsorted(users, batch[schema.USER][:, 0]))
+        keep = (own > 0) & ((number % _PARTS) * all_of_user < own * _PARTS)
+        batch[schema.TARGET_WEIGHT] = 1 / tf.cast(tf.maximum(own, 1), tf.float32)
+        return {name: tf.boolean_mask(values, keep) for name, values in batch.items()}
+
+    numbered = tf.data.Dataset.zip((records, tf.data.Dataset.random(seed=seed)))
+    return numbered.batch(rows).map(drawn).rebatch(rows)
+
+
+def _targets_of_users(files: Sequence[str], feature_spec: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The hashes of all users, ascending, and the number of training targets of each; int64 [U]."""
+    spec = {name: feature_spec[name] for name in (schema.USER, schema.TARGETS)}
+    hashes, counts = [], []
+    records = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP")
+    for serialized in records.batch(_COUNTED_AT_ONCE):
+        features = _parse(serialized, spec)
+        hashes.append(features[schema.USER].numpy()[:, 0])
+        counts.append(
+            tf.sparse.reduce_sum(
+                features[schema.TARGETS].with_values(tf.cast(features[schema.TARGETS].values > 0, tf.int64)), axis=1
+            ).numpy()
+        )
+    users, places = np.unique(np.concatenate(hashes), return_inverse=True)
+    totals = np.zeros(len(users), np.int64)
+    np.add.at(totals, places, np.concatenate(counts))
+    return users, totals
 
 
 def evaluation_dataset(files: Sequence[str], feature_spec: Mapping[str, Any], batch_size: int) -> tf.data.Dataset:

@@ -14,6 +14,7 @@ from trainer.settings import TransformSettings
 from trainer.spelling_in_graph import spelled_values
 
 ITEM_FREQUENCY = "item_frequency"
+_USERS = 1 << 62
 
 OUTLIER_RANGES = 10.0
 """A number is an outlier so many times the range between two quantiles below the lower or above the upper one."""
@@ -34,6 +35,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       ``history_mask`` int64 [B, T]: 1 where an item is;
       ``history_gap`` float32 [B, T]: log(1 + seconds since the kept item before), 0 for the first;
       ``targets`` sparse int64 [B, M]: 1 + index, and for an unknown item a number of its own from -2 downwards;
+      ``user`` int64 [B, 1]: a hash of the user's id, for training that draws users, not of impressions;
       ``user_<name>``: categorical, sparse int64 [B, V] (1 + index, of values in the spelling of
       trainer/attribute_spelling.py, unknown ones left out); numeric, float32 [B, 1], without outliers (see
       :func:`standardised`), 0 (the mean) where it is missing;
@@ -61,6 +63,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     if tasks:
         items = tft.apply_vocabulary(_sparse(inputs[schema.ITEM]), vocabulary, default_value=-1)
         outputs[schema.ITEM] = items.with_values(items.values + 1)
+    if not tasks:
+        user = padded(inputs[schema.USER_ID])[:, 0]
+        outputs[schema.USER] = tf.strings.to_hash_bucket_fast(user, _USERS)[:, tf.newaxis]
     for task in tasks:
         for feature in (schema.label_feature(task), schema.weight_feature(task)):
             outputs[feature] = _sparse(inputs[feature])
@@ -137,7 +142,7 @@ def _number_of_unknown(names: tf.Tensor) -> tf.Tensor:
 
     Two of a user's M unknown items get the same one, and count once, with a probability of M^2 / 2^63.
     """
-    return -2 - tf.strings.to_hash_bucket_fast(names, 1 << 62)
+    return -2 - tf.strings.to_hash_bucket_fast(names, _USERS)
 
 
 def _item_vocabulary(items: tf.Tensor) -> Any:

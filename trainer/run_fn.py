@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 import tensorflow as tf
@@ -14,16 +15,18 @@ import tensorflow_transform as tft
 from trainer import base_model, export, profile_export, schema, text_vectors
 from trainer.catalogue import Catalogue, read_catalogue
 from trainer.filter_matches import check_values
-from trainer.fitting import fit
+from trainer.fitting import Fitting
 from trainer.impressions import evaluation_impressions, training_impressions
 from trainer.input_pipeline import evaluation_dataset, training_dataset
 from trainer.item_attributes import catalogue_attributes
+from trainer.model_settings import ModelSettings
 from trainer.models import registry
 from trainer.models.base import RetrievalModel
 from trainer.models.profile_base import ProfileModel
 from trainer.precision import mixed_precision
 from trainer.preprocessing import ITEM_FREQUENCY
 from trainer.settings import TrainingSettings, TransformSettings
+from trainer.temperature import Choice, train_at_the_best
 from trainer.validation import validator_of
 
 REPORT = "training.json"
@@ -81,27 +84,30 @@ def run_fn(fn_args: FnArgs) -> None:
     resume = _resume_directory(fn_args)
     profile = issubclass(registry.get(config["model"]["name"]), ProfileModel)
     with mixed_precision(settings.mixed_precision):
-        model = _build(config, catalogue, transform, settings, max_history)
-        training, validation = _datasets(
-            _files(fn_args.train_files), _files(fn_args.eval_files), spec, settings, profile
-        )
-        report = fit(
-            model,
-            training,
-            validation,
-            settings,
-            resume,
-            fn_args.model_run_dir,
-            prepare=lambda: _start_from_base(model, catalogue, max_history, getattr(fn_args, "base_model", None)),
-        )
-    chosen = {} if profile else _choose(model, validation)
+        files = _files(fn_args.train_files), _files(fn_args.eval_files)
+
+        def fitting(temperature: float | None, folder: str) -> Fitting:
+            model = _build(config, catalogue, transform, settings, max_history, temperature)
+            return Fitting(
+                model,
+                *_datasets(*files, spec, settings, profile),
+                settings,
+                os.path.join(resume, folder),
+                os.path.join(fn_args.model_run_dir, folder),
+                prepare=lambda: _start_from_base(model, catalogue, max_history, getattr(fn_args, "base_model", None)),
+                title=f"{model.name} {folder}".strip().replace("-", " "),
+            )
+
+        done, choice = _trained(config["model"], fitting, settings)
+        model, report = done.model, done.finish()
+    chosen = {} if profile else _choose(model, _datasets(*files, spec, settings, profile)[1])
     if catalogue.text_encoder is not None and hasattr(model, "shared_parts"):
         base_model.save(
             os.path.join(fn_args.serving_model_dir, base_model.FOLDER),
             model.shared_parts(),
             model.settings.name,
             max_history,
-            config["model"],
+            model.settings.model_dump(),
             os.path.join(config["text_vectors"], text_vectors.ENCODER),
         )
     exported = model, catalogue, transform, config.get("user_features", {}), fn_args.serving_model_dir
@@ -112,8 +118,28 @@ def run_fn(fn_args: FnArgs) -> None:
     parameters = sum(int(weights.shape.num_elements()) for weights in model.trainable_weights)
     tf.io.gfile.makedirs(fn_args.model_run_dir)
     with tf.io.gfile.GFile(os.path.join(fn_args.model_run_dir, REPORT), "w") as file:
-        json.dump({**dataclasses.asdict(report), "parameters": parameters, "chosen": chosen}, file, indent=1)
+        found = {**dataclasses.asdict(report), "parameters": parameters, "settings": model.settings.model_dump()}
+        found |= {"temperature": choice and dataclasses.asdict(choice), "chosen": chosen}
+        json.dump(found, file, indent=1)
     shutil.rmtree(resume, ignore_errors=True)
+
+
+def _trained(
+    section: Mapping[str, Any], fitting: Callable[[float | None, str], Fitting], settings: TrainingSettings
+) -> tuple[Fitting, Choice | None]:
+    """Trains to the end; a model that has a choice of temperatures, at the best of them."""
+    given = registry.settings_class(section["name"])(**section)
+    if not isinstance(given, ModelSettings):
+        done = fitting(None, "")
+        done.run()
+        return done, None
+    several = len(given.temperatures) > 1
+    return train_at_the_best(
+        lambda temperature: fitting(temperature, f"temperature-{temperature:g}" if several else ""),
+        given.temperatures,
+        settings,
+        given.name,
+    )
 
 
 def _datasets(
@@ -125,8 +151,9 @@ def _datasets(
             training_impressions(train_files, spec, settings.batch_size, settings.seed),
             evaluation_impressions(eval_files, spec, _VALIDATED_IMPRESSIONS),
         )
+    users = settings.sampling == "users"
     return (
-        training_dataset(train_files, spec, settings.batch_size, settings.seed, settings.all_prefixes),
+        training_dataset(train_files, spec, settings.batch_size, settings.seed, settings.all_prefixes, users),
         evaluation_dataset(eval_files, spec, _VALIDATED_USERS),
     )
 
@@ -146,13 +173,15 @@ def _build(
     transform: tft.TFTransformOutput,
     settings: TrainingSettings,
     max_history: int,
+    temperature: float | None,
 ) -> Any:
     name = config["model"]["name"]
+    chosen = {} if temperature is None else {"temperature": temperature}
     profile = {}
     for feature, kind in config.get("user_features", {}).items():
         key = schema.user_feature(feature)
         profile[key] = transform.vocabulary_size_by_name(key) if kind == "categorical" else None
-    model, given = registry.get(name), cast(Any, registry.settings_class(name)(**config["model"]))
+    model, given = registry.get(name), cast(Any, registry.settings_class(name)(**{**config["model"], **chosen}))
     if issubclass(model, ProfileModel):
         return model(given, catalogue, max_history, profile, config["labels"], seed=settings.seed)
     return model(

@@ -50,6 +50,8 @@ TEXT_VECTOR = "text_vector"
 
 HISTORY_MASK = "history_mask"
 HISTORY_GAP = "history_gap"
+USER = "user"
+TARGET_WEIGHT = "target_weight"
 
 TRAIN_SPLIT = "train"
 VALID_SPLIT = "valid"

@@ -33,12 +33,26 @@ class TrainingSettings(Settings):
 
     batch_size: int = Field(64, ge=1, description="Windows in a batch.")
     all_prefixes: bool = Field(True, description="Train every prefix of a window in one pass; false: one prefix a row.")
-    max_steps: int = Field(4000, ge=1)
-    evaluate_every: int = Field(200, ge=1, description="Steps between two validations.")
-    patience: int = Field(5, ge=1, description="Validations without a better Recall@50 before training stops.")
+    sampling: Literal["targets", "users"] = Field(
+        "targets", description="Whether every target counts alike, or every user, however long the history."
+    )
+    max_steps: int = Field(10_000, ge=1, description="The most; validation ends training before it.")
+    evaluate_every: int = Field(100, ge=1, description="Steps between two validations.")
+    trial_steps: int = Field(
+        600, ge=1, description="temperature: auto: steps after which the best goes on; at most a quarter of max_steps."
+    )
+    patience: int = Field(10, ge=1, description="Validations without a better Recall@50 before the rate falls.")
+    optimizer: Literal["lazy_adam", "adam"] = Field(
+        "lazy_adam", description="lazy_adam: moments of rows that a batch has not stay; adam: they decay, as published."
+    )
     learning_rate: float = Field(2e-3, gt=0)
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: Literal["plateau", "constant", "cosine"] = Field(
+        "plateau", description="plateau: constant until validation stalls, then linearly to zero from the best weights."
+    )
     warmup_steps: int = Field(50, ge=0)
+    cool_down: float = Field(
+        0.25, gt=0, le=1, description="plateau: how long the rate falls, as a part of the steps before."
+    )
     clip_norm: float | None = Field(None, gt=0, description="Global norm of the gradients.")
     mixed_precision: Precision = Field(
         "none", description="What the encoders compute in; weights, scores, losses and exports stay float32."

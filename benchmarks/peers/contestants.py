@@ -18,7 +18,7 @@ class Contestant:
       peer: whose environment, or OURS.
       model: the runner's name of the model.
       training: options of a runner for the recall after equal CPU time. Those of the peers were chosen by recall on
-        Amazon Beauty's validation users among a few (docs/results/peers.md), ours are the defaults or the preset's.
+        Amazon Beauty's validation users among a few (docs/results/peers.md), ours are the preset's.
     """
 
     family: str
@@ -50,14 +50,14 @@ CONTESTANTS = (
                {"batch-size": 512, "learning-rate": 3e-3, "initial-stddev": 0.1}),
     Contestant("ComiRec-SA", "polyrec comirec_sa, as published", OURS, "comirec_sa:published"),
     Contestant("ComiRec-SA", "polyrec comirec_sa, hard", OURS, "comirec_sa:hard"),
-    Contestant("ComiRec-SA", "polyrec comirec_sa, max (default)", OURS, "comirec_sa:max"),
+    Contestant("ComiRec-SA", "polyrec comirec_sa, max", OURS, "comirec_sa:max"),
     Contestant("ComiRec-SA", "polyrec comirec_sa, preset", OURS, "comirec_sa:preset"),
     Contestant("MIND", "torch-rechub MIND", "torch-rechub", "mind",
                {"batch-size": 256, "learning-rate": 3e-3, "temperature": 0.1}),
     Contestant("MIND", "deepmatch MIND", "deepmatch", "mind", {"batch-size": 512, "learning-rate": 3e-3}),
     Contestant("MIND", "polyrec mind, as published", OURS, "mind:published"),
     Contestant("MIND", "polyrec mind, hard", OURS, "mind:hard"),
-    Contestant("MIND", "polyrec mind, max (default)", OURS, "mind:max"),
+    Contestant("MIND", "polyrec mind, max", OURS, "mind:max"),
     Contestant("MIND", "polyrec mind, preset", OURS, "mind:preset"),
     Contestant("SINE", "torch-rechub SINE", "torch-rechub", "sine",
                {"batch-size": 256, "learning-rate": 5e-3, "initial-stddev": 0.1}),

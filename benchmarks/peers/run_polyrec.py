@@ -21,14 +21,17 @@ from trainer.models import registry
 
 PUBLISHED = {"read_out": "hard", "recency": False, "residual_projection": False, "dropout": 0.0}
 """Without what polyrec adds to the papers: what the peers' models are, too."""
+PLAIN = {"normalize": False, "read_out": "max", "routing_temperature": None, "squash_power": 1.0, "variant": "paper"}
+"""Scores and layers of the papers, where a model has the setting; the read-out is that of the variant."""
 
 
 def settings_of(model: str, temperature: float, dimension: int, interests: int) -> Any:
     """The model's settings.
 
     Args:
-      model: ``NAME`` (defaults), ``NAME:READ_OUT``, ``NAME:published`` or ``NAME:preset`` (pipeline/presets).
-      temperature: of the loss; a preset has its own.
+      model: ``NAME`` (plain scores and layers), ``NAME:READ_OUT``, ``NAME:published`` or ``NAME:preset``
+        (pipeline/presets).
+      temperature: of the loss; a preset has its own, or the first guess of ``auto``.
       dimension: D.
       interests: K.
 
@@ -38,8 +41,10 @@ def settings_of(model: str, temperature: float, dimension: int, interests: int) 
     name, _, variant = model.partition(":")
     kind = registry.settings_class(name)
     given: dict[str, Any] = {"temperature": temperature}
+    given |= {key: value for key, value in PLAIN.items() if key in kind.model_fields}
     if variant == "preset":
-        given = load(name).model.model_dump()
+        preset: Any = load(name).model
+        given = preset.model_dump() | {"temperature": preset.temperatures[-1]}
     elif variant == "published":
         given |= PUBLISHED | ({"identity_start": False} if "identity_start" in kind.model_fields else {})
     elif variant:

@@ -153,6 +153,7 @@ def test_settings_of_ours():
     )
     published = settings_of("mind:published", 0.5, 32, 2)
     assert not (published.recency or published.residual_projection or published.identity_start or published.normalize)
+    assert published.routing_temperature is None and published.squash_power == 1
     hard = settings_of("comirec_sa:hard", 0.5, 32, 2)
     assert hard.recency and (hard.read_out, settings_of("sine", 0.5, 32, 2).read_out) == ("hard", "max")
     for settings in (preset, published, hard):

@@ -19,12 +19,20 @@ _TEXTS = np.random.default_rng(2).normal(size=(N, 5)).astype(np.float32)
 CATALOGUE = Catalogue(_IDS, _COUNTS, _CATEGORIES, [b"all", b"a", b"b", b"c"], _TEXTS)
 WITHOUT_TEXTS = Catalogue(_IDS, _COUNTS, _CATEGORIES, [b"all", b"a", b"b", b"c"])
 
+PUBLISHED = {"normalize": False, "temperature": 1.0, "read_out": "max"}
+"""How all the papers score, which the restatements follow; and what each model's own layers are in its paper."""
+PUBLISHED_LAYERS: dict[str, dict] = {
+    "mind": {"routing_temperature": None, "squash_power": 1.0},
+    "comirec_dr": {"routing_temperature": None, "squash_power": 1.0},
+    "sine": {"variant": "paper"},
+}
+
 OPTIONS: dict[str, dict] = {
     "default": {},
     "bare": {"recency": False, "residual_projection": False, "dropout": 0.0},
-    "all": {"time_decay": True, "use_category": True},
-    "context": {"time_decay": True, "use_category": True, "context_layers": 1, "read_out": "mixture"},
-    "hard": {"read_out": "hard"},
+    "all": {**PUBLISHED, "time_decay": True, "use_category": True},
+    "context": {**PUBLISHED, "time_decay": True, "use_category": True, "context_layers": 1, "read_out": "mixture"},
+    "hard": {**PUBLISHED, "read_out": "hard"},
     "penalties": {
         "read_out": "soft",
         "negatives": "in_batch",
@@ -51,8 +59,8 @@ VARIANTS: dict[str, dict[str, dict]] = {
     },
     "comirec_dr": {"cosines": {"routing_temperature": 0.3, "squash_power": 0.1}},
     "sine": {
-        "official": {"variant": "official"},
-        "interests": {"serve": "interests"},
+        "paper": {"variant": "paper"},
+        "interests": {"serve": "interests", "variant": "paper"},
         "wide": {"variant": "official", "attention_hidden": 4 * D},
         "shared": {"variant": "paper", "shared_projection": True},
     },
@@ -67,7 +75,9 @@ VARIANTS: dict[str, dict[str, dict]] = {
 
 def options(name: str) -> dict[str, dict]:
     """The options that a model is tried with."""
-    return {**OPTIONS, **VARIANTS.get(name, {})}
+    layers = PUBLISHED_LAYERS.get(name, {})
+    published = {option: {**layers, **OPTIONS[option]} for option in ("all", "context", "hard")}
+    return {**OPTIONS, **published, **VARIANTS.get(name, {})}
 
 
 COSINE = {"normalize": True, "temperature": 0.5}

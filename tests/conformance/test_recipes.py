@@ -11,13 +11,11 @@ from tests.conformance import profile_models, released, restatement
 from tests.conformance.models import LENGTHS, WITHOUT_TEXTS, D, T, batch
 from tests.conformance.recipes import recipes
 from trainer.models import registry
-from trainer.settings import TrainingSettings
 
 RECIPES = recipes()
 RELEASED = [name for name in RECIPES if "as released" in name]
 SCORES = {"read_out", "normalize", "temperature", "negatives", "recency", "dropout"}
 """What every model of items has and no recipe may leave to a default."""
-ON_THE_WAY = {"optimizer", "sampling"} - set(TrainingSettings.model_fields)
 LOG = {"interactions": "log.csv"}
 IMPRESSIONS = {**LOG, "items": "items.csv", "item_columns": {"tags": "tags"}, "labels": {"click": {}}}
 
@@ -25,9 +23,6 @@ IMPRESSIONS = {**LOG, "items": "items.csv", "item_columns": {"tags": "tags"}, "l
 def _sections(name):
     """The recipe's sections with a log, small enough to be built where they say ``model``."""
     sections = yaml.safe_load(yaml.safe_dump(RECIPES[name]))
-    training = sections.setdefault("training", {})
-    for key in ON_THE_WAY:
-        training.pop(key, None)
     log = IMPRESSIONS if sections["model"]["name"] == "mvke" else LOG
     sections["data"] = {**log, **sections.get("data", {})}
     return sections

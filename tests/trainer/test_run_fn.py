@@ -67,7 +67,8 @@ def _fn_args(transformed, directory, model: dict, **training) -> SimpleNamespace
 @pytest.fixture(scope="module", params=["comirec_sa", "two_tower"])
 def trained(request, transformed, tmp_path_factory):
     directory = tmp_path_factory.mktemp(request.param)
-    run_fn(_fn_args(transformed, directory, {"name": request.param, "use_category": True}, evaluate_every=60))
+    options = {"use_category": True, "temperature": 0.15}
+    run_fn(_fn_args(transformed, directory, {"name": request.param, **options}, evaluate_every=60))
     return directory, tf.saved_model.load(str(directory / "model"))
 
 
@@ -254,11 +255,42 @@ def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
 
     monkeypatch.setattr(validation.Validator, "evaluate", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
-        run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+        run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower", "temperature": 0.15}))
     assert not (tmp_path / "model").exists()
-    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower", "temperature": 0.15}))
     report = json.loads((tmp_path / "run" / "training.json").read_text())
     assert report["resumed_at"] == 40 and report["steps"] == 60
+
+
+def test_the_temperature_is_chosen_on_validation_and_written_down(transformed, tmp_path, monkeypatch):
+    """Trials of 15 of 60 steps; killed while the better one goes on, the next attempt knows both."""
+    from trainer import validation
+
+    temperatures = []
+
+    def evaluate(self, batches):
+        temperatures.append(self._model.settings.temperature)
+        if len(temperatures) == 4:
+            raise KeyboardInterrupt
+        return {"recall_at_50": 0.7 if self._model.settings.temperature == 0.1 else 0.6}
+
+    monkeypatch.setattr(validation.Validator, "evaluate", evaluate)
+    with pytest.raises(KeyboardInterrupt):
+        run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+    assert temperatures == [0.1, 0.15, 0.1, 0.1]
+    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+    report = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert set(temperatures[4:]) == {0.1}
+    assert report["resumed_at"] == 20 and report["steps"] == 60 and report["settings"]["temperature"] == 0.1
+    choice = report["temperature"]
+    assert (choice["temperature"], choice["steps"]) == (0.1, 15) and choice["cpu_seconds"] > 0
+    np.testing.assert_allclose([choice["tried"]["0.1"], choice["tried"]["0.15"]], [0.7, 0.6], rtol=1e-6)
+
+
+def test_users_can_be_drawn_instead_of_targets(transformed, tmp_path):
+    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower", "temperature": 0.15}, sampling="users"))
+    report = json.loads((tmp_path / "run" / "training.json").read_text())
+    assert report["best"] == 1.0 and report["steps"] == 60
 
 
 def test_a_seed_makes_a_run_repeatable(transformed, tmp_path):
@@ -266,6 +298,6 @@ def test_a_seed_makes_a_run_repeatable(transformed, tmp_path):
     for attempt in ("first", "second"):
         directory = tmp_path / attempt
         directory.mkdir()
-        run_fn(_fn_args(transformed, directory, {"name": "comirec_sa"}, max_steps=20))
+        run_fn(_fn_args(transformed, directory, {"name": "comirec_sa", "temperature": 0.15}, max_steps=20))
         vectors.append(tf.saved_model.load(str(directory / "model")).item_vectors.numpy())
     np.testing.assert_array_equal(vectors[0], vectors[1])

@@ -56,7 +56,8 @@ class RetrievalModel(tfrs.models.Model):
     the loss are the same for all, so that models differ in what their papers differ in.
 
     Args:
-      settings: the model's section of the configuration.
+      settings: the model's section of the configuration; ``temperature: auto`` is the first guess here, and a choice
+        in :mod:`trainer.temperature`.
       catalogue: the items.
       max_history: T.
       profile: transformed profile feature -> number of values (categorical) or None (numeric).
@@ -78,7 +79,9 @@ class RetrievalModel(tfrs.models.Model):
         seed: int = 1,
     ) -> None:
         super().__init__(name=settings.name)
-        self.settings, self.max_history = settings, max_history
+        self.temperature = settings.temperatures[-1]
+        self.settings = settings.model_copy(update={"temperature": self.temperature})
+        self.max_history = max_history
         self.num_items, self.num_negatives, self.seed = catalogue.size, num_negatives, seed
         self._probabilities = (catalogue.counts / catalogue.counts.sum()).astype(np.float32)
         use_category = settings.use_category and catalogue.categories.shape[1] > 0
@@ -187,7 +190,8 @@ class RetrievalModel(tfrs.models.Model):
 
         Args:
           inputs: transformed features with ``targets``: int64 [B, T] (1 + index, 0 for no target), one for each
-            prefix; or [B, 1], one for the whole history.
+            prefix; or [B, 1], one for the whole history. ``target_weight``, float32 [B], if there, is what each
+            target of a row counts in the mean.
           training: whether dropout and noise apply.
 
         Returns:
@@ -208,7 +212,10 @@ class RetrievalModel(tfrs.models.Model):
             lengths = tf.boolean_mask(prefix_lengths(inputs[schema.HISTORY_MASK], whole_history), wanted)
             scale = self.settings.dimension if self.settings.routing_variance_form == "released" else None
             losses += self.settings.routing_variance * routing_variance(attribution, lengths, scale)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.cast(tf.size(losses), losses.dtype))
+        weights = tf.ones_like(losses)
+        if schema.TARGET_WEIGHT in inputs:
+            weights = tf.gather(tf.cast(inputs[schema.TARGET_WEIGHT], losses.dtype), tf.where(wanted)[:, 0])
+        return tf.math.divide_no_nan(tf.reduce_sum(weights * losses), tf.reduce_sum(weights))
 
     def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         """Loss of each target.
@@ -232,12 +239,12 @@ class RetrievalModel(tfrs.models.Model):
             interest_mask = tf.ones_like(interests[..., 0], tf.bool)
         if not given.hardness and (single or given.read_out == "mixture"):
             return mixture_softmax(
-                interests, interest_mask, target_vectors, negative_vectors, targets, negatives, given.temperature
+                interests, interest_mask, target_vectors, negative_vectors, targets, negatives, self.temperature
             )
-        mixed = partial(mixture_scores, temperature=given.temperature)
+        mixed = partial(mixture_scores, temperature=self.temperature)
         scores_of = mixed if given.read_out == "mixture" else max_scores
         positive, negative = (
-            values / given.temperature
+            values / self.temperature
             for values in scores_of(interests, interest_mask, target_vectors, negative_vectors)
         )
         return sampled_softmax(positive, negative, targets, negatives, given.hardness)

@@ -22,9 +22,9 @@ class ComiRecSASettings(ModelSettings):
 class ComiRecSA(RetrievalModel):
     """K interests by self-attention over the history.
 
-    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0``. The defaults add what
-    won on validation: candidates scored by the maximum over interests, as serving does, a recency bias on the
-    attention, a residual layer on the interests, and dropout on the history.
+    As published: ``read_out: hard, normalize: false, temperature: 1, recency: false, residual_projection: false,
+    dropout: 0``. The defaults add what won on validation: scores that are cosines, a smooth maximum over interests, a
+    recency bias on the attention, a residual layer on the interests, and dropout on the history.
 
     Reference: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
     """

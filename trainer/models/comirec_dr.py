@@ -17,9 +17,11 @@ class ComiRecDRSettings(ModelSettings):
     name: Literal["comirec_dr"] = "comirec_dr"
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
     routing_temperature: float | None = Field(
-        None, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
+        0.15, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
     )
-    squash_power: float = Field(1.0, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1.")
+    squash_power: float = Field(
+        0.1, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1; 1, as published."
+    )
     identity_start: bool = Field(True, description="Matrices start near the identity; false, as published: N(0, 1).")
 
 
@@ -27,9 +29,10 @@ class ComiRecDRSettings(ModelSettings):
 class ComiRecDR(RetrievalModel):
     """K interests by dynamic routing, with a matrix for each position and interest.
 
-    As published: ``read_out: hard, recency: false, residual_projection: false, dropout: 0, identity_start: false`` and
-    ``training.learning_rate: 0.005``. The defaults are those of ``comirec_sa``, and matrices that start near the
-    identity: from N(0, 1) votes have nothing to do with the item vectors that interests are scored against.
+    As published: ``read_out: hard, normalize: false, temperature: 1, recency: false, residual_projection: false,
+    dropout: 0, identity_start: false, routing_temperature: null, squash_power: 1`` and ``training.learning_rate:
+    0.005``. The defaults are those of ``comirec_sa``, routing by cosines with hardly a squash, and matrices that start
+    near the identity: from N(0, 1) votes have nothing to do with the item vectors that interests are scored against.
 
     Reference: Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
     """

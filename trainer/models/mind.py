@@ -20,9 +20,11 @@ class MINDSettings(ModelSettings):
     routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
     routing_stddev: float = Field(1.0, gt=0, description="Spread of the fixed random logits that routing starts from.")
     routing_temperature: float | None = Field(
-        None, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
+        1.0, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
     )
-    squash_power: float = Field(1.0, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1.")
+    squash_power: float = Field(
+        0.1, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1; 1, as published."
+    )
     vote_bias: bool = Field(False, description="A trained bias behind the matrix; ComiRec's release of MIND has it.")
     identity_start: bool = Field(True, description="The matrix starts as the identity; false: Glorot uniform.")
     relu_projection: bool = Field(
@@ -41,9 +43,10 @@ class MINDSettings(ModelSettings):
 class MIND(RetrievalModel):
     """Up to K interests by dynamic routing of the history into capsules.
 
-    As in the paper, and as released with ComiRec: the recipes in docs/models/mind.md. Defaults train as serving scores,
-    by the maximum over interests, weigh votes by recency, drop out items' components, start from votes that are the
-    item vectors, and project with a residual layer, which profile features enter.
+    As in the paper, and as released with ComiRec: the recipes in docs/models/mind.md. Defaults score by cosines and
+    train as serving scores, by a smooth maximum over interests, weigh votes by recency, drop out items' components,
+    start from votes that are the item vectors and route them by cosines, and project with a residual layer that profile
+    features enter.
 
     Reference: Li et al., "Multi-Interest Network with Dynamic Routing for Recommendation at Tmall", CIKM 2019.
     """

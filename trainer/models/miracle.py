@@ -22,7 +22,7 @@ from trainer.layers.transformer_encoder import TransformerEncoder
 from trainer.losses.contrastive import contrastive_loss
 from trainer.losses.load_balance import load_balance
 from trainer.losses.orthogonality import OrthogonalityRegularizer
-from trainer.model_settings import ModelSettings
+from trainer.model_settings import ModelSettings, Temperature
 from trainer.models.base import Encoding, RetrievalModel
 from trainer.models.registry import register
 
@@ -34,10 +34,12 @@ class MIRACLESettings(ModelSettings):
 
     name: Literal["miracle"] = "miracle"
     num_interests: int = Field(32, ge=1, description="C, capsules; a user has those that the history activates.")
-    temperature: float = Field(
-        0.1,
-        gt=0,
-        description="Scores are divided by it in the loss: capsules are shorter than 1, and so scores stay low.",
+    normalize: bool = Field(False, description="Vectors of unit length: scores are cosines.")
+    temperature: Temperature = Field(
+        0.1, description="Scores are divided by it in the loss: capsules are shorter than 1, and so scores stay low."
+    )
+    read_out: Literal["max", "mixture", "hard", "soft"] = Field(
+        "max", description="How interests score a candidate while training."
     )
     text: bool = Field(True, description="Make item vectors from texts, where the catalogue has vectors of them.")
     item_ids: bool = Field(True, description="With texts: add an embedding of the item (transductive); or not.")

@@ -29,10 +29,6 @@ class ShrinkageSettings(ModelSettings):
 
     name: Literal["shrinkage"] = "shrinkage"
     normalize: Literal[True] = Field(True, description="Vectors of unit length; without, the parts do not add up.")
-    temperature: float = Field(0.1, gt=0, description="Scores are divided by it in the loss.")
-    read_out: Literal["max", "mixture", "hard", "soft"] = Field(
-        "mixture", description="How K interests score a candidate while training."
-    )
     share: float = Field(0.5, ge=0, le=1, description="c, weight of its own items in a served interest; 0: one vector.")
     random_share: bool = Field(True, description="Training draws c from U(0, 1) for each user and step.")
     plain_users: float = Field(0.0, ge=0, lt=1, description="Share of users who are trained with c = 0.")

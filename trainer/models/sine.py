@@ -34,7 +34,9 @@ class SINESettings(SparseInterestSettings):
     """Settings of ``sine``."""
 
     name: Literal["sine"] = "sine"
-    variant: Literal["paper", "official"] = Field("paper", description="The paper's equations or the released code's.")
+    variant: Literal["paper", "official"] = Field(
+        "official", description="The paper's equations or the released code's."
+    )
     serve: Literal["aggregated", "interests"] = Field(
         "aggregated", description="A user is one vector, the weighted sum of the interests; or the K interests."
     )

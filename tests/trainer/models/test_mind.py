@@ -17,7 +17,10 @@ BATCH = {
     "targets": tf.constant(RANDOM.integers(1, N + 1, size=(2, T)) * MASK, tf.int64),
     "user_age": tf.constant([[0.5], [-1.0]]),
 }
-AS_PUBLISHED = {"read_out": "soft", "recency": False, "dropout": 0.0, "relu_layers": [7], "identity_start": False}
+AS_PUBLISHED = {
+    **{"read_out": "soft", "recency": False, "dropout": 0.0, "relu_layers": [7], "identity_start": False},
+    **{"normalize": False, "temperature": 1.0, "routing_temperature": None, "squash_power": 1.0},
+}
 
 
 def _model(seed=1, **options):

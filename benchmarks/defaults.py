@@ -1,0 +1,204 @@
+"""One vector or several under other settings, on validation users: python -m benchmarks.defaults --data DIRECTORY.
+
+Reads, cuts and trains with the product's own functions, but in memory and without TFX, so that a setting is tried in
+the time that its training takes. DIRECTORY holds the folders of benchmarks/retrieval/configs and ``lastfm``; only the
+log is read, no categories. Prints one Markdown row a training; --override is for settings of any section.
+"""
+
+import itertools
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import click
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import tensorflow as tf
+
+import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+from components.ingestion.partition import ORDER, USER
+from components.ingestion.sequences import ITEM, NANOSECONDS, TIME, Sequences, group_by_user
+from components.ingestion.windows import Windows, cut
+from components.settings import DataSettings
+from pipeline.config import load
+from trainer import schema
+from trainer.catalogue import Catalogue
+from trainer.fitting import Fitting
+from trainer.input_pipeline import evaluation_dataset, training_dataset
+from trainer.models import registry
+from trainer.validation import Validator
+
+LOGS = {
+    **{name: ("interactions.parquet", None) for name in ("amazon_beauty", "amazon_toys", "amazon_sports", "lastfm")},
+    "movielens_latest_small": ("ratings.csv", ["userId", "movieId", "timestamp"]),
+}
+VALIDATED = 64
+
+
+@dataclass(frozen=True)
+class Log:
+    """What training reads.
+
+    Attributes:
+      files: split -> TFRecord file of transformed examples.
+      spec: how they are parsed.
+      catalogue: the items of the training split.
+      users: split -> number of users.
+      targets: number of training targets.
+    """
+
+    files: dict[str, str]
+    spec: dict[str, Any]
+    catalogue: Catalogue
+    users: dict[str, int]
+    targets: int
+
+
+def prepare(log: pd.DataFrame, settings: DataSettings, max_history: int, folder: str) -> Log:
+    """Sequences, windows and a vocabulary as ingestion and Transform make them."""
+    counts = log[ITEM].value_counts()
+    kept = pa.array(counts.index[counts >= settings.min_item_count], pa.string())
+    events = pa.RecordBatch.from_arrays(
+        [
+            pa.array(log[USER], pa.string()),
+            pa.array(np.arange(len(log))),
+            pa.array(log[ITEM], pa.string()),
+            pa.array(log[TIME].to_numpy(np.int64)),
+            pa.array(np.zeros(len(log), np.int32)),
+        ],
+        names=[USER, ORDER, ITEM, TIME, NANOSECONDS],
+    )
+    sequences, _ = group_by_user(events, kept, settings.min_user_count, settings.max_user_events)
+    windows, _ = cut(sequences.offsets, sequences.hashes, settings, max_history)
+    seen = np.zeros(len(sequences.items), bool)
+    for start, end in zip(windows[schema.TRAIN_SPLIT].start, windows[schema.TRAIN_SPLIT].end, strict=True):
+        seen[start:end] = True
+    frequency = np.bincount(sequences.items[seen], minlength=len(sequences.item_ids))
+    order = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)]
+    number = np.zeros(len(frequency), np.int64)
+    number[order] = 1 + np.arange(len(order))
+    files = {name: os.path.join(folder, name) for name in windows}
+    for name, part in windows.items():
+        _write(files[name], part, sequences, number, max_history)
+    spec = {
+        schema.HISTORY: tf.io.FixedLenFeature([max_history], tf.int64),
+        schema.HISTORY_MASK: tf.io.FixedLenFeature([max_history], tf.int64),
+        schema.HISTORY_GAP: tf.io.FixedLenFeature([max_history], tf.float32),
+        schema.USER: tf.io.FixedLenFeature([1], tf.int64),
+        schema.TARGETS: tf.io.VarLenFeature(tf.int64),
+    }
+    ids = [str(row).encode() for row in order]
+    catalogue = Catalogue(ids, frequency[order], np.zeros((len(order), 0), np.int32), [])
+    train = windows[schema.TRAIN_SPLIT]
+    users = {name: len(np.unique(part.user)) for name, part in windows.items()}
+    return Log(files, spec, catalogue, users, int(np.sum(train.end - train.target)))
+
+
+def _write(path: str, windows: Windows, sequences: Sequences, number: np.ndarray, max_history: int) -> None:
+    training = os.path.basename(path) == schema.TRAIN_SPLIT
+    with tf.io.TFRecordWriter(path, tf.io.TFRecordOptions("GZIP", compression_level=1)) as writer:
+        for row in range(len(windows)):
+            window = windows.take(slice(row, row + 1))
+            past = number[sequences.items[window.start[0] : window.stop[0]]]
+            past = past[past > 0][-max_history:]
+            targets = number[sequences.items[window.target[0] : window.end[0]]]
+            unknown = -2 - sequences.items[window.target[0] : window.end[0]].astype(np.int64)
+            history = np.zeros(max_history, np.int64)
+            history[: len(past)] = past
+            values = {
+                schema.HISTORY: history,
+                schema.HISTORY_MASK: (history > 0).astype(np.int64),
+                schema.USER: window.user,
+                schema.TARGETS: targets if training else np.where(targets > 0, targets, unknown),
+            }
+            features = {name: tf.train.Feature(int64_list={"value": value}) for name, value in values.items()}
+            features[schema.HISTORY_GAP] = tf.train.Feature(float_list={"value": np.zeros(max_history)})
+            writer.write(tf.train.Example(features={"feature": features}).SerializeToString())
+
+
+def read(data: Path, name: str) -> pd.DataFrame:
+    """The log of a data set: user, item and time."""
+    file, columns = LOGS[name]
+    path = data / name / file
+    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = frame[columns or ["user_id", "item_id", "timestamp"]]
+    frame.columns = [USER, ITEM, TIME]
+    return frame.astype({USER: str, ITEM: str})
+
+
+@click.command(help=__doc__)
+@click.option("--data", required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--set", "data_sets", multiple=True, type=click.Choice(list(LOGS)), default=list(LOGS))
+@click.option("--model", "models", multiple=True, default=("two_tower",), show_default=True)
+@click.option("--seed", "seeds", multiple=True, type=int, default=(1,), show_default=True)
+@click.option("--override", "changes", multiple=True, metavar="KEY=VALUE")
+@click.option("--test", is_flag=True, help="Print the test users' Recall@50 as well.")
+@click.option("--verbose", is_flag=True, help="Every validation to stderr.")
+def main(
+    data: Path,
+    data_sets: tuple[str, ...],
+    models: tuple[str, ...],
+    seeds: tuple[int, ...],
+    changes: tuple[str, ...],
+    test: bool,
+    verbose: bool,
+) -> None:
+    """The command."""
+    if verbose:
+        import logging
+
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+        logging.getLogger("polyrec.progress").setLevel(logging.INFO)
+    head = ["data set", "model", "seed", "temperature", "validation R@50", *(["test R@50"] if test else [])]
+    head += ["best step", "steps", "targets", "training CPU s"]
+    print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
+    for name, seed, model in itertools.product(data_sets, seeds, models):
+        row = measure(data, name, model, seed, changes, test)
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def measure(data: Path, name: str, model: str, seed: int, changes: tuple[str, ...], test: bool) -> list[str]:
+    """Trains once: the cells of a row."""
+    from trainer.temperature import train_at_the_best
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "configuration.yaml")
+        file.write_text(f"data: {{interactions: log}}\nmodel: {{name: {model}}}\n")
+        overrides = [f"data.split.seed={seed}", f"training.seed={seed}", *changes]
+        config = load(str(file), overrides)
+        training, max_history, given = config.training, config.transform.max_history, config.model
+        log = prepare(read(data, name), config.data, max_history, folder)
+
+        def fitting(temperature: float) -> Fitting:
+            settings = given.model_copy(update={"temperature": temperature})
+            built: Any = registry.get(model)(
+                settings, log.catalogue, max_history, {}, training.num_negatives, training.seed
+            )
+            batches = training_dataset(
+                [log.files[schema.TRAIN_SPLIT]], log.spec, training.batch_size, training.seed, training.all_prefixes,
+                training.sampling == "users",
+            )  # fmt: skip
+            state, title = os.path.join(folder, f"state-{temperature}"), f"{name} {model} {temperature:g}"
+            return Fitting(built, batches, held_out(schema.VALID_SPLIT), training, state, title=title)
+
+        def held_out(split: str) -> tf.data.Dataset:
+            return evaluation_dataset([log.files[split]], log.spec, VALIDATED)
+
+        temperatures = given.temperatures  # type: ignore[attr-defined]
+        done, choice = train_at_the_best(fitting, temperatures, training, f"{name} {model}")
+        report = done.finish()
+        cells = [name, model, str(seed), f"{choice.temperature:g}", f"{100 * report.best:.2f}"]
+        if test:
+            cells.append(f"{100 * Validator(done.model).evaluate(held_out(schema.TEST_SPLIT))['recall_at_50']:.2f}")
+        cells += [str(report.best_step), str(report.steps), f"{report.targets:,}", f"{report.training_cpu_seconds:.0f}"]
+    return cells
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The temperature of a model, chosen on validation users while it trains."""
+
+import gc
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from trainer.fitting import Fitting
+from trainer.settings import TrainingSettings
+
+progress = logging.getLogger("polyrec.progress")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which temperature was taken, and what the choice cost.
+
+    Attributes:
+      temperature: the one of the trained model.
+      tried: temperature -> the best value on validation after so many steps; empty where there was no choice.
+      steps: of each trial.
+      cpu_seconds: processor time of the trials that came to nothing.
+    """
+
+    temperature: float
+    tried: dict[float, float]
+    steps: int
+    cpu_seconds: float
+
+
+def train_at_the_best(
+    fitting_of: Callable[[float], Fitting], temperatures: Sequence[float], settings: TrainingSettings, name: str
+) -> tuple[Fitting, Choice]:
+    """Trains at each temperature for ``trial_steps``, and to the end at the one that validates best.
+
+    The trial of the winner is the beginning of its training, so that the choice costs what the others took.
+
+    Args:
+      fitting_of: a training at a temperature, begun or taken up where it was left; each has a folder of its own.
+      temperatures: those to try, the first guess last: a tie goes to it.
+      settings: of the training.
+      name: what is trained, for the progress.
+
+    Returns:
+      the training, done but for :meth:`Fitting.finish`, and the choice.
+
+    Raises:
+      FloatingPointError: a loss is not finite.
+    """
+    if len(temperatures) == 1:
+        fitting = fitting_of(temperatures[0])
+        fitting.run()
+        return fitting, Choice(temperatures[0], {}, 0, 0.0)
+    steps = min(settings.trial_steps, max(1, settings.max_steps // 4))
+    tried, cpu, last = {}, {}, None
+    for temperature in temperatures:
+        last = None
+        # Of two item tables with their moments, one at a time: a model is in circles of references.
+        gc.collect()
+        last = fitting_of(temperature)
+        last.run(until=steps)
+        tried[temperature], cpu[temperature] = last.best, last.cpu_seconds
+    best = max(reversed(temperatures), key=lambda temperature: tried[temperature])
+    wasted = sum(cpu.values()) - cpu[best]
+    values = ", ".join(f"{value:.4f} at {temperature:g}" for temperature, value in tried.items())
+    progress.info(
+        "%s  temperature %g: %s after %d steps, the other trial%s took %.0f CPU s",
+        *(name, best, values, steps, "s" if len(tried) > 2 else "", wasted),
+    )
+    if last is None or best != temperatures[-1]:
+        last = None
+        gc.collect()
+        last = fitting_of(best)
+    last.run()
+    return last, Choice(best, tried, steps, wasted)
