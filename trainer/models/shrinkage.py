@@ -96,7 +96,7 @@ class Shrinkage(RetrievalModel):
         own = items if self.local is None else self.local(items[:, :, tf.newaxis])[:, :, 0]
         own = tf.einsum("bqkt,btd->bqkd", groups.attribution, self._scaled(tf.cast(own, tf.float32)))
         interests = self._scaled(shared + self._share(tf.shape(mask)[0], training) * own)
-        prior = self.settings.temperature * tf.math.log(tf.maximum(groups.mass, _LEAST_MASS))
+        prior = self.temperature * tf.math.log(tf.maximum(groups.mass, _LEAST_MASS))
         active, attribution = groups.active, groups.attribution
         if not training:
             # Without a share of their own all interests are one.
