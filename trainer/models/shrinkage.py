@@ -130,9 +130,9 @@ class Shrinkage(RetrievalModel):
         both = super().candidates(tf.concat([targets, negatives.indices], axis=0))
         target_vectors, negative_vectors = tf.split(both, [tf.size(targets), tf.size(negatives.indices)])
         vectors, rest = tf.split(interests, [given.dimension, self.constant_components], axis=2)
-        log_prior = rest[..., 0] / given.temperature if given.prior else tf.zeros_like(interests[..., 0])
+        log_prior = rest[..., 0] / self.temperature if given.prior else tf.zeros_like(interests[..., 0])
         return split_mixture_softmax(
-            vectors, log_prior, interest_mask, target_vectors, negative_vectors, targets, negatives, given.temperature
+            vectors, log_prior, interest_mask, target_vectors, negative_vectors, targets, negatives, self.temperature
         )
 
     def choose_after_training(self, evaluate: Callable[[], float], users: int, title: str) -> dict[str, float]:
