@@ -19,7 +19,7 @@ SCORES = {"read_out", "normalize", "temperature", "negatives", "recency", "dropo
 """What every model of items has and no recipe may leave to a default."""
 ON_THE_WAY = {"optimizer", "sampling"} - set(TrainingSettings.model_fields)
 LOG = {"interactions": "log.csv"}
-IMPRESSIONS = {**LOG, "items": "items.csv", "item_columns": {"tags": "tags"}, "labels": {"click": {}}}
+IMPRESSIONS = {**LOG, "items": "items.csv", "item_columns": {"tags": "tags"}, "labels": {"click": {"column": "click"}}}
 
 
 def _sections(name):
