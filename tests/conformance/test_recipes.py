@@ -17,7 +17,7 @@ RELEASED = [name for name in RECIPES if "as released" in name]
 SCORES = {"read_out", "normalize", "temperature", "negatives", "recency", "dropout"}
 """What every model of items has and no recipe may leave to a default."""
 LOG = {"interactions": "log.csv"}
-IMPRESSIONS = {**LOG, "items": "items.csv", "item_columns": {"tags": "tags"}, "labels": {"click": {}}}
+IMPRESSIONS = {**LOG, "items": "items.csv", "item_columns": {"tags": "tags"}, "labels": {"click": {"column": "click"}}}
 
 
 def _sections(name):

@@ -84,7 +84,7 @@ def test_a_long_example_is_answered_unless_it_stands_among_many(target):
     [
         ("recommend", {"k": 10**9}, "k should be between 1 and 400"),
         ("recommend", {"k": -1}, "k should be between 1 and 400"),
-        ("recommend", {"diversity": float("nan")}, "diversity should be 0 or more"),
+        ("recommend", {"diversity": float("nan")}, "diversity should be finite, and 0 or more"),
         ("recommend", {"exclude": [[""] * 10_001]}, "input exclude has 10001 values in a row"),
         ("explain", {"items": [["item-3"] * 10_001]}, "input items has 10001 values in a row"),
         ("recommend", {"history": [["a"]] * 1025}, "input history has 1025 rows; this server takes 1024"),
