@@ -59,6 +59,14 @@ def test_a_block_is_a_valid_part_of_a_configuration(page, block):
     if "labels" in merged["data"]:
         merged["model"] = {"name": "utpm"}
         merged["data"].setdefault("items", "items.csv")
+    if merged["model"].get("name") in registry.names("profile") and "labels" not in merged["data"]:
+        merged["data"] |= {
+            "labels": {"click": {"column": "click"}},
+            "items": "items.csv",
+            "item_columns": {"tags": "t"},
+        }
+    if "text" in merged:
+        merged["data"] = {"items": "items.csv", "item_columns": {"text": "words"}} | merged["data"]
     if "text" in merged and not getattr(registry.settings_class(merged["model"]["name"])(), "text", False):
         merged["model"] = {"name": "miracle"}
     config.validate(merged, source=page.name)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -33,20 +33,7 @@ from trainer.losses.negatives import (
 from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
 from trainer.model_settings import ModelSettings
-
-
-class Encoding(NamedTuple):
-    """What the user tower says.
-
-    Attributes:
-      interests: float [B, Q, K, D], float32 from :meth:`RetrievalModel.encode` on.
-      interest_mask: bool [B, Q, K].
-      attribution: float [B, Q, K, T], non-negative weight of each history item in each interest.
-    """
-
-    interests: tf.Tensor
-    interest_mask: tf.Tensor
-    attribution: tf.Tensor
+from trainer.models.encoding import Encoding
 
 
 class RetrievalModel(tfrs.models.Model):
@@ -235,7 +222,8 @@ class RetrievalModel(tfrs.models.Model):
         single = given.read_out in ("hard", "soft") or self.served_interests == 1
         if single:
             power = given.label_power if given.read_out == "soft" else math.inf
-            interests = self._read_out(interests, interest_mask, target_vectors, power)[:, tf.newaxis]
+            read = hard_read_out if math.isinf(power) else partial(label_aware_read_out, power=power)
+            interests = read(interests, interest_mask, target_vectors)[:, tf.newaxis]
             interest_mask = tf.ones_like(interests[..., 0], tf.bool)
         if not given.hardness and (single or given.read_out == "mixture"):
             return mixture_softmax(
@@ -309,10 +297,3 @@ class RetrievalModel(tfrs.models.Model):
             return plain_in_batch_negatives(targets)
         draw = uniform_negatives if kind == "uniform" else log_uniform_negatives
         return draw(targets, self.num_items, count, self.seed)
-
-    def _read_out(
-        self, interests: tf.Tensor, interest_mask: tf.Tensor, target_vectors: tf.Tensor, power: float
-    ) -> tf.Tensor:
-        if math.isinf(power):
-            return hard_read_out(interests, interest_mask, target_vectors)
-        return label_aware_read_out(interests, interest_mask, target_vectors, power)
