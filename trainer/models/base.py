@@ -33,7 +33,7 @@ from trainer.losses.negatives import (
 from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
 from trainer.model_settings import ModelSettings
-from trainer.models.encoding import Encoding
+from trainer.encoding import Encoding
 
 
 class RetrievalModel(tfrs.models.Model):
