@@ -27,6 +27,9 @@ PUBLISHED_LAYERS: dict[str, dict] = {
     "sine": {"variant": "paper"},
 }
 
+_UNIT: dict[str, dict] = {"shrinkage": {"normalize": True}}
+"""Of models whose vectors have to be of unit length."""
+
 OPTIONS: dict[str, dict] = {
     "default": {},
     "bare": {"recency": False, "residual_projection": False, "dropout": 0.0},
@@ -76,7 +79,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
 def options(name: str) -> dict[str, dict]:
     """The options that a model is tried with."""
     layers = PUBLISHED_LAYERS.get(name, {})
-    published = {option: {**layers, **OPTIONS[option]} for option in ("all", "context", "hard")}
+    published = {option: {**layers, **OPTIONS[option], **_UNIT.get(name, {})} for option in ("all", "context", "hard")}
     return {**OPTIONS, **published, **VARIANTS.get(name, {})}
 
 

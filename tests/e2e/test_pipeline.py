@@ -68,7 +68,7 @@ def test_a_first_run_trains_both_models_and_pushes(folder):
     done = _run(folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for words in ("comirec_sa", "two_tower", "popularity", "HR@20", "seen items removed", "010-019",
+    for words in ("comirec_sa", "two_tower", "popularity", "Recall@20", "seen items removed", "010-019",
                   "no earlier model to compare with", "Serving validation: blessed", "valid Recall@50"):  # fmt: skip
         assert words in done.stdout
     (version,) = _versions(folder)
