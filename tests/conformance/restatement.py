@@ -136,7 +136,7 @@ def octopus(x, bias, w):
     return interests, np.arange(k) < len(chosen)
 
 
-def shrinkage(x, bias, w, temperature=0.1):
+def shrinkage(x, bias, w, temperature):
     """Groups by greedy coverage of the history; then the mean of the history, moved toward each group by half.
 
     ``bias`` is of the whole history; ``raw`` are the vectors without context, and the last component is the prior.

@@ -146,7 +146,9 @@ def test_interests_and_vectors(name, option):
         about = restatement.profile(given["user_job"][row], table, given["user_age"][row, 0])
         project = functools.partial(restatement.projected, about=about, w=projection)
         if name == "shrinkage":
-            interests, active = restatement.shrinkage(items, bias, {**weights, "raw": raw, "project": project})
+            interests, active = restatement.shrinkage(
+                items, bias, {**weights, "raw": raw, "project": project}, model.temperature
+            )
         else:
             interests, active = getattr(restatement, name)(items, bias, weights)
             interests = project(interests)

@@ -11,6 +11,7 @@ import tensorflow_recommenders as tfrs
 
 from trainer import schema
 from trainer.catalogue import Catalogue
+from trainer.encoding import Encoding
 from trainer.errors import InputError
 from trainer.keras_api import keras
 from trainer.layers.history_context import HistoryContext
@@ -33,7 +34,6 @@ from trainer.losses.negatives import (
 from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
 from trainer.model_settings import ModelSettings
-from trainer.encoding import Encoding
 
 
 class RetrievalModel(tfrs.models.Model):
