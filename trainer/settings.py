@@ -58,4 +58,4 @@ class TrainingSettings(Settings):
         "none", description="What the encoders compute in; weights, scores, losses and exports stay float32."
     )
     num_negatives: int = Field(1280, ge=1, description="Sampled negatives shared by a batch.")
-    seed: int = 1
+    seed: int = Field(1, ge=0, lt=2**32)
