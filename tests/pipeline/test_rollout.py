@@ -225,6 +225,11 @@ class Slow:
         return results[0]
 
 
+def said(result):
+    """The lines on standard error, but for absl's log lines: the server is in this process."""
+    return [line for line in result.stderr.splitlines() if not re.match(r"[IW]\d{4} \d\d:\d\d:", line)]
+
+
 def test_the_first_version_is_promoted_when_it_has_been_loaded(base, monkeypatch):
     """Just after `polyrec serve`: nothing answers yet."""
     slow = Slow(monkeypatch, 3)
@@ -232,8 +237,7 @@ def test_the_first_version_is_promoted_when_it_has_been_loaded(base, monkeypatch
         wait_for(lambda: states(server) == {3: "LOADING"})
         result = slow.promoted(base.parent, "--server", f"127.0.0.1:{server.port}")
     assert result.exception is None
-    # Behind it there may be log lines of the server, which is in this process.
-    assert result.stderr.startswith("Version 3 of shop is loading: waiting until it can answer.\n")
+    assert said(result) == ["Version 3 of shop is loading: waiting until it can answer."]
     assert result.stdout.startswith("shop: version 3 is stable;")
     assert labels(base) == {"stable": 3, "canary": 3}
 
@@ -245,7 +249,7 @@ def test_a_version_that_loads_longer_than_a_server_may_take_to_follow_is_waited_
         put_version(base, 4)
         wait_for(lambda: states(server) == {3: "AVAILABLE", 4: "LOADING"})
         result = slow.promoted(base.parent, "--version", "4", "--server", f"127.0.0.1:{server.port}")
-        assert result.stderr.startswith("Version 4 of shop is loading: waiting until it can answer.\n")
+        assert said(result) == ["Version 4 of shop is loading: waiting until it can answer."]
     assert result.exception is None
     assert result.stdout.startswith("shop: version 4 is stable;")
     assert labels(base) == {"stable": 4, "canary": 4}
