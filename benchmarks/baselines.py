@@ -26,7 +26,7 @@ from rich.table import Table
 from scipy import sparse
 from scipy.linalg import lapack
 
-CUTOFFS = (20, 50)
+CUTOFFS = (20, 50, 500)
 NEIGHBOURS, SHRINKS, PENALTIES = (50, 200), (0.0, 20.0), (100.0, 400.0, 1000.0)
 
 Users = list[tuple[list[int], set[int]]]

@@ -1,8 +1,9 @@
 """Every model on several data sets: python -m benchmarks.retrieval --data DIRECTORY.
 
 Ingests and transforms each data set once a seed (the seed of the split of users and of training), trains every model
-of models.yaml with the same features and the same budget, and popularity, item-kNN and EASE beside them; then prints
-Markdown and draws. Finished parts are kept in ROOT/measured and not done again: stop it and start it as you like.
+of models.yaml with the same features until validation stops rising, and popularity, item-kNN and EASE beside them; then
+prints Markdown and draws. Finished parts are kept in ROOT/measured and not done again: stop it and start it as you
+like.
 """
 
 import itertools
@@ -19,7 +20,7 @@ import yaml
 from benchmarks import baselines
 from benchmarks.alone import alone
 from benchmarks.retrieval import report
-from benchmarks.retrieval.prepared import Prepared, prepare, trainer_config
+from benchmarks.retrieval.prepared import Prepared, half_given, prepare, trainer_config
 
 CONFIGS, MODELS = Path(__file__).parent / "configs", Path(__file__).parent / "models.yaml"
 PROTOCOLS = {"user_hash": [], "leave_last_out": ["data.split.method=leave_last_out"]}
@@ -60,17 +61,20 @@ def run(
     missing = [model for model in models if not (measured / f"{model}-{seed}.json").exists()]
     if not missing and baseline_file.exists():
         return
-    prepared = prepare(CONFIGS / f"{data_set}.yaml", [*overrides, *changes], root / "prepared")
+    config = CONFIGS / f"{data_set}.yaml"
+    given = config, [*overrides, *changes], root / "prepared"
+    prepared = prepare(*given)
+    data = {**prepared.as_dict(), "half_given": half_given(*given)}
     for model in missing:
         click.echo(f"{data_set}, seed {seed}: {model}", err=True)
         output = measured / f"{model}-{seed}"
         job = {
-            "data": prepared.as_dict(),
-            "config": trainer_config(CONFIGS / f"{data_set}.yaml", overrides, models[model], changes),
+            "data": data,
+            "config": trainer_config(config, overrides, models[model], changes),
         }
-        file = output.with_suffix(".job")
+        file = Path(f"{output}.job")
         file.write_text(json.dumps(job, indent=1))
-        with output.with_suffix(".log").open("w") as log:
+        with Path(f"{output}.log").open("w") as log:
             command = [sys.executable, "-m", "benchmarks.retrieval.one_model", str(file), str(output)]
             if subprocess.run(command, stdout=log, stderr=log).returncode:
                 raise click.ClickException(f"{model} on {data_set} failed: see {log.name}.")

@@ -1,8 +1,9 @@
 """Trains and tests one model, in a process of its own: python -m benchmarks.retrieval.one_model JOB.json OUT.
 
 The job names the prepared data and the settings. The model is trained, exported and loaded as the pipeline does it
-(trainer.run_fn), and the test users go through the exported ``evaluate`` signature: what is printed is what would be
-served. OUT.json gets the means, OUT.npz every user's metrics in the order of the examples.
+(trainer.run_fn), and the test users go through the exported metrics: what is printed is what would be served. Pages of
+shelf recall have four rows for every model. OUT.json gets the means, OUT.npz the metrics of every user in the order of
+the examples, and with ``half `` in front of their names those where half of each sequence is given.
 """
 
 import glob
@@ -21,7 +22,9 @@ import numpy as np
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 
-BATCH = 256
+BATCH, PAGE_ROWS = 256, 4
+HALF = "half "
+"""In front of the name of a metric of the same users with half of their sequences given."""
 
 
 def train(data: dict[str, str], config: dict[str, Any], folder: str) -> tuple[str, dict[str, Any]]:
@@ -51,22 +54,36 @@ def train(data: dict[str, str], config: dict[str, Any], folder: str) -> tuple[st
     return model, json.loads(Path(run, REPORT).read_text())
 
 
+def measure(model: Any, examples: str) -> dict[str, np.ndarray]:
+    """The metrics of every test user, in the order of the examples: name -> float32 [users].
+
+    Args:
+      model: a loaded SavedModel of a retrieval model.
+      examples: folder of raw examples.
+    """
+    import tensorflow as tf
+
+    files = sorted(glob.glob(f"{examples}/Split-test/*.gz"))
+    values: dict[str, list[np.ndarray]] = {}
+    for batch in tf.data.TFRecordDataset(files, "GZIP").batch(BATCH):
+        for name, value in model.evaluate_beside(batch, tf.constant(PAGE_ROWS)).items():
+            values.setdefault(name, []).append(value.numpy())
+    return {name: np.concatenate(parts) for name, parts in values.items()}
+
+
 def main(job: dict[str, Any], output: Path) -> None:
     """Does it, and writes both files whole."""
     import tensorflow as tf
 
+    data = job["data"]
     with tempfile.TemporaryDirectory() as folder:
-        model, report = train(job["data"], job["config"], folder)
-        evaluate = tf.saved_model.load(model).signatures["evaluate"]
-    files = sorted(glob.glob(f"{job['data']['examples']}/Split-test/*.gz"))
-    values: dict[str, list[np.ndarray]] = {}
-    for examples in tf.data.TFRecordDataset(files, "GZIP").batch(BATCH):
-        for name, value in evaluate(examples=examples).items():
-            values.setdefault(name, []).append(value.numpy())
-    users = {name: np.concatenate(parts) for name, parts in values.items()}
+        path, report = train(data, job["config"], folder)
+        model = tf.saved_model.load(path)
+    users = measure(model, data["examples"])
+    half = {HALF + name: value for name, value in measure(model, data["half_given"]).items()}
     means = {name: float(np.nanmean(value)) for name, value in users.items()}
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    np.savez_compressed(f"{output}.partial.npz", **users)
+    np.savez_compressed(f"{output}.partial.npz", **users, **half)
     os.replace(f"{output}.partial.npz", f"{output}.npz")
     Path(f"{output}.partial").write_text(
         json.dumps({**job, "report": report, "metrics": means, "peak_gib": memory}, indent=1)

@@ -1,6 +1,5 @@
 """Data as the pipeline makes it: ingestion, validation and Transform, once a data set and seed."""
 
-import itertools
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -45,23 +44,34 @@ def prepare(config_file: Path, overrides: list[str], root: Path) -> Prepared:
     Raises:
       InputError: the data cannot be used.
     """
-    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-    from pipeline import graph, local_engine
-    from pipeline.progress import Progress
-    from pipeline.quiet import quiet
-
-    config = with_absolute_paths(load(str(config_file), [*overrides, f"pipeline.root={root}"]))
-    os.makedirs(Path(config.pipeline.root) / config.pipeline.name, exist_ok=True)
-    pipeline = graph.create_pipeline(config, history=False)
-    pipeline = _up_to_the_trainer(pipeline)
-    with quiet(Path(config.pipeline.root) / config.pipeline.name / "prepare.log") as console, Progress(console) as bar:
-        outputs = local_engine.run(pipeline, bar)
+    outputs = _run(config_file, [*overrides, f"pipeline.root={root}"], "Transform")
     return Prepared(
         examples=outputs["InteractionExampleGen"]["examples"].uri,
         transformed=outputs["Transform"]["transformed_examples"].uri,
         transform_graph=outputs["Transform"]["transform_graph"].uri,
         items=outputs["ItemExampleGen"]["examples"].uri,
     )
+
+
+def half_given(config_file: Path, overrides: list[str], root: Path) -> str:
+    """Folder of raw examples of the same users; half of an evaluated sequence is given. See :func:`prepare`."""
+    changed = [*overrides, "data.split.history_fraction=0.5", f"pipeline.root={root / 'half'}"]
+    return str(_run(config_file, changed, "InteractionExampleGen")["InteractionExampleGen"]["examples"].uri)
+
+
+def _run(config_file: Path, overrides: list[str], last: str) -> dict[str, Any]:
+    """Runs the pipeline as far as a node: the outputs of each."""
+    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
+    from pipeline import graph, local_engine
+    from pipeline.progress import Progress
+    from pipeline.quiet import quiet
+
+    config = with_absolute_paths(load(str(config_file), overrides))
+    folder = Path(config.pipeline.root) / config.pipeline.name
+    os.makedirs(folder, exist_ok=True)
+    pipeline = _up_to(last, graph.create_pipeline(config, history=False))
+    with quiet(folder / "prepare.log") as console, Progress(console) as bar:
+        return local_engine.run(pipeline, bar)
 
 
 def trainer_config(
@@ -87,8 +97,9 @@ def trainer_config(
     }
 
 
-def _up_to_the_trainer(pipeline: "Pipeline") -> "Pipeline":
-    kept = list(itertools.takewhile(lambda node: node.id != "Trainer", pipeline.components))
+def _up_to(last: str, pipeline: "Pipeline") -> "Pipeline":
+    names = [node.id for node in pipeline.components]
+    kept = pipeline.components[: names.index(last) + 1]
     for node in kept:
         for later in node.downstream_nodes - set(kept):
             node.remove_downstream_node(later)

@@ -1,27 +1,85 @@
 """Markdown tables and a picture of what was measured."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
 
+from benchmarks.retrieval.one_model import HALF
+from components.paired import thirds
 from trainer.metrics import table
 
 BASELINES = ("popularity", "item-kNN", "EASE")
-TWO_TOWER = "two_tower"
-PICTURE = "recall_at_50.png"
+SINGLE = "two_tower "
+"""In front of the temperature: the rows of single vectors, of which the better on validation users is the rival."""
+CONTROL = "_one"
+"""Behind the name of a row, its control with one interest."""
+PICTURE = "difference.png"
 
-_UNSEEN = "unseen "
+_UNSEEN, _HALF = "unseen ", "half "
+_RECALL_UNSEEN = table.RECALL + table.UNSEEN
+_LONG = "recall_at_500"
 
 Runs = dict[str, list[dict[str, Any]]]
 
 
+class Difference(NamedTuple):
+    """A mean difference of users.
+
+    Attributes:
+      mean: of all users of all seeds.
+      error: its standard error over users; NaN for fewer than two.
+      seeds: the mean of each seed.
+    """
+
+    mean: float
+    error: float
+    seeds: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return "" if np.isnan(self.mean) else f"{100 * self.mean:+.2f} ± {100 * self.error:.2f}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The rows of a data set that have all seeds.
+
+    Attributes:
+      runs: row -> what one_model wrote, a seed each; of baselines, metrics alone.
+      users: row -> metric -> a value of each test user, a seed each.
+    """
+
+    runs: Runs
+    users: dict[str, list[dict[str, np.ndarray]]]
+
+    @property
+    def rival(self) -> list[str]:
+        """The name of the single vector that is best on the validation users, a seed each; empty without any."""
+        rows = [row for row in self.users if row.startswith(SINGLE)]
+        if not rows:
+            return []
+        return [
+            max(rows, key=lambda row: float(self.runs[row][seed]["report"]["best"]))
+            for seed in range(len(self.runs[rows[0]]))
+        ]
+
+    def of(self, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
+        """The users' metrics of a row a seed."""
+        return [self.users[name][seed] for seed, name in enumerate(names)]
+
+    def temperatures(self, row: str) -> list[float]:
+        """Of the trained models, a seed each."""
+        return [float(run["report"]["settings"]["temperature"]) for run in self.runs[row]]
+
+
 def columns() -> dict[str, str]:
     """Heading -> metric, of the table of quality."""
-    suffixes = {"": "", _UNSEEN: table.UNSEEN}
-    return {before + table.title(name): name + suffix for before, suffix in suffixes.items() for name in table.shown()}
+    quality = {table.title(name): name for name in table.shown()}
+    return quality | {_UNSEEN + table.title(table.RECALL): _RECALL_UNSEEN}
 
 
 def health() -> dict[str, str]:
@@ -29,107 +87,213 @@ def health() -> dict[str, str]:
     return {table.title(name): name for name in table.names("interests")}
 
 
+def compared() -> dict[str, tuple[str, str]]:
+    """Heading -> metric and slice (``all``, ``diverse`` or ``focused``), of the table of differences."""
+    recall, long = table.title(table.RECALL), table.title(_LONG)
+    return {
+        recall: (table.RECALL, "all"),
+        _UNSEEN + recall: (_RECALL_UNSEEN, "all"),
+        "NDCG@50": ("ndcg_at_50", "all"),
+        long: (_LONG, "all"),
+        "Tail recall@50": ("tail_recall_at_50", "all"),
+        "Shelf recall@10": ("shelf_recall_at_10", "all"),
+        f"{recall}, diverse": (table.RECALL, "diverse"),
+        f"{long}, diverse": (_LONG, "diverse"),
+        f"{recall}, focused": (table.RECALL, "focused"),
+        f"{_HALF}{recall}": (HALF + table.RECALL, "all"),
+        f"{_HALF}{long}": (HALF + _LONG, "all"),
+    }
+
+
 def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> None:
-    """Prints a table of quality and one of the interests a data set; writes the picture beside the measurements."""
-    everything = {name: _runs(measured / name, seeds) for name in data_sets}
-    for name, runs in everything.items():
-        if runs:
-            _table(name, runs)
-            _health(runs)
-    _picture(everything, measured / PICTURE)
+    """Prints quality, differences and interests of each data set, and the differences' means over data sets."""
+    everything = {name: read(measured / name, seeds) for name in data_sets}
+    everything = {name: content for name, content in everything.items() if content.runs}
+    differences = {}
+    for name, content in everything.items():
+        print(f"\n### {name}")
+        _quality(content)
+        if content.rival:
+            differences[name] = {row: _differences(content, row) for row in content.users}
+            _ahead(content, differences[name])
+        _health(content)
+    _means(differences)
+    _picture(differences, measured / PICTURE)
 
 
-def _runs(folder: Path, seeds: tuple[int, ...]) -> Runs:
-    """Row -> one measurement a seed; rows that lack a seed are left out."""
-    rows: Runs = {}
+def read(folder: Path, seeds: tuple[int, ...]) -> Measured:
+    """What is there of a data set; rows that lack a seed are left out."""
+    runs: Runs = {}
+    users: dict[str, list[dict[str, np.ndarray]]] = {}
     for seed in seeds:
         for file in sorted(folder.glob(f"*-{seed}.json")):
             content = json.loads(file.read_text())
             if file.stem.startswith("baselines-"):
                 for row, metrics in content.items():
-                    rows.setdefault(row, []).append({"metrics": metrics})
-            else:
-                rows.setdefault(file.stem.removesuffix(f"-{seed}"), []).append(content)
-    return {row: runs for row, runs in rows.items() if len(runs) == len(seeds)}
+                    runs.setdefault(row, []).append({"metrics": metrics})
+                continue
+            row = file.stem.removesuffix(f"-{seed}")
+            runs.setdefault(row, []).append(content)
+            with np.load(file.parent / f"{file.stem}.npz") as values:
+                users.setdefault(row, []).append(dict(values))
+    whole = {row for row, of in runs.items() if len(of) == len(seeds)}
+    return Measured(
+        {row: of for row, of in runs.items() if row in whole}, {row: of for row, of in users.items() if row in whole}
+    )
 
 
-def _table(name: str, runs: Runs) -> None:
-    models = [row for row in runs if row not in BASELINES]
-    order = sorted(models, key=lambda row: -_mean(runs[row], table.RECALL)) + [b for b in BASELINES if b in runs]
-    rivals = [row for row in (*BASELINES, TWO_TOWER) if row in runs]
-    best = max(rivals, key=lambda row: _mean(runs[row], table.RECALL)) if rivals else None
-    print(f"\n### {name}\n")
-    heads = [*columns(), f"R@50 - {best}", "CPU s", "targets / CPU s", "parameters"]
-    print("| model | " + " | ".join(heads) + " |")
-    print("|---" * (len(heads) + 1) + "|")
-    for row in order:
-        cells = [_cell([run["metrics"].get(metric, np.nan) for run in runs[row]]) for metric in columns().values()]
-        cells.append("" if best is None or row == best else _cell(_ahead(runs[row], runs[best])))
-        reports = [run["report"] for run in runs[row] if "report" in run]
-        if reports:
-            cpu = np.mean([report["training_cpu_seconds"] for report in reports])
-            speed = np.mean([report["targets"] / report["training_cpu_seconds"] for report in reports])
-            cells += [f"{cpu:.0f}", f"{speed:,.0f}", f"{reports[0]['parameters']:,}"]
-        else:
-            cells += ["", "", ""]
-        print(f"| {row} | " + " | ".join(cells) + " |")
+def difference(
+    ours: Sequence[Mapping[str, np.ndarray]],
+    theirs: Sequence[Mapping[str, np.ndarray]],
+    metric: str,
+    chosen: Sequence[np.ndarray],
+) -> Difference:
+    """A metric's difference on the same users, of all seeds together.
+
+    Args:
+      ours: metric -> value of each user, a seed each.
+      theirs: the same.
+      metric: its name.
+      chosen: bool of each user, whom to count, a seed each.
+    """
+    parts = [
+        (a[metric].astype(np.float64) - b[metric])[users] for a, b, users in zip(ours, theirs, chosen, strict=True)
+    ]
+    parts = [part[~np.isnan(part)] for part in parts]
+    together = np.concatenate(parts)
+    if not len(together):
+        return Difference(np.nan, np.nan)
+    error = together.std(ddof=1) / np.sqrt(len(together)) if len(together) > 1 else np.nan
+    return Difference(float(together.mean()), float(error), tuple(float(part.mean()) for part in parts if len(part)))
 
 
-def _health(runs: Runs) -> None:
+def _slices(rival: Sequence[Mapping[str, np.ndarray]]) -> dict[str, list[np.ndarray]]:
+    focused, diverse = zip(*(thirds(users[table.HISTORY_DIVERSITY]) for users in rival), strict=True)
+    return {"all": [np.ones(len(some), bool) for some in focused], "diverse": [*diverse], "focused": [*focused]}
+
+
+def _differences(content: Measured, row: str) -> dict[str, Difference]:
+    """Heading of :func:`compared`, ``equal temperature`` and ``one interest`` -> the difference of a row."""
+    ours, rival = content.users[row], content.of(content.rival)
+    slices = _slices(rival)
+    found = {heading: difference(ours, rival, metric, slices[users]) for heading, (metric, users) in compared().items()}
+    equal = [f"{SINGLE}{temperature:g}" for temperature in content.temperatures(row)]
+    if set(equal) <= set(content.users):
+        found["equal temperature"] = difference(ours, content.of(equal), table.RECALL, slices["all"])
+    if row + CONTROL in content.users:
+        found["one interest"] = difference(ours, content.users[row + CONTROL], table.RECALL, slices["all"])
+    return found
+
+
+def _quality(content: Measured) -> None:
+    models = sorted(content.users, key=lambda row: -_mean(content.runs[row], table.RECALL))
+    heads = ["model", "temperature", *columns(), f"{_HALF}{table.title(table.RECALL)}", "training CPU s", "steps"]
+    _head([*heads, "targets / CPU s", "parameters"])
+    for row in [*models, *(row for row in BASELINES if row in content.runs)]:
+        runs = content.runs[row]
+        cells = [_percent([run["metrics"].get(metric, np.nan) for run in runs]) for metric in columns().values()]
+        if row in BASELINES:
+            _line([row, "", *cells, *[""] * 5])
+            continue
+        reports = [run["report"] for run in runs]
+        half = [float(np.nanmean(users[HALF + table.RECALL])) for users in content.users[row]]
+        cells.append(_percent(half))
+        cells.append(f"{np.mean([report['training_cpu_seconds'] for report in reports]):.0f}")
+        cells.append(f"{np.mean([report['steps'] for report in reports]):,.0f}")
+        cells.append(f"{np.mean([report['targets'] / report['training_cpu_seconds'] for report in reports]):,.0f}")
+        cells.append(f"{reports[0]['parameters']:,}")
+        _line([row, ", ".join(f"{value:g}" for value in content.temperatures(row)), *cells])
+
+
+def _ahead(content: Measured, differences: Mapping[str, Mapping[str, Difference]]) -> None:
+    """The differences to the single vector, models in the order of the first."""
+    print(f"\nDifference to {', '.join(content.rival)}:")
+    heads = [*compared(), "equal temperature", "one interest"]
+    _head(["model", *heads, "each seed"])
+    first = next(iter(compared()))
+    for row in sorted(differences, key=lambda row: -differences[row][first].mean):
+        if row in content.rival and len(set(content.rival)) == 1:
+            continue
+        seeds = ", ".join(f"{100 * value:+.1f}" for value in differences[row][first].seeds)
+        _line([row, *(str(differences[row].get(head, "")) for head in heads), seeds])
+
+
+def _health(content: Measured) -> None:
     """A table of what the interests do in the lists of the test users; rows that serve one vector have none."""
-    several = {row: of for row, of in runs.items() if all(set(health().values()) <= set(run["metrics"]) for run in of)}
-    several = {row: of for row, of in several.items() if np.isfinite(_mean(of, table.OVERLAP))}
+    several = {row: content.runs[row] for row in content.users}
+    several = {row: runs for row, runs in several.items() if np.isfinite(_mean(runs, table.OVERLAP))}
     if not several:
         return
-    print("\n| model | " + " | ".join(health()) + " |")
-    print("|---" * (len(health()) + 1) + "|")
+    _head(["model", *health()])
     for row in sorted(several, key=lambda row: _mean(several[row], table.OVERLAP)):
-        cells = [_plain([run["metrics"][metric] for run in several[row]]) for metric in health().values()]
-        print(f"| {row} | " + " | ".join(cells) + " |")
+        _line([row, *(f"{_mean(several[row], metric):.2f}" for metric in health().values())])
 
 
-def _ahead(runs: list[dict[str, Any]], of: list[dict[str, Any]]) -> list[float]:
-    """Difference of Recall@50 on the same users, a number a seed."""
-    return [a["metrics"][table.RECALL] - b["metrics"][table.RECALL] for a, b in zip(runs, of, strict=True)]
+def _means(differences: Mapping[str, Mapping[str, Mapping[str, Difference]]]) -> None:
+    """The mean over data sets of each difference, of the rows that all data sets have."""
+    if len(differences) < 2:
+        return
+    rows = set.intersection(*(set(rows) for rows in differences.values()))
+    means = {
+        row: {head: over_sets([of[row][head] for of in differences.values()]) for head in compared()} for row in rows
+    }
+    print(f"\n### Mean over {', '.join(differences)}")
+    _head(["model", *compared()])
+    first = next(iter(compared()))
+    for row in sorted(rows, key=lambda row: -means[row][first].mean):
+        _line([row, *map(str, means[row].values())])
+
+
+def over_sets(differences: Sequence[Difference]) -> Difference:
+    """The mean of data sets, each counting alike; of those that have a value."""
+    known = [difference for difference in differences if not np.isnan(difference.mean)]
+    if not known:
+        return Difference(np.nan, np.nan)
+    error = float(np.sqrt(np.sum([difference.error**2 for difference in known])) / len(known))
+    return Difference(float(np.mean([difference.mean for difference in known])), error)
 
 
 def _mean(runs: list[dict[str, Any]], metric: str) -> float:
     return float(np.mean([run["metrics"][metric] for run in runs]))
 
 
-def _cell(values: list[float]) -> str:
-    return _plain([100 * value for value in values])
+def _percent(values: list[float]) -> str:
+    return "" if np.isnan(values).all() else f"{100 * np.mean(values):.2f}"
 
 
-def _plain(values: list[float]) -> str:
-    if not np.isfinite(values).any():
-        return ""
-    error = f" ± {np.std(values, ddof=1) / np.sqrt(len(values)):.2f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.2f}{error}"
+def _head(names: Sequence[str]) -> None:
+    print()
+    _line(names)
+    print("|---" * len(names) + "|")
 
 
-def _picture(everything: dict[str, Runs], file: Path) -> None:
+def _line(cells: Sequence[str]) -> None:
+    print("| " + " | ".join(cells) + " |")
+
+
+def _picture(differences: Mapping[str, Mapping[str, Mapping[str, Difference]]], file: Path) -> None:
+    """The difference of Recall@50 and two standard errors, a panel a data set."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = {name: runs for name, runs in everything.items() if runs}
-    if not shown:
+    if not differences:
         return
-    figure, axes = plt.subplots(1, len(shown), figsize=(4 * len(shown), 4), squeeze=False)
-    for axis, (name, runs) in zip(axes[0], shown.items(), strict=True):
-        rows = sorted(runs, key=lambda row: _mean(runs[row], table.RECALL))
-        for place, row in enumerate(rows):
-            values = 100 * np.array([run["metrics"][table.RECALL] for run in runs[row]])
-            error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-            colour = "tab:grey" if row in BASELINES else "tab:orange" if row == TWO_TOWER else "tab:blue"
-            axis.errorbar(values.mean(), place, xerr=error, fmt="o", color=colour, capsize=3)
-        axis.set_yticks(range(len(rows)), rows)
+    first = next(iter(compared()))
+    figure, axes = plt.subplots(1, len(differences), figsize=(4 * len(differences), 4.5), squeeze=False)
+    for axis, (name, rows) in zip(axes[0], differences.items(), strict=True):
+        order = sorted(rows, key=lambda row: rows[row][first].mean)
+        for place, row in enumerate(order):
+            mean, error, _ = rows[row][first]
+            colour = "tab:orange" if row.startswith(SINGLE) else "tab:grey" if row.endswith(CONTROL) else "tab:blue"
+            axis.errorbar(100 * mean, place, xerr=200 * error, fmt="o", color=colour, capsize=3)
+        axis.axvline(0, color="black", linewidth=0.8)
+        axis.set_yticks(range(len(order)), order)
         axis.set_title(name)
-        axis.set_xlabel("Recall@50, %")
+        axis.set_xlabel("Recall@50 - two_tower, points")
         axis.grid(axis="x", alpha=0.3)
     figure.tight_layout()
-    figure.savefig(file, dpi=120)
+    figure.savefig(file, dpi=110)
     plt.close(figure)
     click.echo(f"The picture: {file}", err=True)

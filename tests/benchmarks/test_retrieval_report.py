@@ -1,40 +1,77 @@
 import json
 
+import numpy as np
+import pytest
+
 from benchmarks.retrieval import report
+from benchmarks.retrieval.one_model import HALF
+from trainer.metrics import table
 
-HEALTH = {
-    "active_interests": 4.0,
-    "effective_interests": 3.0,
-    "interest_use": 0.75,
-    "interest_alone_share_at_50": 0.6,
-    "interest_cosine": 0.9,
-}
+USERS = 6
 
 
-def _write(folder, row, seed, recall, overlap):
-    metrics = {name: recall for name in report.columns().values()} | HEALTH | {"interest_overlap_at_50": overlap}
-    measured = {"training_cpu_seconds": 2.0, "targets": 100, "parameters": 7}
-    (folder / f"{row}-{seed}.json").write_text(json.dumps({"metrics": metrics, "report": measured}))
+def _write(folder, row, seed, recall, *, best=0.1, temperature=0.1, overlap=np.nan):
+    """Recall@50 as given of each user; every other metric is 0.25."""
+    users = {name: np.full(USERS, 0.25, np.float32) for name in table.model_metrics()}
+    users |= {HALF + name: values for name, values in users.items()}
+    users |= {table.RECALL: np.array(recall, np.float32), table.OVERLAP: np.full(USERS, overlap, np.float32)}
+    users[table.HISTORY_DIVERSITY] = np.arange(USERS, dtype=np.float32)
+    np.savez_compressed(folder / f"{row}-{seed}.npz", **users)
+    measured = {"training_cpu_seconds": 2.0, "targets": 100, "parameters": 7, "steps": 40, "best": best}
+    measured["settings"] = {"temperature": temperature}
+    means = {name: float(values.mean()) for name, values in users.items() if not name.startswith(HALF)}
+    (folder / f"{row}-{seed}.json").write_text(json.dumps({"metrics": means, "report": measured}))
 
 
-def test_quality_and_health_of_every_row_that_has_all_seeds(tmp_path, capsys):
+@pytest.fixture
+def shop(tmp_path):
     folder = tmp_path / "shop"
     folder.mkdir()
-    for seed, (one, four, overlap) in enumerate([(0.10, 0.12, 0.4), (0.20, 0.26, 0.6)], start=1):
-        _write(folder, "two_tower", seed, one, float("nan"))
-        _write(folder, "comirec_sa", seed, four, overlap)
-        popular = {name: 0.05 for name in report.columns().values()}
-        (folder / f"baselines-{seed}.json").write_text(json.dumps({"popularity": popular}))
-    _write(folder, "mind", 1, 0.9, 0.1)
-    report.show(tmp_path, ("shop",), (1, 2))
+    for seed in (1, 2):
+        # On validation users the first temperature is better with seed 1, the second with seed 2.
+        _write(folder, "two_tower 0.1", seed, [0, 0, 0, 0, 0, 0], best=0.3 - 0.1 * seed, temperature=0.1)
+        _write(folder, "two_tower 0.15", seed, [0, 0, 0, 0, 0, 1], best=0.15, temperature=0.15)
+        _write(folder, "octopus", seed, [0, 0, 0, 0, 1, 1], temperature=0.15, overlap=0.4)
+        _write(folder, "octopus_one", seed, [0, 0, 0, 1, 1, 1], temperature=0.15)
+        (folder / f"baselines-{seed}.json").write_text(json.dumps({"popularity": {table.RECALL: 0.05}}))
+    _write(folder, "mind", 1, [1, 1, 1, 1, 1, 1], overlap=0.1)
+    return tmp_path
+
+
+def test_differences_are_paired_with_the_single_vector_of_the_validated_temperature(shop):
+    content = report.read(shop / "shop", (1, 2))
+    assert content.rival == ["two_tower 0.1", "two_tower 0.15"]
+    found = report._differences(content, "octopus")
+    # Users' differences: seed 1 (0 0 0 0 1 1), seed 2 (0 0 0 0 1 0): mean 3 / 12, variance 12 / 11 * 1/4 * 3/4.
+    mean, error, seeds = found["Recall@50"]
+    assert (mean, error) == pytest.approx((0.25, (0.25 * 0.75 / 11) ** 0.5))
+    assert seeds == pytest.approx((2 / 6, 1 / 6))
+    # The third of the most diverse histories are the last two users, of both seeds: differences 1, 1, 1, 0.
+    assert found["Recall@50, diverse"].mean == pytest.approx(0.75)
+    assert found["Recall@50, focused"].mean == 0
+    # At 0.15, its own temperature, the single vector finds the last user in both seeds: one user of six.
+    assert found["equal temperature"].mean == pytest.approx(1 / 6)
+    assert found["one interest"].mean == pytest.approx(-1 / 6)
+    assert "one interest" not in report._differences(content, "octopus_one")
+
+
+def test_a_mean_over_data_sets_counts_them_alike():
+    both = report.over_sets([report.Difference(0.02, 0.003), report.Difference(0.04, 0.004)])
+    assert both[:2] == pytest.approx((0.03, 0.0025))
+    assert str(report.over_sets([report.Difference(0.02, 0.003), report.Difference(np.nan, np.nan)])) == "+2.00 ± 0.30"
+
+
+def test_what_is_printed(shop, capsys):
+    report.show(shop, ("shop", "nothing"), (1, 2))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    # Quality, differences and interests; a row that lacks a seed is left out, as are interests of single vectors.
     assert [line.split(" | ")[0] for line in lines] == [
-        *("| model", "| comirec_sa", "| two_tower", "| popularity"),
-        *("| model", "| comirec_sa"),
+        *("| model", "| octopus_one", "| octopus", "| two_tower 0.15", "| two_tower 0.1", "| popularity"),
+        *("| model", "| octopus_one", "| octopus", "| two_tower 0.15", "| two_tower 0.1"),
+        *("| model", "| octopus"),
     ]
-    # Means of 12 and 26; standard error |26 - 12| / 2. Ahead by 2 and 6. 50 targets a CPU-second.
-    assert lines[1].endswith("| 19.00 ± 7.00 | 4.00 ± 2.00 | 2 | 50 | 7 |")
-    assert lines[5] == (
-        "| comirec_sa | 0.50 ± 0.10 | 0.60 ± 0.00 | 3.00 ± 0.00 | 4.00 ± 0.00 | 0.90 ± 0.00 | 0.75 ± 0.00 |"
-    )
-    assert (tmp_path / report.PICTURE).exists()
+    # 40 steps, 50 targets a CPU-second, half of the sequences given last of the metrics.
+    assert lines[2].startswith("| octopus | 0.15, 0.15 | 25.00 | 33.33 |")
+    assert lines[2].endswith("| 25.00 | 2 | 40 | 50 | 7 |")
+    assert lines[-1].startswith("| octopus | 0.40 |")
+    assert (shop / report.PICTURE).exists()

@@ -33,6 +33,9 @@ class ShrinkageSettings(ModelSettings):
     random_share: bool = Field(True, description="Training draws c from U(0, 1) for each user and step.")
     plain_users: float = Field(0.0, ge=0, lt=1, description="Share of users who are trained with c = 0.")
     choose: bool = Field(True, description="Choose share and number of interests on validation users after training.")
+    shared_vector: bool = Field(
+        True, description="Interests hold the whole history; false: the items of a group alone."
+    )
     prior: bool = Field(True, description="An interest counts by its part of the history.")
     assignment_temperature: float = Field(0.1, gt=0, description="Of the softmax over groups of an item's cosines.")
     split_negatives: bool = Field(True, description="Each interest is told apart from its own part of the negatives.")
@@ -47,7 +50,8 @@ class Shrinkage(RetrievalModel):
     - ``g = unit(P(sum_t w_t x_t))``, the vector that ``two_tower`` would serve;
     - groups k without gradient, and of each ``mass_k`` and shares ``a_kt`` of the items, see
       :class:`~trainer.layers.history_clusters.HistoryClusters`;
-    - ``delta_k = sum_t a_kt unit(P'(x_t))``, shorter where a group agrees less; ``V_k = unit(g + c delta_k)``;
+    - ``delta_k = sum_t a_kt unit(P'(x_t))``, shorter where a group agrees less; ``V_k = unit(g + c delta_k)``, or
+      ``unit(delta_k)`` without ``shared_vector``;
     - an item's score is ``max_k <V_k, e_i> + tau log mass_k``.
 
     The prior ``tau log mass_k`` is one more component of an interest, which every item's vector answers with a 1:
@@ -95,12 +99,14 @@ class Shrinkage(RetrievalModel):
         # Projected as items, not as groups: T times for a history instead of T K times.
         own = items if self.local is None else self.local(items[:, :, tf.newaxis])[:, :, 0]
         own = tf.einsum("bqkt,btd->bqkd", groups.attribution, self._scaled(tf.cast(own, tf.float32)))
-        interests = self._scaled(shared + self._share(tf.shape(mask)[0], training) * own)
+        if self.settings.shared_vector:
+            own = shared + self._share(tf.shape(mask)[0], training) * own
+        interests = self._scaled(own)
         prior = self.temperature * tf.math.log(tf.maximum(groups.mass, _LEAST_MASS))
         active, attribution = groups.active, groups.attribution
         if not training:
             # Without a share of their own all interests are one.
-            apart = self.share > 0.0
+            apart = tf.logical_or(self.share > 0.0, not self.settings.shared_vector)
             active &= apart | (tf.range(self.settings.num_interests) == 0)
             prior = tf.where(apart, prior, 0.0)
             attribution = tf.where(apart, attribution, weights)
@@ -143,14 +149,16 @@ class Shrinkage(RetrievalModel):
         if not self.settings.choose or self.settings.num_interests == 1:
             return {}
         most = self.settings.num_interests
-        tried = self._tried([(share, most) for share in SHARES], evaluate)
-        self._say("share", {share: value for (share, _), value in tried.items()}, users, title)
+        if self.settings.shared_vector:
+            tried = self._tried([(share, most) for share in SHARES], evaluate)
+            self._say("share", {share: value for (share, _), value in tried.items()}, users, title)
         share = float(self.share)
-        if share:
+        several = bool(share) or not self.settings.shared_vector
+        if several:
             fewer = [(share, number) for number in _halves(most)]
             tried = self._tried([*fewer, (share, most)], evaluate)
             self._say("interests", {number: value for (_, number), value in tried.items()}, users, title)
-        return {"share": share, "interests": int(self.number) if share else 1}
+        return {"share": share, "interests": int(self.number) if several else 1}
 
     def _tried(self, pairs: list[tuple[float, int]], evaluate: Callable[[], float]) -> dict[tuple[float, int], float]:
         """The values of pairs of share and number; the model keeps the best."""

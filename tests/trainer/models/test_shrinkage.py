@@ -72,6 +72,22 @@ def test_the_number_of_interests_is_no_weight():
     np.testing.assert_allclose(several.interests[:, 0, :2], pair.interests[:, 0], rtol=1e-5, atol=1e-6)
 
 
+def test_without_the_shared_vector_an_interest_is_its_group_alone():
+    """Where all items of a group are one item, the interest is that item's own vector, projected; no share is tried."""
+    model = _model(shared_vector=False, share=0.0, recency=False)
+    alike = {**BATCH, "history": tf.ones_like(BATCH["history"]) * tf.cast(BATCH["history_mask"], tf.int64) * 9}
+    encoding = model.encode_last(alike)
+    np.testing.assert_array_equal(encoding.interest_mask[:, 0], [[1, 0, 0, 0]] * 3)
+    item = model.item_tower(tf.constant([[8]]))[:, :, tf.newaxis]
+    projected = model.local(item).numpy()[0, 0]
+    expected = np.repeat(projected / np.linalg.norm(projected), 3, axis=0)
+    np.testing.assert_allclose(encoding.interests[:, 0, 0, :D], expected, rtol=1e-4, atol=1e-5)
+    assert model.encode_last(BATCH).interest_mask[:, 0].numpy().sum(axis=1).tolist() == [4, 3, 1]
+    judge = _Judge(model, {(0.0, 2): 0.3})
+    assert model.choose_after_training(judge, 10, "Recall@50") == {"share": 0.0, "interests": 2}
+    assert judge.asked == [(0.0, 1), (0.0, 2), (0.0, 4)]
+
+
 def test_training_draws_a_share_for_each_user():
     """From 0 to 1; and 0 for the users who are trained with a single vector."""
     model, fixed = _model(), _model(random_share=False, share=0.3)
