@@ -112,12 +112,12 @@ def evaluate(score: Scorer, users: Users, num_items: int) -> dict[str, float]:
             if suffix:
                 scores[rows, columns] = -np.inf
             for row, (_, targets) in zip(scores, batch, strict=True):
-                for name, value in expected_metrics(row, targets).items():
+                for name, value in expected_metrics(row, targets, CUTOFFS).items():
                     totals[name + suffix] = totals.get(name + suffix, 0.0) + value
     return {key: total / len(users) for key, total in totals.items()}
 
 
-def expected_metrics(scores: np.ndarray, targets: set[int], cutoffs: tuple[int, ...] = CUTOFFS) -> dict[str, float]:
+def expected_metrics(scores: np.ndarray, targets: set[int], cutoffs: tuple[int, ...] = (20, 50)) -> dict[str, float]:
     """One user's Recall, hit rate and NDCG, the expectation over all orders of equal scores.
 
     Args:

@@ -38,8 +38,8 @@ class TrainingSettings(Settings):
     )
     max_steps: int = Field(10_000, ge=1, description="The most; validation ends training before it.")
     evaluate_every: int = Field(100, ge=1, description="Steps between two validations.")
-    trial_steps: int = Field(
-        600, ge=1, description="temperature: auto: steps after which the best goes on; at most a quarter of max_steps."
+    trial_steps: int | None = Field(
+        None, ge=1, description="temperature: auto: steps after which only the best goes on; null: all go to the end."
     )
     patience: int = Field(10, ge=1, description="Validations without a better Recall@50 before the rate falls.")
     optimizer: Literal["lazy_adam", "adam"] = Field(

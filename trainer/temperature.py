@@ -18,22 +18,23 @@ class Choice:
     Attributes:
       temperature: the one of the trained model.
       tried: temperature -> the best value on validation after so many steps; empty where there was no choice.
-      steps: of each trial.
-      cpu_seconds: processor time of the trials that came to nothing.
+      steps: of each trial; None where all went to the end.
+      cpu_seconds: processor time of the trainings that came to nothing.
     """
 
     temperature: float
     tried: dict[float, float]
-    steps: int
+    steps: int | None
     cpu_seconds: float
 
 
 def train_at_the_best(
     fitting_of: Callable[[float], Fitting], temperatures: Sequence[float], settings: TrainingSettings, name: str
 ) -> tuple[Fitting, Choice]:
-    """Trains at each temperature for ``trial_steps``, and to the end at the one that validates best.
+    """Trains at each temperature, and takes the one that validates best.
 
-    The trial of the winner is the beginning of its training, so that the choice costs what the others took.
+    Each goes to its end; with ``trial_steps``, the best goes on from there and the others do not. Either way the choice
+    costs what the others took. Early on a low temperature is ahead that may be behind in the end.
 
     Args:
       fitting_of: a training at a temperature, begun or taken up where it was left; each has a folder of its own.
@@ -50,8 +51,8 @@ def train_at_the_best(
     if len(temperatures) == 1:
         fitting = fitting_of(temperatures[0])
         fitting.run()
-        return fitting, Choice(temperatures[0], {}, 0, 0.0)
-    steps = min(settings.trial_steps, max(1, settings.max_steps // 4))
+        return fitting, Choice(temperatures[0], {}, None, 0.0)
+    steps = settings.trial_steps
     tried, cpu, last = {}, {}, None
     for temperature in temperatures:
         last = None
@@ -64,8 +65,8 @@ def train_at_the_best(
     wasted = sum(cpu.values()) - cpu[best]
     values = ", ".join(f"{value:.4f} at {temperature:g}" for temperature, value in tried.items())
     progress.info(
-        "%s  temperature %g: %s after %d steps, the other trial%s took %.0f CPU s",
-        *(name, best, values, steps, "s" if len(tried) > 2 else "", wasted),
+        "%s  temperature %g: %s %s, the other training%s took %.0f CPU s",
+        *(name, best, values, f"after {steps} steps" if steps else "in the end", "s" if len(tried) > 2 else "", wasted),
     )
     if last is None or best != temperatures[-1]:
         last = None

@@ -21,16 +21,21 @@ from benchmarks import baselines
 from benchmarks.alone import alone
 from benchmarks.retrieval import report
 from benchmarks.retrieval.prepared import Prepared, half_given, prepare, trainer_config
+from benchmarks.retrieval.rows import at, rows
+from trainer.model_settings import TEMPERATURES
 
-CONFIGS, MODELS = Path(__file__).parent / "configs", Path(__file__).parent / "models.yaml"
+CONFIGS = Path(__file__).parent / "configs"
 PROTOCOLS = {"user_hash": [], "leave_last_out": ["data.split.method=leave_last_out"]}
 
 
 def jobs(
     data_sets: tuple[str, ...], models: tuple[str, ...], seeds: tuple[int, ...], protocol: str, data: Path
 ) -> Iterator[tuple[str, int, list[str], dict[str, dict[str, Any]]]]:
-    """Data set, seed, overrides of the configuration, and the models' settings by name."""
-    own = yaml.safe_load(MODELS.read_text())
+    """Data set, seed, overrides of the configuration, and the models' settings by name.
+
+    A model without a temperature is trained at each of ``TEMPERATURES``, a job each.
+    """
+    own = rows()
     for seed, name in itertools.product(seeds, data_sets):
         directory = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["data"]["directory"]
         overrides = [
@@ -39,9 +44,13 @@ def jobs(
         ]
         chosen = {}
         for model in models or own:
-            settings = dict(own[model])
+            settings = {key: value for key, value in own[model].items() if key != "ablates"}
             only = settings.pop("only", {}).get(name, {})
-            chosen[model] = {"name": settings.pop("model", model), **settings, **only}
+            settings = {"name": settings.pop("model", model), **settings, **only}
+            if "temperature" in settings:
+                chosen[model] = settings
+            else:
+                chosen |= {at(model, value): {**settings, "temperature": value} for value in TEMPERATURES}
         yield name, seed, overrides, chosen
 
 

@@ -10,12 +10,14 @@ import click
 import numpy as np
 
 from benchmarks.retrieval.one_model import HALF
+from benchmarks.retrieval.rows import ablations, at, rows
 from components.paired import thirds
 from trainer.metrics import table
+from trainer.model_settings import TEMPERATURES
 
 BASELINES = ("popularity", "item-kNN", "EASE")
-SINGLE = "two_tower "
-"""In front of the temperature: the rows of single vectors, of which the better on validation users is the rival."""
+SINGLE = "two_tower"
+"""The row that others are compared with."""
 CONTROL = "_one"
 """Behind the name of a row, its control with one interest."""
 PICTURE = "difference.png"
@@ -25,6 +27,7 @@ _RECALL_UNSEEN = table.RECALL + table.UNSEEN
 _LONG = "recall_at_500"
 
 Runs = dict[str, list[dict[str, Any]]]
+Users = list[dict[str, np.ndarray]]
 
 
 class Difference(NamedTuple):
@@ -49,27 +52,17 @@ class Measured:
     """The rows of a data set that have all seeds.
 
     Attributes:
-      runs: row -> what one_model wrote, a seed each; of baselines, metrics alone.
+      runs: row -> what one_model wrote, a seed each, at the temperature that is best on the validation users; of
+        baselines, metrics alone.
       users: row -> metric -> a value of each test user, a seed each.
+      jobs: the same of every job, whatever its temperature.
+      cpu_seconds: row -> of training at all temperatures, the mean of the seeds.
     """
 
     runs: Runs
-    users: dict[str, list[dict[str, np.ndarray]]]
-
-    @property
-    def rival(self) -> list[str]:
-        """The name of the single vector that is best on the validation users, a seed each; empty without any."""
-        rows = [row for row in self.users if row.startswith(SINGLE)]
-        if not rows:
-            return []
-        return [
-            max(rows, key=lambda row: float(self.runs[row][seed]["report"]["best"]))
-            for seed in range(len(self.runs[rows[0]]))
-        ]
-
-    def of(self, names: Sequence[str]) -> list[dict[str, np.ndarray]]:
-        """The users' metrics of a row a seed."""
-        return [self.users[name][seed] for seed, name in enumerate(names)]
+    users: dict[str, Users]
+    jobs: dict[str, Users]
+    cpu_seconds: dict[str, float]
 
     def temperatures(self, row: str) -> list[float]:
         """Of the trained models, a seed each."""
@@ -106,40 +99,55 @@ def compared() -> dict[str, tuple[str, str]]:
 
 
 def show(measured: Path, data_sets: tuple[str, ...], seeds: tuple[int, ...]) -> None:
-    """Prints quality, differences and interests of each data set, and the differences' means over data sets."""
+    """Prints quality, differences, interests and ablations of each data set, and the means over data sets."""
     everything = {name: read(measured / name, seeds) for name in data_sets}
     everything = {name: content for name, content in everything.items() if content.runs}
-    differences = {}
+    differences, parts = {}, {}
     for name, content in everything.items():
         print(f"\n### {name}")
         _quality(content)
-        if content.rival:
-            differences[name] = {row: _differences(content, row) for row in content.users}
-            _ahead(content, differences[name])
+        if SINGLE in content.users:
+            others = set(content.users) - {SINGLE} - set(ablations())
+            differences[name] = {row: _differences(content, row) for row in others}
+            _ahead(differences[name])
         _health(content)
-    _means(differences)
+        parts[name] = _parts(content)
+        _ablations(parts[name], content.runs)
+    _means(differences, f"Difference to `{SINGLE}`")
+    _means(parts, "Difference to the whole model")
     _picture(differences, measured / PICTURE)
 
 
 def read(folder: Path, seeds: tuple[int, ...]) -> Measured:
-    """What is there of a data set; rows that lack a seed are left out."""
+    """What is there of a data set; rows that lack a seed or a temperature are left out."""
     runs: Runs = {}
-    users: dict[str, list[dict[str, np.ndarray]]] = {}
+    jobs: dict[str, Users] = {}
+    baselines: Runs = {}
     for seed in seeds:
         for file in sorted(folder.glob(f"*-{seed}.json")):
-            content = json.loads(file.read_text())
-            if file.stem.startswith("baselines-"):
+            content, job = json.loads(file.read_text()), file.stem.removesuffix(f"-{seed}")
+            if job == "baselines":
                 for row, metrics in content.items():
-                    runs.setdefault(row, []).append({"metrics": metrics})
+                    baselines.setdefault(row, []).append({"metrics": metrics})
                 continue
-            row = file.stem.removesuffix(f"-{seed}")
-            runs.setdefault(row, []).append(content)
+            runs.setdefault(job, []).append(content)
             with np.load(file.parent / f"{file.stem}.npz") as values:
-                users.setdefault(row, []).append(dict(values))
-    whole = {row for row, of in runs.items() if len(of) == len(seeds)}
-    return Measured(
-        {row: of for row, of in runs.items() if row in whole}, {row: of for row, of in users.items() if row in whole}
-    )
+                jobs.setdefault(job, []).append(dict(values))
+    runs = {job: of for job, of in runs.items() if len(of) == len(seeds)}
+    best: Runs = {}
+    users: dict[str, Users] = {}
+    cpu: dict[str, float] = {}
+    for row, settings in rows().items():
+        tried = [row] if "temperature" in settings else [at(row, value) for value in TEMPERATURES]
+        if not set(tried) <= set(runs):
+            continue
+        cpu[row] = sum(run["report"]["training_cpu_seconds"] for job in tried for run in runs[job]) / len(seeds)
+        for seed in range(len(seeds)):
+            job = max(reversed(tried), key=lambda job: float(runs[job][seed]["report"]["best"]))
+            best.setdefault(row, []).append(runs[job][seed])
+            users.setdefault(row, []).append(jobs[job][seed])
+    whole = {row: of for row, of in baselines.items() if len(of) == len(seeds)}
+    return Measured(best | whole, users, {job: jobs[job] for job in runs}, cpu)
 
 
 def difference(
@@ -167,28 +175,35 @@ def difference(
     return Difference(float(together.mean()), float(error), tuple(float(part.mean()) for part in parts if len(part)))
 
 
-def _slices(rival: Sequence[Mapping[str, np.ndarray]]) -> dict[str, list[np.ndarray]]:
+def _slices(rival: Users) -> dict[str, list[np.ndarray]]:
     focused, diverse = zip(*(thirds(users[table.HISTORY_DIVERSITY]) for users in rival), strict=True)
     return {"all": [np.ones(len(some), bool) for some in focused], "diverse": [*diverse], "focused": [*focused]}
 
 
+def _compared(ours: Users, theirs: Users, rival: Users) -> dict[str, Difference]:
+    """Heading of :func:`compared` -> the difference; the slices are by the histories of the rival's users."""
+    slices = _slices(rival)
+    return {heading: difference(ours, theirs, metric, slices[users]) for heading, (metric, users) in compared().items()}
+
+
 def _differences(content: Measured, row: str) -> dict[str, Difference]:
     """Heading of :func:`compared`, ``equal temperature`` and ``one interest`` -> the difference of a row."""
-    ours, rival = content.users[row], content.of(content.rival)
-    slices = _slices(rival)
-    found = {heading: difference(ours, rival, metric, slices[users]) for heading, (metric, users) in compared().items()}
-    equal = [f"{SINGLE}{temperature:g}" for temperature in content.temperatures(row)]
-    if set(equal) <= set(content.users):
-        found["equal temperature"] = difference(ours, content.of(equal), table.RECALL, slices["all"])
+    ours, rival = content.users[row], content.users[SINGLE]
+    found, everybody = _compared(ours, rival, rival), _slices(rival)["all"]
+    equal = [at(SINGLE, temperature) for temperature in content.temperatures(row)]
+    if set(equal) <= set(content.jobs):
+        theirs = [content.jobs[job][seed] for seed, job in enumerate(equal)]
+        found["equal temperature"] = difference(ours, theirs, table.RECALL, everybody)
     if row + CONTROL in content.users:
-        found["one interest"] = difference(ours, content.users[row + CONTROL], table.RECALL, slices["all"])
+        found["one interest"] = difference(ours, content.users[row + CONTROL], table.RECALL, everybody)
     return found
 
 
 def _quality(content: Measured) -> None:
-    models = sorted(content.users, key=lambda row: -_mean(content.runs[row], table.RECALL))
-    heads = ["model", "temperature", *columns(), f"{_HALF}{table.title(table.RECALL)}", "training CPU s", "steps"]
-    _head([*heads, "targets / CPU s", "parameters"])
+    parts = ablations()
+    models = sorted(set(content.users) - set(parts), key=lambda row: -_mean(content.runs[row], table.RECALL))
+    heads = ["model", "temperature", *columns(), f"{_HALF}{table.title(table.RECALL)}", "training CPU s"]
+    _head([*heads, "steps", "targets / CPU s", "parameters"])
     for row in [*models, *(row for row in BASELINES if row in content.runs)]:
         runs = content.runs[row]
         cells = [_percent([run["metrics"].get(metric, np.nan) for run in runs]) for metric in columns().values()]
@@ -196,31 +211,51 @@ def _quality(content: Measured) -> None:
             _line([row, "", *cells, *[""] * 5])
             continue
         reports = [run["report"] for run in runs]
-        half = [float(np.nanmean(users[HALF + table.RECALL])) for users in content.users[row]]
-        cells.append(_percent(half))
-        cells.append(f"{np.mean([report['training_cpu_seconds'] for report in reports]):.0f}")
+        cells.append(_percent([float(np.nanmean(users[HALF + table.RECALL])) for users in content.users[row]]))
+        once = float(np.mean([report["training_cpu_seconds"] for report in reports]))
+        cells.append(f"{once:.0f} of {content.cpu_seconds[row]:.0f}" if row not in parts else f"{once:.0f}")
         cells.append(f"{np.mean([report['steps'] for report in reports]):,.0f}")
         cells.append(f"{np.mean([report['targets'] / report['training_cpu_seconds'] for report in reports]):,.0f}")
         cells.append(f"{reports[0]['parameters']:,}")
         _line([row, ", ".join(f"{value:g}" for value in content.temperatures(row)), *cells])
 
 
-def _ahead(content: Measured, differences: Mapping[str, Mapping[str, Difference]]) -> None:
+def _ahead(differences: Mapping[str, Mapping[str, Difference]]) -> None:
     """The differences to the single vector, models in the order of the first."""
-    print(f"\nDifference to {', '.join(content.rival)}:")
+    print(f"\nDifference to `{SINGLE}`:")
     heads = [*compared(), "equal temperature", "one interest"]
     _head(["model", *heads, "each seed"])
     first = next(iter(compared()))
     for row in sorted(differences, key=lambda row: -differences[row][first].mean):
-        if row in content.rival and len(set(content.rival)) == 1:
-            continue
         seeds = ", ".join(f"{100 * value:+.1f}" for value in differences[row][first].seeds)
         _line([row, *(str(differences[row].get(head, "")) for head in heads), seeds])
 
 
+def _parts(content: Measured) -> dict[str, dict[str, Difference]]:
+    """Row without a part -> its differences to the row that has it, at the same temperature."""
+    found = {}
+    for row, whole in ablations().items():
+        if row in content.users and SINGLE in content.users:
+            jobs = [at(whole, temperature) for temperature in content.temperatures(row)]
+            if set(jobs) <= set(content.jobs):
+                theirs = [content.jobs[job][seed] for seed, job in enumerate(jobs)]
+                found[row] = _compared(content.users[row], theirs, content.users[SINGLE])
+    return found
+
+
+def _ablations(found: Mapping[str, Mapping[str, Difference]], runs: Runs) -> None:
+    if not found:
+        return
+    print("\nDifference to the whole model at the same temperature:")
+    _head(["changed", *compared(), table.title(table.OVERLAP)])
+    for row, differences in found.items():
+        overlap = _mean(runs[row], table.OVERLAP)
+        _line([row, *map(str, differences.values()), "" if np.isnan(overlap) else f"{overlap:.2f}"])
+
+
 def _health(content: Measured) -> None:
     """A table of what the interests do in the lists of the test users; rows that serve one vector have none."""
-    several = {row: content.runs[row] for row in content.users}
+    several = {row: content.runs[row] for row in content.users if row not in ablations()}
     several = {row: runs for row, runs in several.items() if np.isfinite(_mean(runs, table.OVERLAP))}
     if not several:
         return
@@ -229,15 +264,15 @@ def _health(content: Measured) -> None:
         _line([row, *(f"{_mean(several[row], metric):.2f}" for metric in health().values())])
 
 
-def _means(differences: Mapping[str, Mapping[str, Mapping[str, Difference]]]) -> None:
+def _means(differences: Mapping[str, Mapping[str, Mapping[str, Difference]]], what: str) -> None:
     """The mean over data sets of each difference, of the rows that all data sets have."""
-    if len(differences) < 2:
+    rows = set.intersection(*map(set, differences.values())) if len(differences) > 1 else set()
+    if not rows:
         return
-    rows = set.intersection(*(set(rows) for rows in differences.values()))
     means = {
         row: {head: over_sets([of[row][head] for of in differences.values()]) for head in compared()} for row in rows
     }
-    print(f"\n### Mean over {', '.join(differences)}")
+    print(f"\n### {what}, mean of {', '.join(differences)}")
     _head(["model", *compared()])
     first = next(iter(compared()))
     for row in sorted(rows, key=lambda row: -means[row][first].mean):
@@ -282,11 +317,11 @@ def _picture(differences: Mapping[str, Mapping[str, Mapping[str, Difference]]], 
         return
     first = next(iter(compared()))
     figure, axes = plt.subplots(1, len(differences), figsize=(4 * len(differences), 4.5), squeeze=False)
-    for axis, (name, rows) in zip(axes[0], differences.items(), strict=True):
-        order = sorted(rows, key=lambda row: rows[row][first].mean)
+    for axis, (name, found) in zip(axes[0], differences.items(), strict=True):
+        order = sorted(found, key=lambda row: found[row][first].mean)
         for place, row in enumerate(order):
-            mean, error, _ = rows[row][first]
-            colour = "tab:orange" if row.startswith(SINGLE) else "tab:grey" if row.endswith(CONTROL) else "tab:blue"
+            mean, error, _ = found[row][first]
+            colour = "tab:grey" if row.endswith(CONTROL) or row.startswith(SINGLE) else "tab:blue"
             axis.errorbar(100 * mean, place, xerr=200 * error, fmt="o", color=colour, capsize=3)
         axis.axvline(0, color="black", linewidth=0.8)
         axis.set_yticks(range(len(order)), order)

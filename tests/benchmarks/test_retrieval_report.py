@@ -31,16 +31,21 @@ def shop(tmp_path):
         # On validation users the first temperature is better with seed 1, the second with seed 2.
         _write(folder, "two_tower 0.1", seed, [0, 0, 0, 0, 0, 0], best=0.3 - 0.1 * seed, temperature=0.1)
         _write(folder, "two_tower 0.15", seed, [0, 0, 0, 0, 0, 1], best=0.15, temperature=0.15)
-        _write(folder, "octopus", seed, [0, 0, 0, 0, 1, 1], temperature=0.15, overlap=0.4)
-        _write(folder, "octopus_one", seed, [0, 0, 0, 1, 1, 1], temperature=0.15)
+        _write(folder, "octopus 0.1", seed, [1, 1, 1, 1, 1, 1], temperature=0.1)
+        _write(folder, "octopus 0.15", seed, [0, 0, 0, 0, 1, 1], best=0.2, temperature=0.15, overlap=0.4)
+        for temperature in (0.1, 0.15):
+            _write(folder, f"octopus_one {temperature}", seed, [0, 0, 0, 1, 1, 1], temperature=temperature)
+        _write(folder, "shrinkage 0.15", seed, [0, 0, 0, 1, 1, 1], temperature=0.15)
+        _write(folder, "no_prior", seed, [0, 1, 0, 1, 1, 1], temperature=0.15, overlap=0.5)
         (folder / f"baselines-{seed}.json").write_text(json.dumps({"popularity": {table.RECALL: 0.05}}))
-    _write(folder, "mind", 1, [1, 1, 1, 1, 1, 1], overlap=0.1)
+    _write(folder, "miracle", 1, [1, 1, 1, 1, 1, 1], overlap=0.1)
     return tmp_path
 
 
 def test_differences_are_paired_with_the_single_vector_of_the_validated_temperature(shop):
     content = report.read(shop / "shop", (1, 2))
-    assert content.rival == ["two_tower 0.1", "two_tower 0.15"]
+    assert content.temperatures("two_tower") == [0.1, 0.15] and content.temperatures("octopus") == [0.15, 0.15]
+    assert content.cpu_seconds["octopus"] == 4.0
     found = report._differences(content, "octopus")
     # Users' differences: seed 1 (0 0 0 0 1 1), seed 2 (0 0 0 0 1 0): mean 3 / 12, variance 12 / 11 * 1/4 * 3/4.
     mean, error, seeds = found["Recall@50"]
@@ -55,6 +60,12 @@ def test_differences_are_paired_with_the_single_vector_of_the_validated_temperat
     assert "one interest" not in report._differences(content, "octopus_one")
 
 
+def test_a_changed_part_is_compared_with_the_whole_at_the_same_temperature(shop):
+    found = report._parts(report.read(shop / "shop", (1, 2)))
+    assert list(found) == ["no_prior"]
+    assert found["no_prior"]["Recall@50"].mean == pytest.approx(1 / 6)
+
+
 def test_a_mean_over_data_sets_counts_them_alike():
     both = report.over_sets([report.Difference(0.02, 0.003), report.Difference(0.04, 0.004)])
     assert both[:2] == pytest.approx((0.03, 0.0025))
@@ -64,14 +75,17 @@ def test_a_mean_over_data_sets_counts_them_alike():
 def test_what_is_printed(shop, capsys):
     report.show(shop, ("shop", "nothing"), (1, 2))
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    # Quality, differences and interests; a row that lacks a seed is left out, as are interests of single vectors.
+    # Quality, differences, interests, ablations; a row that lacks a seed or a temperature is left out, as are the
+    # interests of single vectors.
     assert [line.split(" | ")[0] for line in lines] == [
-        *("| model", "| octopus_one", "| octopus", "| two_tower 0.15", "| two_tower 0.1", "| popularity"),
-        *("| model", "| octopus_one", "| octopus", "| two_tower 0.15", "| two_tower 0.1"),
+        *("| model", "| octopus_one", "| octopus", "| two_tower", "| popularity"),
+        *("| model", "| octopus_one", "| octopus"),
         *("| model", "| octopus"),
+        *("| changed", "| no_prior"),
     ]
     # 40 steps, 50 targets a CPU-second, half of the sequences given last of the metrics.
     assert lines[2].startswith("| octopus | 0.15, 0.15 | 25.00 | 33.33 |")
-    assert lines[2].endswith("| 25.00 | 2 | 40 | 50 | 7 |")
-    assert lines[-1].startswith("| octopus | 0.40 |")
+    assert lines[2].endswith("| 25.00 | 2 of 4 | 40 | 50 | 7 |")
+    assert lines[9].startswith("| octopus | 0.40 |")
+    assert lines[-1].startswith("| no_prior | +16.67 ± ") and lines[-1].endswith(" | 0.50 |")
     assert (shop / report.PICTURE).exists()

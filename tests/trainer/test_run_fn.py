@@ -276,9 +276,9 @@ def test_the_temperature_is_chosen_on_validation_and_written_down(transformed, t
 
     monkeypatch.setattr(validation.Validator, "evaluate", evaluate)
     with pytest.raises(KeyboardInterrupt):
-        run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+        run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}, trial_steps=15))
     assert temperatures == [0.1, 0.15, 0.1, 0.1]
-    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}))
+    run_fn(_fn_args(transformed, tmp_path, {"name": "two_tower"}, trial_steps=15))
     report = json.loads((tmp_path / "run" / "training.json").read_text())
     assert set(temperatures[4:]) == {0.1}
     assert report["resumed_at"] == 20 and report["steps"] == 60 and report["settings"]["temperature"] == 0.1

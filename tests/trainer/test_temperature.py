@@ -37,15 +37,21 @@ def test_the_better_one_goes_on_to_its_end():
 
 
 def test_the_last_one_goes_on_as_it_is_and_wins_a_tie():
-    done, choice, log = _choose({0.1: 0.3, 0.15: 0.3}, trial_steps=50, max_steps=100)
+    done, choice, log = _choose({0.1: 0.3, 0.15: 0.3}, trial_steps=25)
     assert done.temperature == choice.temperature == 0.15
-    assert choice.steps == 25  # a quarter of the budget at most
     assert log == [("made", 0.1), (0.1, 25), ("made", 0.15), (0.15, 25), (0.15, None)]
+
+
+def test_without_a_trial_all_go_to_their_end():
+    done, choice, log = _choose({0.1: 0.31, 0.15: 0.30})
+    assert choice == Choice(0.1, {0.1: 0.31, 0.15: 0.30}, None, 200.0)
+    # The best is made again where it is not the last: its folder holds a training that is over.
+    assert done.temperature == 0.1 and log[:4] == [("made", 0.1), (0.1, None), ("made", 0.15), (0.15, None)]
 
 
 def test_one_temperature_is_no_choice():
     _, choice, log = _choose({0.3: 0.3})
-    assert choice == Choice(0.3, {}, 0, 0.0) and log == [("made", 0.3), (0.3, None)]
+    assert choice == Choice(0.3, {}, None, 0.0) and log == [("made", 0.3), (0.3, None)]
 
 
 def test_what_a_model_has_to_choose_from():
