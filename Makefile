@@ -1,7 +1,8 @@
 # make run    set-up, then the main job on MovieLens-100K: from nothing to recommendations
 # make test   set-up, then lint, types and tests
+# make docs   tables of settings in docs/, from the settings classes
 # make lock   requirements.in -> requirements.lock, and the part of it that the server's image needs
-.PHONY: run test check unit set-up lock clean
+.PHONY: run test check unit docs set-up lock clean
 PYTHON ?=
 BIN = .venv/bin
 
@@ -17,6 +18,9 @@ check: set-up
 
 unit: set-up
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+docs: set-up
+	$(BIN)/python -m pipeline.settings_tables
 
 set-up:
 	@PYTHON="$(PYTHON)" ./bootstrap.sh

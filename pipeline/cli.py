@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,11 @@ from pipeline.data_commands import data
 from pipeline.query_command import query
 from pipeline.refresh_command import refresh
 from pipeline.rollout_command import rollout
+from serving.settings_command import SettingsCommand
 from trainer.errors import GateRefused, InputError
+
+if TYPE_CHECKING:
+    from serving.server_settings import ServerSettings
 
 REFUSED = 4
 WRONG_INPUT = 2
@@ -161,34 +165,23 @@ def doctor() -> None:
         raise InputError("Something has to be done first, see above.")
 
 
-@cli.command()
-@click.argument("directory", metavar="[SERVING_DIR]", required=False)
-@click.option("--model-config-file", metavar="FILE", help="Instead of SERVING_DIR: a models.config.")
-@click.option("--port", default=8500, show_default=True, help="0: any free one.")
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; only mutual TLS tells clients apart."
-)
-@click.option("--model-name", help="Serve only this model; by default all that SERVING_DIR holds.")
-@click.option("--rest-port", type=int, help="TensorFlow Serving's REST on this port of loopback; 0: any free one.")
-@click.option("--metrics-port", type=int, help="Prometheus metrics on this port of loopback; 0: any free one.")
-@click.option("--tls-certificate", metavar="PEM", help="Encrypt connections with this certificate.")
-@click.option("--tls-key", metavar="PEM", help="The certificate's key.")
-@click.option("--tls-client-ca", metavar="PEM", help="Clients have to show a certificate that one of these signed.")
-@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def serve(directory: str | None, **options: Any) -> None:
-    """Serves the models below SERVING_DIR over gRPC, and REST if asked to, until it is told to stop."""
-    from pydantic import ValidationError
-
+def _server_settings() -> "type[ServerSettings]":
     from serving.server_settings import ServerSettings
-    from trainer.settings import first_problem
 
-    try:
-        settings = ServerSettings(directory=directory, **options)
-    except ValidationError as error:
-        raise InputError(first_problem(error)) from error
+    return ServerSettings
+
+
+@cli.command(cls=SettingsCommand, settings=_server_settings)
+@click.argument("directory", metavar="[SERVING_DIR]", required=False)
+def serve(settings: "ServerSettings") -> None:
+    """Serve the models of SERVING_DIR over gRPC, and over REST with --rest-port, until told to stop.
+
+    SERVING_DIR is a folder of models (SERVING_DIR/MODEL/VERSION), or of one model's versions.
+    """
+    from serving.server import Server
     from serving.server_command import serve as serve_models
 
-    serve_models(settings)
+    serve_models(settings, Server)
 
 
 @cli.command()

@@ -28,28 +28,32 @@ PRESETS = Path(__file__).parent / "presets"
 class PipelineSettings(Settings):
     """The run itself."""
 
-    name: str = Field("polyrec", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Folder below root.")
-    root: str = Field("runs", description="Artifacts, metadata and logs: ROOT/NAME.")
+    name: str = Field(
+        "polyrec", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", description="Name of the run, and of its folder below root."
+    )
+    root: str = Field("runs", description="Folder of runs; artifacts, metadata and logs are in ROOT/NAME.")
     cache: bool = Field(True, description="Reuse results whose inputs, settings and code are unchanged.")
     beam_args: list[str] = Field(
         default_factory=lambda: ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
-        description="Options of every Beam job.",
+        description="Options of every Beam job; `polyrec run --beam-arg` appends to them.",
     )
 
 
 class Config(Settings):
     """All sections. Relative folders start at the working directory, data files at ``data.directory``."""
 
-    data: DataSettings
-    text: TextSettings | None = Field(None, description="How items' texts become vectors, for models that use them.")
-    transform: TransformSettings = TransformSettings()
-    model: SerializeAsAny[Settings] = Field(description="name, and the settings that `polyrec models` lists for it.")
-    training: TrainingSettings = TrainingSettings()
-    validation: ValidationSettings = ValidationSettings()
-    evaluation: EvaluationSettings = EvaluationSettings()
-    index: IndexSettings = IndexSettings()
-    serving: ServingSettings = ServingSettings()
-    pipeline: PipelineSettings = PipelineSettings()
+    data: DataSettings = Field(description="The interaction log and its tables.")
+    text: TextSettings | None = Field(None, description="Text encoder, for models that use texts.")
+    transform: TransformSettings = Field(TransformSettings(), description="From raw examples to tensors.")
+    model: SerializeAsAny[Settings] = Field(
+        description="The model: its name, and the settings that `polyrec models` lists for it."
+    )
+    training: TrainingSettings = Field(TrainingSettings(), description="The training loop.")
+    validation: ValidationSettings = Field(ValidationSettings(), description="Schema, statistics and drift.")
+    evaluation: EvaluationSettings = Field(EvaluationSettings(), description="Metrics and gates.")
+    index: IndexSettings = Field(IndexSettings(), description="The search index.")
+    serving: ServingSettings = Field(ServingSettings(), description="The pushed model and its checks.")
+    pipeline: PipelineSettings = Field(PipelineSettings(), description="The run itself.")
 
 
 def model_registry() -> Any:

@@ -35,7 +35,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         key = f"{prefix}.{name}" if prefix else name
         yield key
-        for inner in _models(field.annotation):
+        for inner in sections_of(field.annotation):
             yield from keys(inner, key)
 
 
@@ -51,11 +51,12 @@ def nearest(key: str, valid: Sequence[str]) -> str | None:
     return next(iter(difflib.get_close_matches(key, valid, n=1)), None)
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def sections_of(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The settings classes that a value of this type may be of."""
     origin = typing.get_origin(annotation)  # dict[str, float] passes for a type, but is not a class.
     if origin in (typing.Union, types.UnionType):
         for argument in typing.get_args(annotation):
-            yield from _models(argument)
+            yield from sections_of(argument)
     elif origin is None and isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
 

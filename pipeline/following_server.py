@@ -116,6 +116,6 @@ class FollowingServer:
             elif time.monotonic() > end:
                 raise InputError(
                     f"The server at {self._target} did not follow within {_SECONDS:g} s, so nothing was changed. "
-                    f"Does it serve {self._directory}, and look at models.config (model_config_poll_seconds above 0)?"
+                    f"Does it serve {self._directory}, and look at models.config (--model-config-poll-seconds above 0)?"
                 )
             time.sleep(_POLL_SECONDS)

@@ -6,6 +6,8 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.settings_tables import rows
+
 _KINDS = {"retrieval": "ranks items", "profile": "ranks tags"}
 
 
@@ -25,9 +27,9 @@ def _one(registry: Any, name: str) -> Table:
         title=f"[bold]{escape(name)}[/bold]{escape(paper)}, {_KINDS[model.kind]}\n{escape(registry.describe(name))}"
     )
     table.title_justify = "left"
-    for heading in ("setting", "default", "meaning"):
+    for heading in ("setting", "default", "values", "meaning"):
         table.add_column(heading)
-    for key, field in registry.settings_class(name).model_fields.items():
-        if key != "name":
-            table.add_row(f"model.{key}", escape(str(field.default)), escape(field.description or ""))
+    for row in rows(registry.settings_class(name), "model"):
+        if row.key != "model.name":
+            table.add_row(*(escape(cell.replace("`", "")) for cell in row))
     return table

@@ -27,11 +27,11 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 _OF_DOMAINS = ("directory", "interactions", "items", "users", "columns", "item_columns", "user_columns")
 
 
-class _Sections(Settings):
+class PretrainingSections(Settings):
     """The sections that a run has not."""
 
-    base: str = Field("base", description="Folder of the base model.")
-    domains: dict[str, DomainSettings] = Field(min_length=1)
+    base: str = Field("base", description="Folder of the base model; replaced as a whole.")
+    domains: dict[str, DomainSettings] = Field(min_length=1, description="Tables of each domain, by its name.")
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ def load(name: str, overrides: Sequence[str] = ()) -> Pretraining:
     if not path.is_file():
         raise InputError(f"Configuration {name!r} does not exist. Give a YAML file with the section domains.")
     values = apply(read_yaml(path), overrides)
-    own = {key: values.pop(key) for key in _Sections.model_fields if key in values}
+    own = {key: values.pop(key) for key in PretrainingSections.model_fields if key in values}
     try:
-        sections = _Sections.model_validate(own)
+        sections = PretrainingSections.model_validate(own)
     except ValidationError as error:
         classes: dict[str, type[Settings]] = {f"domains.{name}": DomainSettings for name in own.get("domains") or ()}
-        classes[""] = _Sections
+        classes[""] = PretrainingSections
         raise InputError(explain([dict(e) for e in error.errors()], str(path), overrides, classes)) from error
     if not all(domain and ":" not in domain for domain in sections.domains):
         raise InputError(f"{path}: a domain's name stands before a colon in its ids: it has to be without one.")

@@ -210,4 +210,4 @@ def _is_loopback(host: str) -> bool:
 if __name__ == "__main__":
     from serving.server_command import main
 
-    main()
+    main(obj=Server)

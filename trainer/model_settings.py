@@ -29,39 +29,49 @@ Temperature = Annotated[float | Literal["auto"], BeforeValidator(_temperature)]
 class ModelSettings(Settings):
     """What all models can be told."""
 
-    name: str
-    dimension: int = Field(64, ge=1, description="D, width of item vectors and interests.")
-    num_interests: int = Field(4, ge=1, description="K.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of components of the history's item vectors zeroed.")
-    recency: bool = Field(True, description="Learned weight by how many items ago.")
-    context_layers: int = Field(0, ge=0, description="Causal Transformer layers over the history's item vectors.")
-    time_decay: bool = Field(False, description="Learned weight by how long ago; needs timestamps in seconds.")
-    residual_projection: bool = Field(True, description="Let interests leave the hull of the item vectors.")
-    use_category: bool = Field(False, description="Add the mean embedding of an item's categories to its vector.")
-    profile_dimension: int = Field(16, ge=1, description="Width of each categorical profile feature.")
-    read_out: Literal["max", "mixture", "hard", "soft"] = Field(
-        "mixture", description="How K interests score a candidate while training."
+    name: str = Field(description="Name of the model; `polyrec models` lists them.")
+    dimension: int = Field(64, ge=1, description="D: width of item vectors and interests.")
+    num_interests: int = Field(4, ge=1, description="K: number of interests per user, at most.")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Dropout of the history's item vectors; try 0.4 on sparse logs."
     )
-    label_power: float = Field(2.0, ge=0, description="Power of the soft read-out; .inf is the hard one.")
+    recency: bool = Field(True, description="Learned weight of a history item by how many items ago it was.")
+    context_layers: int = Field(0, ge=0, description="Causal Transformer layers over the history.")
+    time_decay: bool = Field(False, description="Learned weight by how long ago it was; needs timestamps in seconds.")
+    residual_projection: bool = Field(
+        True, description="Project interests with a residual layer, so they can leave the hull of the items."
+    )
+    use_category: bool = Field(False, description="Add the mean embedding of an item's categories to its vector.")
+    profile_dimension: int = Field(16, ge=1, description="Embedding width of each categorical profile feature.")
+    read_out: Literal["max", "mixture", "hard", "soft"] = Field(
+        "mixture", description="How the K interests score a candidate in training."
+    )
+    label_power: float = Field(2.0, ge=0, description="Exponent of the soft read-out; .inf is the hard one.")
     item_fields: Literal["sum", "mean"] = Field(
-        "sum", description="With use_category: add the categories to an item's embedding, or average the two (MIND)."
+        "sum", description="With use_category: add the categories to the item's embedding, or average the two (MIND)."
     )
     routing_variance_form: Literal["variance", "released"] = Field(
         "variance",
-        description="Variance over the items of a prefix; or as REMI's code scales it, over all T, by 1 / D.",
+        description="routing_variance over the items of a prefix, or as REMI's code scales it: over all T, by 1 / D.",
     )
     negatives: Literal["log_uniform", "uniform", "in_batch", "in_batch_plain", "all"] = Field(
         "log_uniform",
-        description="What a target is told apart from; training.num_negatives says how many. in_batch corrects for "
-        "repeated and frequent targets, in_batch_plain does not.",
+        description="Source of the training.num_negatives negatives. in_batch corrects for duplicate and frequent "
+        "targets (logQ), in_batch_plain does not.",
     )
     temperature: Temperature = Field(
-        AUTO, description="Scores are divided by it in the loss; auto: of cosines, the better of 0.1 and 0.15; else 1."
+        AUTO,
+        description="Divisor of the scores in the loss, above 0. auto: for cosines the better of 0.1 and 0.15 on "
+        "validation users, for inner products 1.",
     )
-    normalize: bool = Field(True, description="Vectors of unit length: scores are cosines.")
-    disagreement: float = Field(0.0, ge=0, description="Weight of the penalty on interests that are alike.")
-    hardness: float = Field(0.0, ge=0, description="REMI's emphasis on hard negatives; with negatives: uniform.")
-    routing_variance: float = Field(0.0, ge=0, description="REMI's weight against interests that cling to one item.")
+    normalize: bool = Field(True, description="L2-normalise vectors, so that scores are cosines.")
+    disagreement: float = Field(0.0, ge=0, description="Weight of the penalty on similar interests (mean cosine).")
+    hardness: float = Field(
+        0.0, ge=0, description="beta of REMI's interest-aware hard negatives; needs negatives: uniform."
+    )
+    routing_variance: float = Field(
+        0.0, ge=0, description="Weight of REMI's routing regulariser, against interests that cling to one item."
+    )
 
     @property
     def temperatures(self) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ import yaml
 
 from pipeline import config
 from pipeline.baseline import baseline_settings
-from pipeline.pretraining import DEFAULTS, _Sections
+from pipeline.pretraining import DEFAULTS, PretrainingSections
 from trainer.models import registry
 from trainer.settings import TrainingSettings
 
@@ -50,8 +50,8 @@ def test_the_blocks_are_found():
 def test_a_block_is_a_valid_part_of_a_configuration(page, block):
     values = yaml.safe_load(block)
     assert isinstance(values, dict), block
-    if set(values) & set(_Sections.model_fields):
-        assert set(values) - SECTIONS <= set(_Sections.model_fields)
+    if set(values) & set(PretrainingSections.model_fields):
+        assert set(values) - SECTIONS <= set(PretrainingSections.model_fields)
         values = {key: value for key, value in values.items() if key in SECTIONS}
         values["model"] = {**DEFAULTS["model"], **values.get("model", {})}
         values["text"] = {**DEFAULTS["text"], **values.get("text", {})}
@@ -126,16 +126,6 @@ def _written(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "none"}[value]
     return str(value)
-
-
-def test_the_defaults_of_training_in_the_table_of_the_configuration():
-    found = {}
-    for keys, defaults, _ in _rows(ROOT / "docs" / "configuration.md"):
-        if keys.startswith("training."):
-            names = [key.removeprefix("training").removeprefix(".") for key in keys.split(", ")]
-            found |= dict(zip(names, defaults.replace("`", "").split(", "), strict=True))
-    expected = {name: _written(field.default) for name, field in TrainingSettings.model_fields.items()}
-    assert found == expected
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs" / "models").glob("*.md")), ids=lambda page: page.stem)

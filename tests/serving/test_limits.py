@@ -1,5 +1,6 @@
 """The limits of a request, and that they are settings of the server."""
 
+import click
 import grpc
 import pytest
 
@@ -51,7 +52,9 @@ def test_they_are_settings(base):
 
 def test_the_command_line_has_the_defaults_of_the_settings():
     defaults = ServerSettings(directory="served").model_dump()
-    options = {option.name: option.default for option in main.params if option.name in defaults}
+    options = {
+        option.name: option.default for option in main.get_params(click.Context(main)) if option.name in defaults
+    }
     limits = [name for name in options if name.startswith(("max_", "threads", "rest_"))]
     assert {"max_batch", "max_list_length", "max_message_bytes", "max_tensor_bytes", "max_concurrent"} <= set(limits)
     assert {name: options[name] for name in limits} == {name: defaults[name] for name in limits}

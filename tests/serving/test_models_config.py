@@ -182,7 +182,7 @@ def test_labels_survive_a_restart_also_when_the_version_is_bad_by_then(shop):
     ],
 )
 def test_settings_are_told_in_words(arguments, words):
-    result = CliRunner(mix_stderr=False).invoke(main, arguments)
+    result = CliRunner(mix_stderr=False).invoke(main, arguments, obj=Server)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
     assert "Traceback" not in result.stderr

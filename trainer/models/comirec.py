@@ -15,7 +15,7 @@ class ComiRecSASettings(ModelSettings):
     """Settings of ``comirec_sa``."""
 
     name: Literal["comirec_sa"] = "comirec_sa"
-    attention_hidden: int = Field(0, ge=0, description="Width of the attention's hidden layer; 0 for 4 D.")
+    attention_hidden: int = Field(0, ge=0, description="Hidden width of the attention; 0 means 4 D.")
 
 
 @register("comirec_sa")

@@ -15,14 +15,19 @@ class ComiRecDRSettings(ModelSettings):
     """Settings of ``comirec_dr``."""
 
     name: Literal["comirec_dr"] = "comirec_dr"
-    routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
+    routing_iterations: int = Field(3, ge=1, description="Routing iterations.")
     routing_temperature: float | None = Field(
-        0.15, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
+        0.15, gt=0, description="Divisor of the cosines that routing adds up; null: inner products, as published."
     )
     squash_power: float = Field(
-        0.1, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1; 1, as published."
+        0.1,
+        ge=0,
+        le=1,
+        description="Exponent p of the squash: below 1, short capsules stay longer; 0: unit length; 1: as published.",
     )
-    identity_start: bool = Field(True, description="Matrices start near the identity; false, as published: N(0, 1).")
+    identity_start: bool = Field(
+        True, description="Initialise the matrices near the identity; otherwise N(0, 1), as published."
+    )
 
 
 @register("comirec_dr")

@@ -16,22 +16,31 @@ class MINDSettings(ModelSettings):
     """Settings of ``mind``."""
 
     name: Literal["mind"] = "mind"
-    dynamic_interests: bool = Field(True, description="max(1, min(K, log2 of the history's length)) interests a user.")
-    routing_iterations: int = Field(3, ge=1, description="How many times items are routed to interests.")
-    routing_stddev: float = Field(1.0, gt=0, description="Spread of the fixed random logits that routing starts from.")
+    dynamic_interests: bool = Field(
+        True, description="Use max(1, min(K, log2 of the history's length)) interests per user; otherwise K."
+    )
+    routing_iterations: int = Field(3, ge=1, description="Routing iterations.")
+    routing_stddev: float = Field(
+        1.0, gt=0, description="Standard deviation of the fixed random initial routing logits."
+    )
     routing_temperature: float | None = Field(
-        1.0, gt=0, description="Votes and capsules agree by their cosine over it; null, as published: inner products."
+        1.0, gt=0, description="Divisor of the cosines that routing adds up; null: inner products, as published."
     )
     squash_power: float = Field(
-        0.1, ge=0, le=1, description="Below 1, short interests stay longer; 0: length 1; 1, as published."
+        0.1,
+        ge=0,
+        le=1,
+        description="Exponent p of the squash: below 1, short capsules stay longer; 0: unit length; 1: as published.",
     )
-    vote_bias: bool = Field(False, description="A trained bias behind the matrix; ComiRec's release of MIND has it.")
-    identity_start: bool = Field(True, description="The matrix starts as the identity; false: Glorot uniform.")
+    vote_bias: bool = Field(False, description="Add a trained bias to the votes, as ComiRec's release of MIND does.")
+    identity_start: bool = Field(
+        True, description="Initialise the bilinear matrix as the identity; otherwise Glorot uniform."
+    )
     relu_projection: bool = Field(
-        False, description="ReLU layers in place of residual_projection: those of relu_layers, and one D wide."
+        False, description="Replace residual_projection by ReLU layers: relu_layers, and one of width D."
     )
     relu_layers: tuple[PositiveInt, ...] = Field(
-        (), description="Widths of ReLU layers before the one D wide; any brings relu_projection with it."
+        (), description="Widths of the ReLU layers before the one of width D; any implies relu_projection."
     )
 
     def most_interests(self, max_history: int) -> int:

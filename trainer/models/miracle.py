@@ -33,43 +33,53 @@ class MIRACLESettings(ModelSettings):
     """Settings of ``miracle``."""
 
     name: Literal["miracle"] = "miracle"
-    num_interests: int = Field(32, ge=1, description="C, capsules; a user has those that the history activates.")
-    normalize: bool = Field(False, description="Vectors of unit length: scores are cosines.")
+    num_interests: int = Field(
+        32, ge=1, description="C: number of capsules; a user has those that the history activates."
+    )
+    normalize: bool = Field(False, description="L2-normalise vectors, so that scores are cosines.")
     temperature: Temperature = Field(
-        0.1, description="Scores are divided by it in the loss: capsules are shorter than 1, and so scores stay low."
+        0.1, description="Divisor of the scores in the loss; capsules are shorter than 1, so scores are small."
     )
     read_out: Literal["max", "mixture", "hard", "soft"] = Field(
-        "max", description="How interests score a candidate while training."
+        "max", description="How the interests score a candidate in training."
     )
-    text: bool = Field(True, description="Make item vectors from texts, where the catalogue has vectors of them.")
-    item_ids: bool = Field(True, description="With texts: add an embedding of the item (transductive); or not.")
+    text: bool = Field(True, description="Make item vectors from texts, if the catalogue has text vectors.")
+    item_ids: bool = Field(True, description="With texts: add an embedding per item (transductive).")
     base_model: str | None = Field(None, description="Folder of a pre-trained model to start from.")
-    serve_cold_items: bool = Field(True, description="With texts: items that training never saw are served too.")
-    experts: int = Field(8, ge=1, description="G, experts of the adaptor between texts and items.")
-    text_dropout: float = Field(0.2, ge=0, lt=1, description="Of the text vectors.")
+    serve_cold_items: bool = Field(True, description="With texts: serve items that training never saw.")
+    experts: int = Field(8, ge=1, description="G: experts of the adaptor from texts to items.")
+    text_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout of the text vectors.")
     attention: Literal["causal", "bidirectional"] = Field(
-        "causal", description="What an item sees: those before it, or all of the prefix. The latter is much slower."
+        "causal", description="Attend to earlier items, or to the whole prefix (bidirectional, much slower)."
     )
     positions: Literal["oldest", "newest"] = Field(
-        "oldest", description="Where positions count from; newest, the released code's, is as slow as bidirectional."
+        "oldest", description="End that positions count from; newest, as released, is as slow as bidirectional."
     )
-    encoder_layers: int = Field(2, ge=1, description="Layers of the Transformer.")
-    encoder_heads: int = Field(2, ge=1, description="Attention heads; dimension has to be a multiple of it.")
-    encoder_hidden: int = Field(0, ge=0, description="Width of the Transformer's feed-forward layer; 0 for 4 D.")
-    encoder_dropout: float = Field(0.2, ge=0, lt=1, description="Inside the Transformer.")
-    encoder_affine: bool = Field(False, description="Gain and offset in the Transformer's norms, as BERT has them.")
-    position_dropout: float = Field(0.0, ge=0, lt=1, description="Of the hidden layer of the position weights.")
-    vote_dropout: float = Field(0.0, ge=0, lt=1, description="Of what items bring into routing, before its norm.")
-    freeze_encoder: bool = Field(False, description="Leave Transformer and positions as they are (fine-tuning).")
-    routing_iterations: int = Field(3, ge=1, description="How many times items are routed to capsules.")
-    gate_noise: float = Field(0.2, ge=0, description="Relative noise of the activation while training.")
-    position_activation: Literal["tanh", "leaky_relu"] = Field("tanh", description="The paper's or the code's.")
-    agreement: Literal["projected", "encoded"] = Field("projected", description="Routing compares with q_i or h_i.")
-    balance: float = Field(0.3, ge=0, description="theta 1, weight of the loss that evens out the capsules' use.")
-    orthogonality: float = Field(0.01, ge=0, description="theta 2, weight of the loss that spreads the interest base.")
-    contrast: float = Field(1e-3, ge=0, description="theta 3, weight of the contrast with a masked history.")
-    contrast_temperature: float = Field(1.0, gt=0, description="Of the contrast.")
-    masked_share: float = Field(0.2, gt=0, lt=1, description="Share of items masked for the contrast.")
+    encoder_layers: int = Field(2, ge=1, description="Transformer layers.")
+    encoder_heads: int = Field(2, ge=1, description="Attention heads; must divide dimension.")
+    encoder_hidden: int = Field(0, ge=0, description="Width of the Transformer's feed-forward layer; 0 means 4 D.")
+    encoder_dropout: float = Field(0.2, ge=0, lt=1, description="Dropout inside the Transformer.")
+    encoder_affine: bool = Field(
+        False, description="Train gain and offset in the Transformer's layer norms, as in BERT."
+    )
+    position_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the hidden layer of the position weights.")
+    vote_dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the items' routing input, before its norm.")
+    freeze_encoder: bool = Field(False, description="Freeze Transformer and position embeddings (fine-tuning).")
+    routing_iterations: int = Field(3, ge=1, description="Routing iterations.")
+    gate_noise: float = Field(0.2, ge=0, description="Relative noise of the activation in training.")
+    position_activation: Literal["tanh", "leaky_relu"] = Field(
+        "tanh", description="Activation of the position weights: of the paper (tanh), or of the released code."
+    )
+    agreement: Literal["projected", "encoded"] = Field(
+        "projected", description="Item vector that routing compares with: q_i (projected) or h_i."
+    )
+    balance: float = Field(0.3, ge=0, description="theta 1: weight of the load-balancing loss of the capsules.")
+    orthogonality: float = Field(
+        0.01, ge=0, description="theta 2: weight of the orthogonality loss of the interest base."
+    )
+    contrast: float = Field(1e-3, ge=0, description="theta 3: weight of the contrastive loss with a masked history.")
+    contrast_temperature: float = Field(1.0, gt=0, description="Temperature of the contrastive loss.")
+    masked_share: float = Field(0.2, gt=0, lt=1, description="Fraction of the items masked for the contrastive loss.")
 
     @model_validator(mode="after")
     def _divisible(self) -> "MIRACLESettings":

@@ -18,10 +18,10 @@ class MMoESettings(ProfileSettings):
     """Settings of ``mmoe``."""
 
     name: Literal["mmoe"] = "mmoe"
-    num_experts: int = Field(5, ge=2, description="Experts that all tasks share.")
+    num_experts: int = Field(5, ge=2, description="Experts, shared by all tasks.")
     expert_hidden: Widths = Field([64], min_length=1, description="Widths of an expert's layers.")
-    tower_hidden: Widths = Field([64], description="Widths of the layers of a task's user tower before its last.")
-    tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
+    tower_hidden: Widths = Field([64], description="Widths of the hidden layers of a task's user tower.")
+    tag_hidden: Widths = Field([64], description="Widths of the hidden layers of a task's tag tower.")
 
 
 @register("mmoe")

@@ -20,22 +20,25 @@ class MVKESettings(ProfileSettings):
     """Settings of ``mvke``."""
 
     name: Literal["mvke"] = "mvke"
-    num_kernels: int = Field(5, ge=1, description="K, virtual kernels; a user is served with K d numbers.")
+    num_kernels: int = Field(5, ge=1, description="K: number of virtual kernels; a served user vector has K d numbers.")
     task_kernels: dict[str, list[int]] | None = Field(
         None,
-        description="Task -> its kernels, from 0 on. By default one each of their own, half of the rest shared by all, "
-        "the other half for the later tasks: [0, 1, 2] and [1, 2, 3, 4] for two of 5.",
+        description="Kernels of each task, numbered from 0. By default each task has one of its own, half of the rest "
+        "are shared by all, half go to the later tasks: [0, 1, 2] and [1, 2, 3, 4] for two tasks and K = 5.",
     )
-    pool: bool = Field(False, description="Fields are summed up by a kernel's attention, as in the paper's text.")
+    pool: bool = Field(False, description="Sum the fields by each kernel's attention, as in the paper's text.")
     attention_activation: Literal["linear", "sigmoid"] = Field(
-        "linear", description="Of queries, keys and values: none, as in the authors' code, or the paper's sigma."
+        "linear",
+        description="Activation of queries, keys and values: none, as in the authors' code, or the paper's sigma.",
     )
     scaled_gates: bool = Field(
         False, description="Divide the gates' logits by the square root of d, as in the paper's text."
     )
-    tower: Literal["mlp", "fm_mlp"] = Field("mlp", description="What crosses the fields: layers, or products and them.")
-    tower_hidden: Widths = Field([64], description="Widths of the layers of a kernel's tower before its last.")
-    tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
+    tower: Literal["mlp", "fm_mlp"] = Field(
+        "mlp", description="Tower of a kernel: an MLP, or a factorisation machine and an MLP."
+    )
+    tower_hidden: Widths = Field([64], description="Widths of the hidden layers of a kernel's tower.")
+    tag_hidden: Widths = Field([64], description="Widths of the hidden layers of a task's tag tower.")
 
     @model_validator(mode="after")
     def _pooled_fields_cannot_be_crossed(self) -> "MVKESettings":

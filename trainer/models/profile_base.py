@@ -21,20 +21,20 @@ Widths = list[Annotated[int, Field(ge=1)]]
 class ProfileSettings(Settings):
     """What all profile models can be told."""
 
-    name: str
-    dimension: int = Field(64, ge=1, description="d, width of the vectors of users and tags.")
-    field_dimension: int = Field(16, ge=1, description="E, width of the embeddings of a user's fields.")
-    dropout: float = Field(0.0, ge=0, lt=1, description="Share of components of the user's field vectors zeroed.")
+    name: str = Field(description="Name of the model; `polyrec models` lists them.")
+    dimension: int = Field(64, ge=1, description="d: width of user and tag vectors.")
+    field_dimension: int = Field(16, ge=1, description="E: embedding width of a user's fields.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout of the user's field vectors.")
     history_fields: list[Literal["items", "tags"]] = Field(
         ["tags"],
-        description="What of the history is a field of the user, beside the profile features; items for large logs.",
+        description="Parts of the history used as user fields, beside the profile features; items suits large logs.",
     )
-    tag_pooling: Literal["sum", "mean"] = Field("mean", description="How the scores of an item's tags are joined.")
+    tag_pooling: Literal["sum", "mean"] = Field("mean", description="How the scores of an item's tags are combined.")
     train_tasks: list[str] | None = Field(
-        None, min_length=1, description="The labels to train, of those of data.labels; all by default."
+        None, min_length=1, description="Labels to train, among data.labels; all by default."
     )
     task_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(
-        {}, description="Task -> weight of its loss, 1 for those not named."
+        {}, description="Loss weight by task; 1 for tasks not listed."
     )
 
     def trained(self, labels: Sequence[str]) -> list[str]:

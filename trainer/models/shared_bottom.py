@@ -18,8 +18,8 @@ class SharedBottomSettings(ProfileSettings):
 
     name: Literal["shared_bottom"] = "shared_bottom"
     hidden: Widths = Field([128], min_length=1, description="Widths of the shared layers.")
-    tower_hidden: Widths = Field([64], description="Widths of the layers of a task's user tower before its last.")
-    tag_hidden: Widths = Field([64], description="Widths of the layers of a task's tag tower before its last.")
+    tower_hidden: Widths = Field([64], description="Widths of the hidden layers of a task's user tower.")
+    tag_hidden: Widths = Field([64], description="Widths of the hidden layers of a task's tag tower.")
 
 
 @register("shared_bottom")

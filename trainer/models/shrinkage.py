@@ -28,17 +28,21 @@ class ShrinkageSettings(ModelSettings):
     """Settings of ``shrinkage``."""
 
     name: Literal["shrinkage"] = "shrinkage"
-    normalize: Literal[True] = Field(True, description="Vectors of unit length; without, the parts do not add up.")
-    share: float = Field(0.5, ge=0, le=1, description="c, weight of its own items in a served interest; 0: one vector.")
-    random_share: bool = Field(True, description="Training draws c from U(0, 1) for each user and step.")
-    plain_users: float = Field(0.0, ge=0, lt=1, description="Share of users who are trained with c = 0.")
+    normalize: Literal[True] = Field(True, description="L2-normalise vectors; the sum of the parts needs it.")
+    share: float = Field(
+        0.5, ge=0, le=1, description="c: weight of an interest's own items when served; 0 gives a single vector."
+    )
+    random_share: bool = Field(True, description="Sample c from U(0, 1) for each user and training step.")
+    plain_users: float = Field(0.0, ge=0, lt=1, description="Fraction of users trained with c = 0.")
     choose: bool = Field(True, description="Choose share and number of interests on validation users after training.")
     shared_vector: bool = Field(
-        True, description="Interests hold the whole history; false: the items of a group alone."
+        True, description="Let interests hold the whole history; otherwise the items of their group alone."
     )
-    prior: bool = Field(True, description="An interest counts by its part of the history.")
-    assignment_temperature: float = Field(0.1, gt=0, description="Of the softmax over groups of an item's cosines.")
-    split_negatives: bool = Field(True, description="Each interest is told apart from its own part of the negatives.")
+    prior: bool = Field(True, description="Weight an interest by its share of the history.")
+    assignment_temperature: float = Field(
+        0.1, gt=0, description="Temperature of an item's softmax over groups, by cosine."
+    )
+    split_negatives: bool = Field(True, description="Give each interest its own part of the negatives.")
 
 
 @register("shrinkage")

@@ -17,7 +17,7 @@ from trainer.models.registry import register
 class SparseInterestSettings(ModelSettings):
     """What SINE and Octopus share."""
 
-    num_prototypes: int = Field(50, ge=1, description="L, size of the pool; each user activates K of them.")
+    num_prototypes: int = Field(50, ge=1, description="L: size of the prototype pool; each user activates K of them.")
     decorrelation: float = Field(0.1, ge=0, description="Weight of the penalty on prototypes that vary together.")
 
     @model_validator(mode="after")
@@ -35,18 +35,22 @@ class SINESettings(SparseInterestSettings):
 
     name: Literal["sine"] = "sine"
     variant: Literal["paper", "official"] = Field(
-        "official", description="The paper's equations or the released code's."
+        "official", description="Equations of the paper, or of the released code (official)."
     )
     serve: Literal["aggregated", "interests"] = Field(
-        "aggregated", description="A user is one vector, the weighted sum of the interests; or the K interests."
+        "aggregated", description="Serve one vector, the weighted sum of the interests, or the K interests."
     )
-    aggregation_temperature: float = Field(0.1, gt=0, description="tau of the paper's weights of the interests.")
-    assignment_temperature: float = Field(0.07, gt=0, description="Of the released code's softmax over concepts.")
+    aggregation_temperature: float = Field(
+        0.1, gt=0, description="tau: temperature of the interests' weights in the paper's aggregation."
+    )
+    assignment_temperature: float = Field(
+        0.07, gt=0, description="official: temperature of an item's softmax over prototypes."
+    )
     attention_hidden: int = Field(
-        0, ge=0, description="Width of the attentions' hidden layers; 0 for D, as in the paper. The released code: 4 D."
+        0, ge=0, description="Hidden width of the attentions; 0 means D, as in the paper. The released code has 4 D."
     )
     shared_projection: bool = Field(
-        False, description="paper: one W3 for assignment and aggregation, as the text writes it; false: one each."
+        False, description="paper: share W3 between assignment and aggregation, as in the text; otherwise one each."
     )
 
     @model_validator(mode="after")
@@ -64,9 +68,13 @@ class OctopusSettings(SparseInterestSettings):
     """Settings of ``octopus``."""
 
     name: Literal["octopus"] = "octopus"
-    num_prototypes: int = Field(16, ge=1, description="L, interest channels; each user activates up to K of them.")
+    num_prototypes: int = Field(
+        16, ge=1, description="L: number of interest channels; each user activates up to K of them."
+    )
     decorrelation: float = Field(10.0, ge=0, description="Weight of the penalty on channels that vary together.")
-    assignment_temperature: float = Field(0.07, gt=0, description="Of the softmax over channels of an item's cosines.")
+    assignment_temperature: float = Field(
+        0.07, gt=0, description="Temperature of an item's softmax over channels, by cosine."
+    )
 
 
 @register("sine")

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 import tensorflow as tf
+from pydantic import Field
 
 from trainer.layers.masked_mean import MaskedMean
 from trainer.model_settings import ModelSettings
@@ -14,7 +15,7 @@ class TwoTowerSettings(ModelSettings):
     """Settings of ``two_tower``."""
 
     name: Literal["two_tower"] = "two_tower"
-    num_interests: Literal[1] = 1
+    num_interests: Literal[1] = Field(1, description="K: a two-tower has one vector per user.")
 
 
 @register("two_tower")

@@ -18,12 +18,12 @@ class UTPMSettings(ProfileSettings):
     """Settings of ``utpm``."""
 
     name: Literal["utpm"] = "utpm"
-    attention: bool = Field(True, description="Attention inside and across fields; false: means.")
-    heads: int = Field(2, ge=1, description="Queries of the attention.")
-    cross: bool = Field(True, description="Products of all pairs of components.")
-    cross_factors: int = Field(8, ge=1, description="Width of the vectors whose products weigh the pairs.")
-    tower_hidden: Widths = Field([128], description="Widths of a task's layers before its last.")
-    tag_pooling: Literal["sum", "mean"] = Field("sum", description="How the scores of an item's tags are joined.")
+    attention: bool = Field(True, description="Merge by attention within and across fields; otherwise by means.")
+    heads: int = Field(2, ge=1, description="Attention heads.")
+    cross: bool = Field(True, description="Add the products of all pairs of components (cross layer).")
+    cross_factors: int = Field(8, ge=1, description="Width of the factor vectors that weight the pairs.")
+    tower_hidden: Widths = Field([128], description="Widths of each task's hidden layers.")
+    tag_pooling: Literal["sum", "mean"] = Field("sum", description="How the scores of an item's tags are combined.")
 
 
 @register("utpm")
