@@ -10,9 +10,29 @@ setup(
     description="Multi-interest retrieval as a TFX pipeline: from a click log to a served top-N",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords=["recommender systems", "retrieval", "multi-interest", "TFX", "TensorFlow", "nearest neighbours"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
     python_requires=">=3.10,<3.11",
     packages=find_packages(include=["trainer*", "serving*", "components*", "pipeline*"]),
-    package_data={"pipeline": ["presets/*.yaml"]},
+    package_data={
+        "trainer": ["py.typed"],
+        "serving": ["py.typed"],
+        "components": ["py.typed"],
+        "pipeline": ["py.typed", "presets/*.yaml"],
+    },
     # The tested set is requirements.lock. These are its direct ones with room to move; the upper bounds on
     # apache-beam and setuptools are those that TFX 1.16 needs and does not state.
     install_requires=[
@@ -47,6 +67,7 @@ setup(
         "text": ["transformers>=4.40,<4.50", "tokenizers>=0.19,<0.22", "safetensors>=0.4.1,<0.6", "filelock>=3,<4"],
         "dev": [
             "pytest>=8",
+            "pytest-cov>=6",
             "pytest-xdist>=3",
             "hypothesis>=6",
             "cryptography>=42",

@@ -1,9 +1,14 @@
 """The wheel: built without network, installed and imported somewhere else."""
 
+import importlib.metadata
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("trainer", "serving", "components", "pipeline")
@@ -24,21 +29,63 @@ def _pip(*arguments: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_wheel_installs_and_imports_elsewhere(tmp_path):
-    source, wheels, target = tmp_path / "source", tmp_path / "wheels", tmp_path / "target"
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The folder that the wheel was installed into."""
+    folder = tmp_path_factory.mktemp("distribution")
+    source, wheels, target = folder / "source", folder / "wheels", folder / "target"
     for package in PACKAGES:
         shutil.copytree(ROOT / package, source / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("setup.py", "pyproject.toml", "README.md"):
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     _pip("wheel", "--no-index", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(source))
     (wheel,) = wheels.glob("polyrec-*.whl")
     _pip("install", "--no-index", "--no-deps", "--target", str(target), str(wheel))
+    return target
+
+
+@pytest.fixture(scope="module")
+def distribution(installed):
+    (found,) = importlib.metadata.distributions(name="polyrec", path=[str(installed)])
+    return found
+
+
+def test_the_wheel_installs_and_imports_elsewhere(installed, tmp_path):
     subprocess.run(
-        [sys.executable, "-c", IMPORTS, str(target)], cwd=tmp_path, env={"PYTHONPATH": str(target)}, check=True
+        [sys.executable, "-c", IMPORTS, str(installed)], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, check=True
     )
-    assert (target / "bin" / "polyrec").exists()
-    installed = {path.relative_to(target) for package in PACKAGES for path in (target / package).rglob("*.py")}
-    assert installed == {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert (installed / "bin" / "polyrec").exists()
+    modules = {path.relative_to(installed) for package in PACKAGES for path in (installed / package).rglob("*.py")}
+    assert modules == {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_type_checkers_see_that_a_package_is_typed(installed, package):
+    assert (installed / package / "py.typed").is_file()
+
+
+def test_the_licence_comes_along(distribution):
+    assert distribution.metadata["License"] == "Apache-2.0"
+    assert "License :: OSI Approved :: Apache Software License" in distribution.metadata.get_all("Classifier")
+    assert distribution.read_text("LICENSE") == (ROOT / "LICENSE").read_text()
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_long_description_is_the_readme(distribution):
+    assert distribution.metadata["Description-Content-Type"] == "text/markdown"
+    assert distribution.metadata.get_payload().strip() == (ROOT / "README.md").read_text().strip()
+
+
+def test_the_version_is_that_of_the_newest_release(distribution):
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    releases = [re.fullmatch(r"(\d+\.\d+\.\d+) - (\d{4}-\d{2}-\d{2})", heading) for heading in headings[1:]]
+    assert headings[0] == "Unreleased"
+    assert releases and all(releases), headings
+    version, date = releases[0].groups()
+    assert distribution.version == version
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["date-released"]) == (version, date)
+    assert citation["license"] == distribution.metadata["License"]
 
 
 def test_set_up_begins_with_the_package_that_has_to_be_compiled():
