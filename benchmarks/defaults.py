@@ -2,7 +2,8 @@
 
 Reads, cuts and trains with the product's own functions, but in memory and without TFX, so that a setting is tried in
 the time that its training takes. DIRECTORY holds the folders of benchmarks/retrieval/configs and ``lastfm``; only the
-log is read, no categories. Prints one Markdown row a training; --override is for settings of any section.
+log is read, no categories. Prints one Markdown row a training; --override is for settings of any section. --rankings
+adds what the trained weights give when items are ranked by log-sum-exp over interests instead of by their maximum.
 """
 
 import itertools
@@ -10,6 +11,7 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,12 @@ from components.settings import DataSettings
 from pipeline.config import load
 from trainer import schema
 from trainer.catalogue import Catalogue
+from trainer.fair_ranking import fair_ranking, kept, of_kept
 from trainer.fitting import Fitting
 from trainer.input_pipeline import evaluation_dataset, training_dataset
+from trainer.metrics.ranking import rank_metrics
 from trainer.models import registry
+from trainer.models.base import RetrievalModel
 from trainer.validation import Validator
 
 LOGS = {
@@ -39,6 +44,7 @@ LOGS = {
     "movielens_latest_small": ("ratings.csv", ["userId", "movieId", "timestamp"]),
 }
 VALIDATED = 64
+RANKINGS, COMPARED = ("max", "log_sum_exp"), (50, 500)
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ def read(data: Path, name: str) -> pd.DataFrame:
 @click.option("--seed", "seeds", multiple=True, type=int, default=(1,), show_default=True)
 @click.option("--override", "changes", multiple=True, metavar="KEY=VALUE")
 @click.option("--test", is_flag=True, help="Print the test users' Recall@50 as well.")
+@click.option("--rankings", is_flag=True, help="Compare both values of model.ranking, paired over validation users.")
 @click.option("--verbose", is_flag=True, help="Every validation to stderr.")
 def main(
     data: Path,
@@ -147,6 +154,7 @@ def main(
     seeds: tuple[int, ...],
     changes: tuple[str, ...],
     test: bool,
+    rankings: bool,
     verbose: bool,
 ) -> None:
     """The command."""
@@ -157,13 +165,18 @@ def main(
         logging.getLogger("polyrec.progress").setLevel(logging.INFO)
     head = ["data set", "model", "seed", "temperature", "validation R@50", *(["test R@50"] if test else [])]
     head += ["best step", "steps", "targets", "training CPU s"]
+    head += (
+        [*(f"{what} R@{n}" for n in COMPARED for what in (*RANKINGS, "difference in")), *RANKINGS] if rankings else []
+    )
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for name, seed, model in itertools.product(data_sets, seeds, models):
-        row = measure(data, name, model, seed, changes, test)
+        row = measure(data, name, model, seed, changes, test, rankings)
         print("| " + " | ".join(row) + " |", flush=True)
 
 
-def measure(data: Path, name: str, model: str, seed: int, changes: tuple[str, ...], test: bool) -> list[str]:
+def measure(
+    data: Path, name: str, model: str, seed: int, changes: tuple[str, ...], test: bool, rankings: bool
+) -> list[str]:
     """Trains once: the cells of a row."""
     from trainer.temperature import train_at_the_best
 
@@ -197,7 +210,49 @@ def measure(data: Path, name: str, model: str, seed: int, changes: tuple[str, ..
         if test:
             cells.append(f"{100 * Validator(done.model).evaluate(held_out(schema.TEST_SPLIT))['recall_at_50']:.2f}")
         cells += [str(report.best_step), str(report.steps), f"{report.targets:,}", f"{report.training_cpu_seconds:.0f}"]
+        cells += _rankings(done.model, held_out(schema.VALID_SPLIT)) if rankings else []
     return cells
+
+
+def _rankings(model: RetrievalModel, validation: tf.data.Dataset) -> list[str]:
+    """Recall by each ranking, the model choosing for each what it chooses after training, and their difference.
+
+    The difference is that of the same users, with its standard error over them. What was chosen stands last.
+    """
+    found: dict[tuple[str, int], np.ndarray] = {}
+    choices = []
+    for ranking in RANKINGS:
+        model.settings = model.settings.model_copy(update={"ranking": ranking})
+        validator = Validator(model)
+        evaluated = partial(_watched, validator, validation)
+        chosen = model.choose_after_training(evaluated, 0, validator.title)
+        choices.append(", ".join(f"{name} {value:g}" for name, value in chosen.items()) or "-")
+        for n, values in _recalls(model, validation).items():
+            found[ranking, n] = 100 * values
+    cells = []
+    for n in COMPARED:
+        both = [found[ranking, n] for ranking in RANKINGS]
+        gain = both[1] - both[0]
+        cells += [f"{values.mean():.2f}" for values in both]
+        cells.append(f"{gain.mean():+.2f} +- {gain.std(ddof=1) / np.sqrt(len(gain)):.2f}")
+    return cells + choices
+
+
+def _watched(validator: Validator, validation: tf.data.Dataset) -> float:
+    return validator.evaluate(validation)[validator.watched]
+
+
+def _recalls(model: RetrievalModel, batches: tf.data.Dataset) -> dict[int, np.ndarray]:
+    """Recall of each user by cut-off."""
+    columns, parts = of_kept(kept(model.num_items, model.candidates)), []
+    for batch in batches:
+        encoding, targets = model.encode_last(batch), batch[schema.TARGETS]
+        users = encoding.interests[:, 0], encoding.interest_mask[:, 0]
+        ranking = fair_ranking(
+            *users, model.num_items, columns, targets, max(COMPARED), temperature=model.ranking_temperature
+        )
+        parts.append(rank_metrics(ranking.better, ranking.tied, targets, COMPARED))
+    return {n: np.concatenate([part[f"recall_at_{n}"] for part in parts]) for n in COMPARED}
 
 
 if __name__ == "__main__":

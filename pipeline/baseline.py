@@ -26,6 +26,6 @@ def baseline_settings(config: Config) -> dict[str, Any] | None:
         return None
     settings = registry.settings_class(baseline)
     # Its own temperature: the better of the same two, by the same users.
-    own = {"name", "num_interests", *(["temperature"] if model.get("normalize") else [])}
+    own = {"name", "num_interests", "ranking", *(["temperature"] if model.get("normalize") else [])}
     shared = {name: model[name] for name in settings.model_fields if name in model.keys() - own}
     return settings(**shared).model_dump()

@@ -116,6 +116,11 @@ def _interests(model: Any, config: "Config") -> Iterator[str]:
             "model.use_category is true, and no item has a category: set data.items and data.item_columns.category, "
             "or model.use_category: false."
         )
+    if model.ranking == "log_sum_exp" and model.read_out != "mixture":
+        yield (
+            f"model.ranking is log_sum_exp, and model.read_out is {model.read_out}: items would be ranked by a sum "
+            "over interests that training never looked at. Set model.read_out: mixture, or model.ranking: max."
+        )
     if getattr(model, "base_model", None) and not getattr(model, "text", True):
         yield "model.base_model knows items by their texts, and model.text is false. Set model.text: true."
 
@@ -260,6 +265,8 @@ def _unused_of_model(model: Any, config: "Config") -> Iterator[str]:
     if model.num_interests == 1:
         for name in given(model, "disagreement"):
             yield f"model.{name} is {getattr(model, name):g}, and model.num_interests is 1: there is nothing to differ."
+        if model.ranking != "max":
+            yield "model.ranking is log_sum_exp, and model.num_interests is 1: there is nothing to sum."
     if model.read_out != "soft" and given(model, "label_power"):
         yield f"model.label_power is set, and model.read_out: {model.read_out} makes no use of it; soft does."
     if not config.data.user_columns.features and given(model, "profile_dimension"):

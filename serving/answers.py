@@ -58,7 +58,8 @@ class Explanation:
       item_id: of the item.
       known: whether the model knows it.
       interest: number of the interest that answers best to it; None for an unknown item or a user without interests.
-      interest_scores: inner product with each interest; -inf for an inactive one.
+      interest_scores: inner product with each interest; -inf for an inactive one. The score that the item is ranked by
+        is the largest of them, or with ``model.ranking: log_sum_exp`` at most tau log K above it.
       weights: (item of the history, its weight in that interest), oldest first.
     """
 

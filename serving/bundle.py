@@ -43,6 +43,7 @@ class ModelDescription(Settings):
       tasks: of a model of profiles; empty for a model that retrieves items.
       dimension: D.
       max_history: T, items of a history that the model looks at.
+      ranking_temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
       text_encoder: fingerprint of the encoder of the items' texts; None for a model without texts.
       made_from: of a model whose items were changed after training.
     """
@@ -55,6 +56,7 @@ class ModelDescription(Settings):
     tasks: list[str] = Field(default_factory=list)
     dimension: int
     max_history: int
+    ranking_temperature: float | None = Field(None, gt=0)
     text_encoder: str | None = None
     made_from: manifest.MadeFrom | None = None
 
@@ -109,10 +111,11 @@ def build_bundle(
     os.makedirs(parent, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}-", dir=parent)
     try:
-        exact = [ExactIndex(vectors, index.exact_chunk) for vectors in (tables if profile else [trained.item_vectors])]
+        searched, temperature = tables if profile else [trained.item_vectors], description.ranking_temperature
+        exact = [ExactIndex(vectors, index.exact_chunk, temperature) for vectors in searched]
         batching = _save(trained, items, exact, description, index, serving, temporary)
         if index.kind == "scann":
-            approximate = [build_index(vectors, index) for vectors in tables]
+            approximate = [build_index(vectors, index, temperature) for vectors in tables]
             if index.target_recall is not None:
                 features, k = description.user_features, serving.default_k
                 tune_indexes(approximate, exact, trained, users, features, index, k)
@@ -130,7 +133,7 @@ def build_bundle(
             fingerprint={
                 "vocabulary": _vocabulary_fingerprint(ids),
                 "tower": _folder_fingerprint(model_dir),
-                "index": _index_fingerprint(tables, index),
+                "index": _index_fingerprint(tables, index, temperature),
                 "text": description.text_encoder,
             },
             kind=index.kind,
@@ -142,6 +145,7 @@ def build_bundle(
             tasks=description.tasks or None,
             batching=batching,
             max_history=description.max_history,
+            ranking_temperature=temperature,
             attributes=None if items is None else [name.decode() for name in items.attributes.names] or None,
             made_from=description.made_from,
         )
@@ -202,8 +206,9 @@ def _vocabulary_fingerprint(ids: list[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _index_fingerprint(tables: Sequence[np.ndarray], settings: IndexSettings) -> str:
+def _index_fingerprint(tables: Sequence[np.ndarray], settings: IndexSettings, temperature: float | None) -> str:
     digest = hashlib.sha256(settings.model_dump_json().encode())
+    digest.update(b"" if temperature is None else str(temperature).encode())
     for vectors in tables:
         digest.update(np.ascontiguousarray(vectors).data)
     return digest.hexdigest()

@@ -76,6 +76,6 @@ def _recalls(
     for user, answer in enumerate(answers):
         if not answer.fallback:
             found = place[[trained.row_of[item.item_id] for item in answer.items]]
-            scores = trained.scores(user)[:, rows].max(axis=0)
+            scores = trained.merged(trained.scores(user)[:, rows])
             recalls.append(top_k_recall(found, scores, serving.default_k, serving.score_tolerance))
     return recalls

@@ -106,6 +106,7 @@ class Manifest(_Part):
       interests: K, vectors a user has at most; of a model of profiles, for a task.
       tasks: of a model of profiles, in the order of its answers; None for a model that retrieves items.
       max_history: T, items of a history that the model looks at.
+      ranking_temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
       default_k: items in an answer of ``serving_default``.
       inputs: profile features and attributes.
       batching: signature -> how its requests may be joined; one that is not named is run request by request.
@@ -122,6 +123,7 @@ class Manifest(_Part):
     dimension: int = Field(ge=1)
     interests: int = Field(ge=1)
     max_history: int | None = Field(None, ge=1)
+    ranking_temperature: float | None = Field(None, gt=0)
     default_k: int = Field(ge=1)
     inputs: Inputs = Inputs()
     batching: dict[str, SignatureBatching] = Field(default_factory=dict)
@@ -163,6 +165,7 @@ def write(
     tasks: list[str] | None = None,
     batching: Mapping[str, SignatureBatching] | None = None,
     max_history: int | None = None,
+    ranking_temperature: float | None = None,
     attributes: list[str] | None = None,
     made_from: MadeFrom | None = None,
 ) -> Manifest:
@@ -190,6 +193,7 @@ def write(
         "tasks": tasks,
         "batching": dict(batching or {}),
         "max_history": max_history,
+        "ranking_temperature": ranking_temperature,
         "made_from": made_from and made_from.model_dump(),
         "files": {name: sha256(directory / name) for name in _files(directory)},
     }

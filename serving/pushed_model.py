@@ -103,6 +103,7 @@ def save_changed(pushed: PushedModel, items: Items, made_from: manifest.MadeFrom
         "interests": stated.interests,
         "dimension": stated.dimension,
         "max_history": pushed.max_history,
+        "ranking_temperature": stated.ranking_temperature,
         "text_encoder": stated.fingerprint.text,
         "made_from": made_from.model_dump(),
     }

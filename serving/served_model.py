@@ -116,9 +116,9 @@ class ServedModel(tf.Module):
           **user_features: ``user_<name>``, string [B, M] padded with "", or float32 [B, M].
 
         Returns:
-          ``item_ids`` string [B, k]; ``scores`` float32 [B, k], largest inner product over the interests;
-          ``interest`` int32 [B, k], the interest it came from; ``because`` string [B, k], the history item that
-          adds most to the score, "" if there is none; ``valid`` bool [B, k], false for the places that are
+          ``item_ids`` string [B, k]; ``scores`` float32 [B, k], see :func:`trainer.retrieval.merged_scores`;
+          ``interest`` int32 [B, k], the interest that adds most to it; ``because`` string [B, k], the history item that
+          adds most to that interest's score, "" if there is none; ``valid`` bool [B, k], false for the places that are
           left when fewer than k items can be returned (id "", score -inf); ``fallback`` bool [B], true for a
           user of whom no item is known, who gets the items most frequent in training, scored by their frequency;
           ``unmatched_filters`` string [B, U], values of ``allow`` and ``deny`` that no item has, as they were written,

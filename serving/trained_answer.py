@@ -25,6 +25,7 @@ class TrainedAnswer:
       vectors: float32 [N, D].
       ids: the N items.
       attributes: of the N items.
+      ranking_temperature: of the log-sum-exp over interests that items are ranked by; None for the maximum.
     """
 
     interests: np.ndarray
@@ -32,6 +33,7 @@ class TrainedAnswer:
     vectors: np.ndarray
     ids: list[str]
     attributes: ItemAttributes
+    ranking_temperature: float | None = None
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -41,6 +43,11 @@ class TrainedAnswer:
     def scores(self, user: int) -> np.ndarray:
         """[K, N], -inf for inactive interests. One user at a time: those of all would not fit into memory."""
         return np.where(self.mask[user][:, np.newaxis], self.interests[user] @ self.vectors.T, -np.inf)
+
+    def merged(self, by_interest: np.ndarray) -> np.ndarray:
+        """What items are ranked by, [N], from the scores [K, N] of a user with an active interest."""
+        tau = self.ranking_temperature
+        return by_interest.max(axis=0) if tau is None else tau * np.logaddexp.reduce(by_interest / tau, axis=0)
 
 
 def trained_answer(model_dir: str, users: Sequence[RawUser]) -> TrainedAnswer:
@@ -58,7 +65,14 @@ def trained_answer(model_dir: str, users: Sequence[RawUser]) -> TrainedAnswer:
     encoded = trained.encode(*as_tensors(users, description.user_features))
     interests, mask = encoded["interests"].numpy(), encoded["interest_mask"].numpy()
     items = trained_items(trained)
-    return TrainedAnswer(interests, mask, items.vectors, [item.decode() for item in items.ids], items.attributes)
+    return TrainedAnswer(
+        interests,
+        mask,
+        items.vectors,
+        [item.decode() for item in items.ids],
+        items.attributes,
+        description.ranking_temperature,
+    )
 
 
 def worst_difference(worst: float, served: np.ndarray, *trained: np.ndarray) -> float:

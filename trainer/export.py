@@ -143,8 +143,14 @@ class TrainedModel(tf.Module):
         targets = tf.where((targets == -1) & (asked != ""), -2 - tf.reshape(names, tf.shape(asked)), targets)
         seen = self._index_of.lookup(padded(raw[schema.HISTORY]))
         encoded = self._encode_sparse(raw)
-        constants = self.model.constant_components
-        users = Users(encoded["interests"], encoded["interest_mask"], encoded["history"], targets, constants)
+        users = Users(
+            encoded["interests"],
+            encoded["interest_mask"],
+            encoded["history"],
+            targets,
+            self.model.constant_components,
+            self.model.ranking_temperature,
+        )
         items = EvaluatedCatalogue(self.item_vectors, self.item_counts, self.item_category)
         return user_metrics(users, items, self._restrictions(seen), page_rows, popularity)
 
@@ -191,6 +197,7 @@ def save(
             "interests": model.served_interests,
             "dimension": model.vector_width,
             "max_history": model.max_history,
+            "ranking_temperature": model.ranking_temperature,
             "items": catalogue.size,
             "items_trained_on": trained_on,
             "text_encoder": catalogue.text_encoder and catalogue.text_encoder.fingerprint,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.retrieval import NO_SCORE, Keep, TopK, chunk_size, drop_excluded, finish
+from trainer.retrieval import NO_SCORE, Keep, TopK, chunk_size, drop_excluded, finish, merged_scores
 
 GOLDEN_SECTION = (math.sqrt(5) - 1) / 2
 WINNER_TOLERANCE = 1e-5
@@ -109,11 +109,13 @@ def fair_ranking(
     excluded: tf.Tensor | None = None,
     keep: Keep | None = None,
     winners: bool = True,
+    temperature: float | None = None,
 ) -> Ranking:
     """Scores the whole catalogue, a chunk at a time, as trainer.retrieval.exact_top_k does.
 
-    A score is ``max_k <V_k, e_i>``. An interest or an item with a vector that is not finite, or whose square is not,
-    has no score: what a model cannot compute counts as missed. The products of all others are finite.
+    A score is that of :func:`~trainer.retrieval.merged_scores`. An interest or an item with a vector that is not
+    finite, or whose square is not, has no score: what a model cannot compute counts as missed. The products of all
+    others are finite.
 
     Args:
       interests: float32 [B, K, D].
@@ -126,12 +128,15 @@ def fair_ranking(
       excluded: int [B, E], items that are not ranked; -1 is padding.
       keep: which items each user may get; None for all.
       winners: whether to say which interest gave each item, at half the cost again for long lists; else 0.
+      temperature: of :func:`~trainer.retrieval.merged_scores`; None for the maximum over interests.
     """
     order = SpreadOrder(num_items)
     batch, num_interests, dimension = tf.unstack(tf.shape(interests))
     active = interest_mask & _finite(interests)
     somebody = tf.reduce_any(active, axis=1)
     # Another active interest in the place of one that is not changes no maximum, and is cheaper than to leave it out.
+    # A sum it would change.
+    inactive = tf.reshape(tf.where(active, 0.0, NO_SCORE), [batch, num_interests, 1])
     other = tf.gather(interests, tf.argmax(tf.cast(active, tf.int8), axis=1), batch_dims=1)[:, tf.newaxis]
     queries = tf.where(active[:, :, tf.newaxis], interests, tf.where(somebody[:, tf.newaxis, tf.newaxis], other, 0.0))
     queries = tf.reshape(queries, [batch * num_interests, dimension])
@@ -145,7 +150,7 @@ def fair_ranking(
         stop = tf.minimum(start + step, num_items)
         items, (rows, usable) = order.item(tf.range(start, stop)), columns(start, stop)
         by_interest = tf.reshape(tf.matmul(queries, rows, transpose_b=True), [batch, num_interests, -1])
-        best = tf.reduce_max(by_interest, axis=1)
+        best = merged_scores(by_interest if temperature is None else by_interest + inactive, temperature)
         best = tf.cond(tf.reduce_all(usable), lambda: best, lambda: tf.where(usable, best, NO_SCORE))
         best = drop_excluded(best, start, unwanted)
         if keep is not None:
@@ -159,6 +164,7 @@ def fair_ranking(
         last, last_before = merged[:, -1:], found.scores[:, -1:]
         # An item that was left out of the list so far scores no higher than its last.
         before = tf.where(last > last_before, _equal(found.scores, last), tied)
+        before = tf.ensure_shape(before, [None, 1])
         target_scores = tf.where(
             (wanted >= start) & (wanted < start + tf.size(items)),
             tf.gather(best, tf.clip_by_value(wanted - start, 0, tf.size(items) - 1), batch_dims=1),

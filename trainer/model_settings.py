@@ -46,6 +46,11 @@ class ModelSettings(Settings):
     read_out: Literal["max", "mixture", "hard", "soft"] = Field(
         "mixture", description="How the K interests score a candidate in training."
     )
+    ranking: Literal["max", "log_sum_exp"] = Field(
+        "max",
+        description="How the K interests score an item in validation, evaluation and serving; log_sum_exp scores as "
+        "read_out: mixture trains.",
+    )
     label_power: float = Field(2.0, ge=0, description="Exponent of the soft read-out; .inf is the hard one.")
     item_fields: Literal["sum", "mean"] = Field(
         "sum", description="With use_category: add the categories to the item's embedding, or average the two (MIND)."

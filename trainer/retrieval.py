@@ -1,7 +1,7 @@
 """From interests to a list of items: exact search, exclusion and explanation, all in the graph.
 
-This is what is served. Evaluation ranks by the same scores but breaks ties otherwise (trainer/fair_ranking.py). A
-user's score of an item is the largest inner product over the user's active interests, ``max_k <V_k, e_i>``.
+This is what is served. Evaluation ranks by the same scores but breaks ties otherwise (trainer/fair_ranking.py). How a
+user's score of an item comes of the inner products with the user's interests is in :func:`merged_scores` alone.
 
 Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
 """
@@ -23,13 +23,34 @@ class TopK(NamedTuple):
 
     Attributes:
       indices: [B, k] int32, row of the item in the item table; -1 where a user has fewer than k items.
-      scores: [B, k] float32, ``max_k <V_k, e_i>``; -inf where the index is -1.
-      interest: [B, k] int32, the interest that gave the score (the lowest at a tie); 0 where the index is -1.
+      scores: [B, k] float32, of :func:`merged_scores`; -inf where the index is -1.
+      interest: [B, k] int32, the interest that adds most to the score (the lowest at a tie); 0 where the index is -1.
     """
 
     indices: tf.Tensor
     scores: tf.Tensor
     interest: tf.Tensor
+
+
+def merged_scores(by_interest: tf.Tensor, temperature: float | None = None) -> tf.Tensor:
+    """A user's scores of items, from the scores that each interest gives: ``max_k s_k``, or a smooth maximum of them.
+
+    With a temperature tau it is ``tau log sum_k exp(s_k / tau)``, the score that
+    :func:`~trainer.losses.mixture_softmax.mixture_softmax` trains, times tau: in the units of the maximum, at least the
+    maximum, and at most ``tau log K`` above it. With one active interest it is the maximum to the last bit.
+
+    Args:
+      by_interest: float32 [B, K, M], -inf for an interest that is not active.
+      temperature: tau, above 0; None for the maximum.
+
+    Returns:
+      float32 [B, M]; -inf for a user without an active interest.
+    """
+    best = tf.reduce_max(by_interest, axis=1)
+    if temperature is None or by_interest.shape[1] == 1:
+        return best
+    shares = tf.exp((by_interest - best[:, tf.newaxis]) / temperature)
+    return tf.where(tf.math.is_finite(best), best + temperature * tf.math.log(tf.reduce_sum(shares, axis=1)), best)
 
 
 def chunk_size(queries: tf.Tensor, most: int) -> tf.Tensor:
@@ -45,6 +66,7 @@ def exact_top_k(
     chunk: int = 65_536,
     excluded: tf.Tensor | None = None,
     keep: Keep | None = None,
+    temperature: float | None = None,
 ) -> TopK:
     """Scores the whole catalogue, a chunk at a time, and returns the k best items of each user.
 
@@ -60,6 +82,7 @@ def exact_top_k(
       excluded: [B, E] int32 or int64, indices of items that must not be returned; -1 is padding. The
         result is the exact top-k of the other items.
       keep: which items each user may get; None for all.
+      temperature: of :func:`merged_scores`. The result is exact with it, too: every item is scored by it.
     """
     vectors = tf.convert_to_tensor(item_vectors)
     static_k = tf.get_static_value(k)
@@ -79,7 +102,7 @@ def exact_top_k(
         by_interest = tf.matmul(queries, rows, transpose_b=True)
         by_interest = tf.reshape(by_interest, [batch, num_interests, -1])
         by_interest = tf.where(interest_mask[:, :, tf.newaxis], by_interest, NO_SCORE)
-        best = drop_excluded(tf.reduce_max(by_interest, axis=1), start, excluded)
+        best = drop_excluded(merged_scores(by_interest, temperature), start, excluded)
         if keep is not None:
             items = tf.broadcast_to(tf.range(start, start + tf.shape(best)[1]), tf.shape(best))
             best = tf.where(keep(items), best, NO_SCORE)

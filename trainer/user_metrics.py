@@ -25,6 +25,7 @@ class Users(NamedTuple):
       targets: int [B, M] as in trainer/metrics/ranking.py.
       constants: how many components at the end of an interest belong to a constant of the items, such as a prior: they
         add to the scores and are no direction.
+      ranking_temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
     """
 
     interests: tf.Tensor
@@ -32,6 +33,7 @@ class Users(NamedTuple):
     history: tf.Tensor
     targets: tf.Tensor
     constants: int = 0
+    ranking_temperature: float | None = None
 
     @property
     def directions(self) -> tf.Tensor:
@@ -137,7 +139,17 @@ def _ranked(users: Users, catalogue: Catalogue, options: Mapping[str, Any]) -> t
     """The list of all interests together, and that of each alone with the same places of targets [B, K, M]."""
     size, columns = int(catalogue.vectors.shape[0]), computed(int(catalogue.vectors.shape[0]), _rows(catalogue.vectors))
     k = table.longest_list()
-    merged = fair_ranking(users.interests, users.active, size, columns, users.targets, k, winners=False, **options)
+    merged = fair_ranking(
+        users.interests,
+        users.active,
+        size,
+        columns,
+        users.targets,
+        k,
+        winners=False,
+        temperature=users.ranking_temperature,
+        **options,
+    )
     interests = int(users.interests.shape[1])
     if interests == 1:
         return merged, tf.nest.map_structure(lambda values: values[:, tf.newaxis], merged)

@@ -78,6 +78,7 @@ class Validator:
             self._columns(items),
             batch[schema.TARGETS],
             max(self._cutoffs),
+            temperature=self._model.ranking_temperature,
         )
         return rank_metrics(ranking.better, ranking.tied, batch[schema.TARGETS], self._cutoffs)
 

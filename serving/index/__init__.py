@@ -15,18 +15,21 @@ from serving.settings import IndexSettings
 __all__ = ["ExactIndex", "Index", "build_index"]
 
 
-def build_index(item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings) -> Index:
+def build_index(
+    item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings, temperature: float | None = None
+) -> Index:
     """Builds the index that ``settings.kind`` names; a small catalogue is searched exactly whatever it names.
 
     Args:
       item_vectors: [N, D] float32.
       settings: kind and sizes.
+      temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
 
     Raises:
       InputError: ScaNN is asked for and its op does not load here.
     """
     if settings.kind == "exact" or not scann_sizes(item_vectors.shape[0], settings).num_leaves:
-        return ExactIndex(item_vectors, settings.exact_chunk)
+        return ExactIndex(item_vectors, settings.exact_chunk, temperature)
     from serving.index.scann import ScannIndex
 
-    return ScannIndex(item_vectors, settings)
+    return ScannIndex(item_vectors, settings, temperature)

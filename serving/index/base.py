@@ -9,7 +9,7 @@ from trainer.retrieval import Keep, TopK
 
 
 class Index(tf.Module, ABC):
-    """Finds the items whose inner product with one of a user's interests is largest.
+    """Finds the items with a user's largest scores, those of :func:`trainer.retrieval.merged_scores`.
 
     A tf.Module: it is saved inside the served model, and ``search`` runs in its graph.
     """
@@ -35,7 +35,8 @@ class Index(tf.Module, ABC):
             bool [B, M]. The list holds the best of those, and is full where there are enough of them.
 
         Returns:
-          indices, scores and winning interests, [B, k]; places that stay empty have the index -1.
+          indices, scores and for each item the interest that adds most to its score, [B, k]; places that stay empty
+          have the index -1.
         """
 
     @abstractmethod

@@ -1,7 +1,9 @@
 """What the K lists of an approximate search found for each user, once each.
 
-A user's score of an item is the largest over the interests, so the best N by that score are among the K lists of each
-interest's best N: whole lists of N lose nothing, and lists of N / K would.
+By the largest score over the interests the best N are among the K lists of each interest's best N: whole lists of N
+lose nothing, and lists of N / K would. By log-sum-exp an item that is in no list can be among the best N: every s_k is
+at most the last score l_k of its list, and ``tau log sum_k exp(l_k / tau)`` can be as much as ``tau log K`` above the
+largest of them. Longer lists make it rare.
 """
 
 from typing import NamedTuple
@@ -21,8 +23,9 @@ class Candidates(NamedTuple):
     Attributes:
       items: [B, M] int32, M at least the k that was asked for; at least 0 where they are not usable, too.
       usable: [B, M] bool; the others are padding, found again, excluded, or not let through by the filter.
-      complete: [B] bool, whether no item that was left out of a list can belong to the user's k best: k candidates
-        score no lower than the last item of any list that was cut off. Scores are those of the search.
+      complete: [B] bool, whether no item that was left out of a list can belong to the user's k best by the largest
+        score: k candidates score no lower than the last item of any list that was cut off. Scores are those of the
+        search.
     """
 
     items: tf.Tensor

@@ -8,17 +8,23 @@ from trainer.retrieval import Keep, TopK, exact_top_k
 
 
 class ExactIndex(Index):
-    """Scores every item, a chunk at a time.
+    """Scores every item, a chunk at a time: exact, however the scores of the interests are merged.
 
     Args:
       item_vectors: [N, D] float32. A variable is shared, not copied.
       chunk: items scored at a time, at most.
+      temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
     """
 
-    def __init__(self, item_vectors: np.ndarray | tf.Tensor | tf.Variable, chunk: int = 65_536) -> None:
+    def __init__(
+        self,
+        item_vectors: np.ndarray | tf.Tensor | tf.Variable,
+        chunk: int = 65_536,
+        temperature: float | None = None,
+    ) -> None:
         super().__init__()
         self.item_vectors = as_variable(item_vectors)
-        self.chunk = chunk
+        self.chunk, self._temperature = chunk, temperature
 
     def search(
         self,
@@ -29,7 +35,9 @@ class ExactIndex(Index):
         keep: Keep | None = None,
     ) -> TopK:
         """See :meth:`serving.index.base.Index.search`."""
-        return exact_top_k(interests, interest_mask, self.item_vectors, k, self.chunk, excluded, keep)
+        return exact_top_k(
+            interests, interest_mask, self.item_vectors, k, self.chunk, excluded, keep, self._temperature
+        )
 
     def vectors(self, indices: tf.Tensor) -> tf.Tensor:
         """See :meth:`serving.index.base.Index.vectors`."""

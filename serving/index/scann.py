@@ -16,7 +16,7 @@ from serving.index.candidates import Candidates, candidates
 from serving.index.sizes import scann_sizes
 from serving.settings import IndexSettings
 from trainer.errors import InputError
-from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish
+from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish, merged_scores
 
 try:
     from scann.scann_ops.py import scann_ops
@@ -41,6 +41,9 @@ KEEP_FACTOR = 3
 MOST_MORE = 1_000
 """For what cannot be returned an interest fetches at most so many items; a list that wants more is searched exactly."""
 
+MERGED_FACTOR = 2
+"""Ranked by log-sum-exp, an interest fetches so many times k: see serving/index/candidates.py."""
+
 SPARE = 8
 """So many more are fetched because scores of eight bits may order neighbours wrongly, the k-th and the next too."""
 
@@ -48,15 +51,23 @@ SPARE = 8
 class ScannIndex(Index):
     """A tree of leaves, asymmetric hashing in the searched leaves, and scores of eight bits for the best of them.
 
-    All K searches of a batch are one call of the op; what they found is scored exactly.
+    All K searches of a batch are one call of the op; the union of what they found is scored exactly, each item by all
+    interests. Ranked by log-sum-exp, lists of ``MERGED_FACTOR * k`` are united; an item outside of them is missed.
 
     Args:
       item_vectors: [N, D] float32, so many that :func:`scann_sizes` gives them leaves. A variable is shared.
       settings: unset sizes follow from N, see :func:`scann_sizes`.
+      temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
     """
 
-    def __init__(self, item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings) -> None:
+    def __init__(
+        self,
+        item_vectors: np.ndarray | tf.Tensor | tf.Variable,
+        settings: IndexSettings,
+        temperature: float | None = None,
+    ) -> None:
         super().__init__()
+        self._temperature = temperature
         self.item_vectors = as_variable(item_vectors)
         self.num_items, self.dimension = self.item_vectors.shape
         self.sizes = scann_sizes(self.num_items, settings)
@@ -90,8 +101,8 @@ class ScannIndex(Index):
         """See :meth:`serving.index.base.Index.search`.
 
         Each interest fetches more than k items where some of them cannot be returned, within limits. A user whose
-        list may lack an item for that reason, see :class:`Candidates`, is searched exactly. A long list
-        searches more leaves than the settings say: enough to hold five times its length.
+        list may lack an item for that reason, see :class:`Candidates`, is searched exactly, whichever way scores are
+        merged. A long list searches more leaves than the settings say: enough to hold five times its length.
         """
         k = tf.convert_to_tensor(k, tf.int32)
         interests, interest_mask = tf.convert_to_tensor(interests), tf.convert_to_tensor(interest_mask)
@@ -111,6 +122,7 @@ class ScannIndex(Index):
                 self._exact_chunk,
                 None if excluded is None else tf.gather(excluded, users),
                 None if keep is None else _of_some_users(keep, users, tf.shape(interests)[0]),
+                self._temperature,
             )
             return TopK(
                 *map(
@@ -123,10 +135,11 @@ class ScannIndex(Index):
 
     def _fetch(self, k: tf.Tensor, excluded: tf.Tensor | None, keep: Keep | None) -> tf.Tensor:
         """How many items each interest fetches for a list of k."""
+        wanted = k if self._temperature is None else MERGED_FACTOR * k
         more = 0 if keep is None else KEEP_FACTOR * k
         if excluded is not None:
             more += tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(excluded >= 0, tf.int32), axis=1)), 0)
-        return tf.minimum(k + SPARE + tf.minimum(more, MOST_MORE), self.num_items)
+        return tf.minimum(wanted + SPARE + tf.minimum(more, MOST_MORE), self.num_items)
 
     def _lists(self, interests: tf.Tensor, interest_mask: tf.Tensor, fetch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The items nearest to each interest, [B, K, n] int32 and their scores, n at most ``fetch``.
@@ -153,7 +166,7 @@ class ScannIndex(Index):
         """
         scores = tf.matmul(interests, self.vectors(found.items), transpose_b=True)
         scores += tf.where(interest_mask, 0.0, NO_SCORE)[:, :, tf.newaxis]
-        best = tf.reduce_max(scores, axis=1)
+        best = merged_scores(scores, self._temperature)
         # A score that is not a number is none, as in the exact search.
         best = tf.where(found.usable & ~tf.math.is_nan(best), best, NO_SCORE)
         best, order = tf.math.top_k(best, k)

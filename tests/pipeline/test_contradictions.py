@@ -76,6 +76,11 @@ def load(tmp_path):
             ["data.max_user_events=4", "data.min_history=4"],
             "data.max_user_events is 4, and data.min_history is 4: no user .* at least 5",
         ),
+        (
+            ["model.name=comirec_sa", "model.read_out=max", "model.ranking=log_sum_exp"],
+            "model.ranking is log_sum_exp, and model.read_out is max.*Set model.read_out: mixture, or model.ranking: max",
+        ),
+        (["model.name=miracle", "model.ranking=log_sum_exp"], "model.read_out is max"),
         (["model.use_category=true"], "model.use_category is true, and no item has a category"),
         (
             ["model.name=mind", "model.num_interests=8", "transform.max_history=20"],
@@ -120,6 +125,7 @@ def test_contradictory_settings_are_refused(load, overrides, words):
         ["model.name=mind", "model.num_interests=8", "transform.max_history=20", "model.dynamic_interests=false"],
         ["model.name=miracle", "model.num_interests=32", "transform.max_history=20"],
         ["model.num_interests=4", "transform.max_history=4"],
+        ["model.name=shrinkage", "model.ranking=log_sum_exp"],
         ["training.max_steps=20"],  # validation and warm-up then end with the training
         ["model.read_out=soft", "model.label_power=.inf"],
         [ITEMS, "data.item_columns={tags: genre, category: genre, text: title, title: title}"],
@@ -144,7 +150,8 @@ def test_all_contradictions_are_told_at_once(load):
 def test_settings_without_effect_are_told(load, caplog):
     with caplog.at_level(logging.WARNING, "polyrec.progress"):
         load("data.users=u.csv", "data.split={method: leave_last_out, seed: 7}", "model.label_power=3",
-             "data.item_columns.category=genre", "index={kind: exact, num_leaves: 3}")  # fmt: skip
+             "data.item_columns.category=genre", "index={kind: exact, num_leaves: 3}", "model.ranking=log_sum_exp",
+             "model.num_interests=1")  # fmt: skip
     told = [record.getMessage() for record in caplog.records]
     assert all("config.yaml: " in words for words in told)
     expected = (
@@ -152,6 +159,7 @@ def test_settings_without_effect_are_told(load, caplog):
         "data.item_columns.category is 'genre', and data.items is not set",
         "index.num_leaves is 3, and index.kind: exact makes no use of it",
         "data.split.seed is set, and data.split.method: leave_last_out makes no use of it",
+        "model.ranking is log_sum_exp, and model.num_interests is 1: there is nothing to sum",
         "model.label_power is set",
     )
     assert len(told) == len(expected)

@@ -44,6 +44,12 @@ def _scores(interests, mask, vectors):
     return np.where(mask[..., np.newaxis], interests @ vectors.T, -np.inf).max(axis=1)
 
 
+def _merged(interests, mask, vectors, temperature):
+    """One user at a time, float64."""
+    found = [user[active].astype(np.float64) @ vectors.T for user, active in zip(interests, mask, strict=True)]
+    return np.array([temperature * np.log(np.exp(scores / temperature).sum(axis=0)) for scores in found])
+
+
 def _expected(scores, targets):
     pairs = zip(scores, targets, strict=True)
     rows = [expected_metrics(row, {t for t in wanted if t != -1}, CUTOFFS) for row, wanted in pairs]
@@ -86,6 +92,38 @@ def test_excluded_items_and_those_a_user_may_not_get_are_no_rivals(draw, chunk):
     _assert_same(found, _expected(scores, problem[3]))
 
 
+@pytest.mark.parametrize("temperature", [0.3, 2.0])
+@pytest.mark.parametrize("chunk", [7, 1000])
+def test_metrics_by_log_sum_exp_against_numpy(chunk, temperature):
+    """Interests that are not active add nothing, whatever stands in their place."""
+    *problem, random = _problem(_no_ties)
+    excluded = random.integers(-1, ITEMS, size=(USERS, 20))
+    scores = _merged(*problem[:3], temperature)
+    assert (np.argsort(-scores, axis=1)[:, :10] != np.argsort(-_scores(*problem[:3]), axis=1)[:, :10]).any()
+    _assert_same(_metrics(*problem, chunk=chunk, temperature=temperature), _expected(scores, problem[3]))
+    for row, out in zip(scores, excluded, strict=True):
+        row[out[out >= 0]] = -np.inf
+    found = _metrics(*problem, chunk=chunk, temperature=temperature, excluded=tf.constant(excluded))
+    _assert_same(found, _expected(scores, problem[3]))
+
+
+@pytest.mark.parametrize("temperature", [0.3, 2.0])
+def test_by_log_sum_exp_without_ties_everything_is_as_in_serving(temperature):
+    interests, mask, vectors, targets, _ = _problem(_no_ties)
+    ranking = _ranking(interests, mask, vectors, targets, temperature=temperature)
+    served = exact_top_k(tf.constant(interests), tf.constant(mask), vectors, max(CUTOFFS), temperature=temperature)
+    np.testing.assert_array_equal(ranking.top.indices, served.indices)
+    np.testing.assert_array_equal(ranking.top.interest, served.interest)
+    np.testing.assert_allclose(ranking.top.scores, served.scores, rtol=1e-5)
+
+
+def test_by_log_sum_exp_one_active_interest_gives_the_ranking_of_the_maximum():
+    interests, mask, vectors, targets, _ = _problem(_small_integers)
+    mask[:] = [False, True, False]
+    plain, smooth = (_ranking(interests, mask, vectors, targets, temperature=tau) for tau in (None, 0.3))
+    tf.nest.map_structure(np.testing.assert_array_equal, plain, smooth)
+
+
 @pytest.mark.parametrize("chunk", [11, 1000])
 def test_without_ties_everything_is_as_in_serving(chunk):
     interests, mask, vectors, targets, _ = _problem(_no_ties)
@@ -101,19 +139,21 @@ def test_without_ties_everything_is_as_in_serving(chunk):
     )
 
 
+@pytest.mark.parametrize("temperature", [None, 0.15])
 @pytest.mark.parametrize("constant", [0.0, 0.37, -5.0])
 @pytest.mark.parametrize("chunk", [1, 64, 1000])
-def test_a_model_whose_scores_are_all_alike_scores_like_chance(constant, chunk):
+def test_a_model_whose_scores_are_all_alike_scores_like_chance(constant, chunk, temperature):
     """Everybody wants one of the three most frequent items, which a tie for the lower index would put first."""
     vectors, interests = np.full((ITEMS, D), constant), np.ones((USERS, K, D))
     targets, mask = np.repeat([[0, 1, 2]], USERS, axis=0), np.ones((USERS, K), bool)
-    found = _metrics(interests, mask, vectors, targets, cutoffs=(20, 50), chunk=chunk)
+    options = {"chunk": chunk, "temperature": temperature}
+    found = _metrics(interests, mask, vectors, targets, cutoffs=(20, 50), **options)
     np.testing.assert_allclose(found["recall_at_50"], 50 / ITEMS, rtol=1e-6)
     np.testing.assert_allclose(found["recall_at_20"], 20 / ITEMS, rtol=1e-6)
     none = np.prod([(70 - n) / (90 - n) for n in range(3)])  # none of three targets among 20 of 90
     np.testing.assert_allclose(found["hit_rate_at_20"], 1 - none, rtol=1e-5)
     seen = tf.constant(np.tile([5, 6, 7, 8, -1], (USERS, 1)))
-    found = _metrics(interests, mask, vectors, targets, cutoffs=(50,), chunk=chunk, excluded=seen)
+    found = _metrics(interests, mask, vectors, targets, cutoffs=(50,), excluded=seen, **options)
     np.testing.assert_allclose(found["recall_at_50"], 50 / (ITEMS - 4), rtol=1e-6)
 
 

@@ -18,12 +18,15 @@ def make_users(rng, batch=5, interests=3, dimension=6, items=60):
     return users, mask, vectors
 
 
-def expected_top_k(users, mask, vectors, k, excluded=None):
+def expected_top_k(users, mask, vectors, k, excluded=None, temperature=None):
     """Scores every item for every user; sorts by score, then by index."""
     indices, scores, interest = [], [], []
     for user in range(len(users)):
         by_interest = np.where(mask[user][:, None], users[user] @ vectors.T, -np.inf)
         best = by_interest.max(axis=0)
+        if temperature is not None:
+            sums = np.exp(by_interest[mask[user]].astype(np.float64) / temperature).sum(axis=0)
+            best = temperature * np.log(sums)
         if excluded is not None:
             best[[item for item in excluded[user] if item >= 0]] = -np.inf
         order = [item for item in np.lexsort((np.arange(len(best)), -best)) if best[item] > -np.inf][:k]
@@ -75,6 +78,62 @@ def test_exact_top_k_of_what_a_user_may_get(share, chunk):
 def kept(allowed):
     """A filter by a table, users by items."""
     return lambda items: tf.gather(tf.constant(allowed), items, batch_dims=1)
+
+
+def restated_merge(by_interest, temperature):
+    return temperature * np.log(np.exp(by_interest.astype(np.float64) / temperature).sum(axis=1))
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.1, 1.0, 7.0])
+def test_merged_scores_are_a_smooth_maximum_in_the_units_of_the_maximum(temperature):
+    by_interest = np.random.default_rng(SEED).uniform(-1, 1, size=(6, 4, 30)).astype(np.float32)
+    by_interest[1, 2:] = by_interest[2, :3] = -np.inf
+    merged = retrieval.merged_scores(tf.constant(by_interest), temperature).numpy()
+    np.testing.assert_allclose(merged, restated_merge(by_interest, temperature), rtol=1e-5, atol=1e-6)
+    best = by_interest.max(axis=1)
+    assert (merged >= best).all() and (merged <= best + temperature * np.log(4) + 1e-5).all()
+    np.testing.assert_array_equal(merged[2], best[2])  # one active interest: to the last bit
+    np.testing.assert_array_equal(retrieval.merged_scores(tf.constant(by_interest)), best)
+
+
+def test_merged_scores_of_one_interest_none_and_what_is_no_number():
+    one = np.random.default_rng(SEED).normal(size=(3, 1, 50)).astype(np.float32)
+    np.testing.assert_array_equal(retrieval.merged_scores(tf.constant(one), 0.1), one[:, 0])
+    nothing = retrieval.merged_scores(tf.fill([2, 3, 4], -np.inf), 0.1)
+    assert np.isneginf(nothing).all()
+    far = retrieval.merged_scores(tf.constant([[[9000.0, -9000.0], [-9000.0, -9000.0]]]), 0.01).numpy()
+    np.testing.assert_allclose(far, [[9000.0, -9000.0 + 0.01 * np.log(2)]], rtol=1e-6)
+    broken = retrieval.merged_scores(tf.constant([[[np.nan, np.inf], [1.0, 2.0]]]), 0.1).numpy()
+    assert np.isnan(broken[0, 0]) and broken[0, 1] == np.inf
+
+
+@pytest.mark.parametrize("chunk", [7, 1000])
+@pytest.mark.parametrize("width", [0, 20])
+def test_exact_top_k_by_log_sum_exp(chunk, width):
+    """Every item is scored, so that one which no interest alone has among its first k is found as well."""
+    rng = np.random.default_rng(SEED)
+    _, mask, _ = make_users(rng, batch=20)
+    users, vectors = (rng.normal(size=shape).astype(np.float32) for shape in ((20, 3, 6), (60, 6)))
+    excluded = rng.integers(-1, 60, size=(20, width))
+    wanted = expected_top_k(users, mask, vectors, 8, excluded, temperature=3.0)
+    found = retrieval.exact_top_k(users, mask, vectors, 8, chunk, tf.constant(excluded), temperature=3.0)
+    np.testing.assert_array_equal(found.indices, wanted[0])
+    np.testing.assert_allclose(found.scores, wanted[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found.interest, wanted[2])
+    own = [
+        np.argsort(-interests @ vectors.T, axis=1)[active, :8] for interests, active in zip(users, mask, strict=True)
+    ]
+    assert width or any(not np.isin(listed, lists).all() for listed, lists in zip(wanted[0], own, strict=True))
+
+
+def test_exact_top_k_of_one_interest_is_the_same_by_either_ranking():
+    users, mask, vectors = make_users(np.random.default_rng(SEED))
+    mask[:] = [True, False, False]
+    assert_same(
+        retrieval.exact_top_k(users, mask, vectors, 20, temperature=0.1), expected_top_k(users, mask, vectors, 20)
+    )
+    one = users[:, :1], mask[:, :1]
+    assert_same(retrieval.exact_top_k(*one, vectors, 20, temperature=0.1), expected_top_k(*one, vectors, 20))
 
 
 def test_exact_top_k_in_a_graph_with_k_as_a_tensor_and_a_variable_as_the_catalogue():

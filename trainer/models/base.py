@@ -103,6 +103,12 @@ class RetrievalModel(tfrs.models.Model):
         return self.settings.num_interests
 
     @property
+    def ranking_temperature(self) -> float | None:
+        """Temperature of the log-sum-exp over interests that items are ranked by, the loss's; None for the maximum."""
+        smooth = self.settings.ranking == "log_sum_exp" and self.served_interests > 1
+        return self.temperature if smooth else None
+
+    @property
     def recency_heads(self) -> int:
         """Number of weights by recency that are learned: K, one for each interest."""
         return self.settings.num_interests
