@@ -46,6 +46,7 @@ OPTIONS: dict[str, dict] = {
         "hardness": 0.5,
     },
     "one": {"num_interests": 1},
+    "log_sum_exp": {"read_out": "mixture", "ranking": "log_sum_exp"},
     "released": {
         "negatives": "in_batch_plain",
         "use_category": True,

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from serving.bundle import build_bundle
 from serving.settings import IndexSettings, ServingSettings
-from tests.trainer.transformed import USER_FEATURES, raw, transform
+from tests.trainer.transformed import USER_FEATURES, raw, serialized, transform
 from trainer import export, schema
 from trainer.catalogue import read_catalogue
 from trainer.input_pipeline import evaluation_dataset
@@ -28,11 +28,14 @@ def log(tmp_path_factory):
         raw(str(n), "".join(ITEMS[(n + step) % 26] for step in range(6)), ITEMS[(n + 6) % 26], job=job, age=float(n))
         for n, job in zip(range(60), ["smith", "baker", "cook"] * 20, strict=True)
     ]
-    valid = [raw(h, h, "a", job=job, age=age) for h, job, age in zip(HISTORIES, JOBS, AGES, strict=True)]
-    return transform(tmp_path_factory.mktemp("log"), train, valid, T)
+    return transform(tmp_path_factory.mktemp("log"), train, _valid(), T)
 
 
-def _model(log, name, precision):
+def _valid():
+    return [raw(h, h, "a", job=job, age=age) for h, job, age in zip(HISTORIES, JOBS, AGES, strict=True)]
+
+
+def _model(log, name, precision, settings):
     output = log.output
     catalogue = read_catalogue(
         output.vocabulary_file_by_name(ITEM_FREQUENCY), output.vocabulary_file_by_name(schema.ITEM_VOCABULARY), []
@@ -41,8 +44,8 @@ def _model(log, name, precision):
     batches = evaluation_dataset(log.valid_files, output.transformed_feature_spec(), 8)
     (batch,) = list(batches)
     with mixed_precision(precision):
-        settings = registry.settings_class(name)(name=name, dimension=6, time_decay=True)
-        model = registry.get(name)(settings, catalogue, T, {"user_job": jobs, "user_age": None})
+        given = registry.settings_class(name)(name=name, dimension=6, time_decay=True, **settings)
+        model = registry.get(name)(given, catalogue, T, {"user_job": jobs, "user_age": None})
         model.encode_last(batch)
     random = np.random.default_rng(3)
     for weights in model.trainable_weights:
@@ -55,11 +58,20 @@ def of_history(added, ids, item):
     return added[ids == item].max()
 
 
+SMOOTH = {"ranking": "log_sum_exp"}
+"""For all interests in use, some of them silent, and a prior; tests/trainer/test_validation.py has every model."""
+
+
 @pytest.mark.parametrize(
-    ("name", "precision"), [*((name, "none") for name in registry.names("retrieval")), ("comirec_sa", "bfloat16")]
+    ("name", "precision", "settings"),
+    [
+        *((name, "none", {}) for name in registry.names("retrieval")),
+        *((name, "none", SMOOTH) for name in ("comirec_sa", "octopus", "shrinkage")),
+        ("comirec_sa", "bfloat16", {}),
+    ],
 )
-def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precision):
-    model, catalogue, batch = _model(log, name, precision)
+def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precision, settings):
+    model, catalogue, batch = _model(log, name, precision, settings)
     encoding = model.encode_last(batch)
     export.save(model, catalogue, log.output, USER_FEATURES, str(tmp_path / "model"))
     build_bundle(str(tmp_path / "model"), str(tmp_path / "bundle"), IndexSettings(kind="exact"), ServingSettings())
@@ -86,11 +98,19 @@ def test_the_pushed_model_scores_as_the_trainer_does(log, tmp_path, name, precis
         deny=tf.constant([[""]]),
     )
     vectors, ids = model.item_vectors().numpy(), np.array(catalogue.ids)
+    evaluate = tf.saved_model.load(str(tmp_path / "model")).signatures["evaluate"]
+    ndcg = evaluate(tf.constant(serialized(_valid())))["ndcg_at_20"].numpy()
     np.testing.assert_array_equal(answers["fallback"], [False, False, False, True])
     for row in range(3):
         active = encoding.interest_mask[row, 0].numpy()
-        scores = (encoding.interests[row, 0].numpy()[active] @ vectors.T).max(axis=0)
+        scores = encoding.interests[row, 0].numpy()[active] @ vectors.T
+        # As the loss sums over interests, at its temperature; of one vector that is its inner product.
+        tau = float(model.settings.temperature)
+        scores = tau * np.logaddexp.reduce(scores / tau, axis=0) if settings else scores.max(axis=0)
         np.testing.assert_allclose(answers["scores"][row], np.sort(scores)[::-1][:K], rtol=1e-4, atol=1e-5)
+        # The one target is "a": its discount by how many items score higher.
+        better = np.count_nonzero(scores > scores[ids == b"a"])
+        np.testing.assert_allclose(ndcg[row], 1 / np.log2(better + 2) if better < 20 else 0.0, rtol=1e-5)
         of = {item: scores[place] for place, item in enumerate(ids)}
         # What adds most to a score: by directions, a component that is 1 for every item says nothing.
         seen = batch["history"][row].numpy()

@@ -78,7 +78,7 @@ def load(tmp_path):
         ),
         (
             ["model.name=comirec_sa", "model.read_out=max", "model.ranking=log_sum_exp"],
-            "model.ranking is log_sum_exp, and model.read_out is max.*Set model.read_out: mixture, or model.ranking: max",
+            "model.ranking is log_sum_exp, and model.read_out is max.*model.read_out: mixture, or model.ranking: max",
         ),
         (["model.name=miracle", "model.ranking=log_sum_exp"], "model.read_out is max"),
         (["model.use_category=true"], "model.use_category is true, and no item has a category"),

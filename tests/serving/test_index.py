@@ -149,6 +149,58 @@ def test_scann_returns_exact_scores_and_the_winning_interest(scann, catalogue, u
     np.testing.assert_array_equal(result.interest, scores.argmax(axis=1))
 
 
+TAU = 3.0
+"""Of inner products whose spread among a user's best items is about ten."""
+
+
+def smooth(interests, mask, items):
+    """Scores of all items, one user at a time, float64."""
+    found = [user[active].astype(np.float64) @ items.T / TAU for user, active in zip(interests, mask, strict=True)]
+    return np.array([TAU * np.logaddexp.reduce(scores, axis=0) for scores in found])
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+@pytest.mark.parametrize("share", [1.0, 0.3, 0.002])
+def test_by_log_sum_exp_the_best_items_of_all_interests_together(kind, share, catalogue, users):
+    index = build_index(catalogue, IndexSettings(kind=kind, exact_chunk=1000), TAU)
+    interests, mask = users
+    rng = np.random.default_rng(4)
+    allowed, excluded = rng.random((40, 6000)) < share, rng.integers(0, 6000, size=(40, 30))
+    result = index.search(interests, mask, 20, tf.constant(excluded), None if share == 1.0 else kept(allowed))
+    scores = smooth(interests, mask, catalogue)
+    for row, may, out in zip(scores, allowed, excluded, strict=True):
+        row[~may] = row[out] = -np.inf
+    wanted = np.argsort(-scores, axis=1)[:, :20]
+    wanted[np.take_along_axis(scores, wanted, axis=1) == -np.inf] = -1
+    found = result.indices.numpy()
+    np.testing.assert_array_equal((found >= 0).sum(axis=1), (wanted >= 0).sum(axis=1))
+    assert list_recall(found, wanted) >= (1.0 if kind == "exact" or share < 0.01 else 0.98)
+    own = np.where(mask[..., np.newaxis], np.einsum("bkd,bnd->bkn", interests, catalogue[found]), -np.inf)
+    for user, row in enumerate(found):
+        places = row >= 0
+        np.testing.assert_allclose(result.scores[user][places], scores[user][row[places]], rtol=1e-4)
+        np.testing.assert_array_equal(result.interest[user][places], own[user].argmax(axis=0)[places])
+
+
+def test_by_log_sum_exp_what_only_all_interests_together_want_is_found(catalogue, users):
+    """Lists of k for each interest would lack some of it."""
+    interests, mask = users[0][:20], np.ones((20, 3), bool)
+    wanted = np.argsort(-smooth(interests, mask, catalogue), axis=1)[:, :20]
+    own = np.argsort(-np.einsum("bkd,nd->bkn", interests, catalogue), axis=2)[:, :, :20]
+    lacking = [np.isin(row, lists).mean() < 1 for row, lists in zip(wanted, own, strict=True)]
+    assert any(lacking)
+    found = ScannIndex(catalogue, IndexSettings(), TAU).search(interests, mask, 20).indices.numpy()
+    assert list_recall(found[lacking], wanted[lacking]) > 0.97
+
+
+@pytest.mark.parametrize("kind", ["exact", "scann"])
+def test_one_interest_finds_by_log_sum_exp_what_it_finds_by_the_maximum(kind, catalogue, users):
+    plain, merged = (build_index(catalogue, IndexSettings(kind=kind), tau) for tau in (None, 0.1))
+    one = users[0][:, :1], users[1][:, :1]
+    for found, expected_part in zip(merged.search(*one, 20), plain.search(*one, 20), strict=True):
+        np.testing.assert_array_equal(found, expected_part)
+
+
 def test_an_item_found_for_one_interest_is_scored_for_all(catalogue):
     """Two interests nearly alike, one leaf each: what only the weaker one finds still gets the better score."""
     rng = np.random.default_rng(9)

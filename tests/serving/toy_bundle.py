@@ -23,11 +23,11 @@ class ToyBundle(NamedTuple):
 
 
 @functools.cache
-def toy_bundle(kind="scann", profile=False):
+def toy_bundle(kind="scann", profile=False, ranking_temperature=None):
     folder = tempfile.mkdtemp(prefix="polyrec-toy-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     model_dir, directory = os.path.join(folder, "model"), os.path.join(folder, "bundle")
-    vectors = save_toy_model(model_dir, USER_FEATURES if profile else {})
+    vectors = save_toy_model(model_dir, USER_FEATURES if profile else {}, ranking_temperature=ranking_temperature)
     # Leaves are forced: the toy catalogue is small enough for ScaNN to score every vector otherwise.
     index = IndexSettings(kind=kind, num_leaves=10, leaves_to_search=8, max_k=400, exact_chunk=64)
     build_bundle(model_dir, directory, index, ServingSettings(default_k=7))

@@ -111,7 +111,7 @@ class ToyModel(tf.Module):
         }
 
 
-def save_toy_model(directory, user_features=None, items=ITEMS, attributes=ATTRIBUTES):
+def save_toy_model(directory, user_features=None, items=ITEMS, attributes=ATTRIBUTES, ranking_temperature=None):
     """Writes the export; returns its item vectors."""
     vectors = item_vectors(items)
     user_features = dict(user_features or {})
@@ -119,7 +119,7 @@ def save_toy_model(directory, user_features=None, items=ITEMS, attributes=ATTRIB
     os.makedirs(os.path.join(directory, "assets.extra"), exist_ok=True)
     description = {
         "model": "toy", "user_features": user_features, "interests": 2, "dimension": DIMENSION,
-        "max_history": MAX_HISTORY, "items": items,
+        "max_history": MAX_HISTORY, "items": items, "ranking_temperature": ranking_temperature,
     }  # fmt: skip
     with open(os.path.join(directory, "assets.extra", "model.json"), "w") as file:
         json.dump(description, file)

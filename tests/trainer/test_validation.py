@@ -7,6 +7,7 @@ import tensorflow as tf
 from tests.conformance import profile_models
 from tests.conformance.models import N, batch, built
 from trainer.metrics.table import OVERLAP
+from trainer.models import registry
 from trainer.profile_validation import ProfileValidator
 from trainer.validation import Validator
 
@@ -18,6 +19,32 @@ def test_item_vectors_computed_chunk_by_chunk_give_the_metrics_of_kept_ones(name
     kept = Validator(model, (5, 20)).evaluate(batches)
     assert 0 < kept["recall_at_20"] < 1
     assert Validator(model, (5, 20), most_kept=0).evaluate(batches) == pytest.approx(kept, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", registry.names("retrieval"))
+def test_what_is_watched_is_by_the_ranking_that_is_served(name):
+    """Against NumPy, with log-sum-exp over the active interests at the loss's temperature."""
+    model = built(name, "log_sum_exp")
+    several = model.served_interests > 1
+    assert model.ranking_temperature == (model.settings.temperature if several else None)
+    batches = [batch(seed) for seed in range(4)]
+    found = Validator(model, (5, 20)).evaluate(batches)
+    hits, tau = {5: [], 20: []}, float(model.settings.temperature)
+    for users in batches:
+        encoding, targets = model.encode_last(users), users["targets"].numpy()
+        for interests, active, wanted in zip(
+            encoding.interests[:, 0].numpy(), encoding.interest_mask[:, 0].numpy(), targets, strict=True
+        ):
+            scores = interests[active].astype(np.float64) @ model.item_vectors().numpy().T
+            ranked = np.argsort(-np.log(np.exp(scores / tau).sum(axis=0)))
+            # As items: 0, which pads targets here, is the most frequent one.
+            for n, values in hits.items():
+                values.append(np.isin(np.unique(wanted), ranked[:n]).mean())
+    for n, values in hits.items():
+        assert found[f"recall_at_{n}"] == pytest.approx(np.mean(values), abs=1e-6)
+    plain = Validator(built(name, "default"), (5, 20)).evaluate(batches)
+    if not several:
+        assert found == plain
 
 
 def test_the_overlap_of_interests_is_watched_and_one_vector_has_none():
