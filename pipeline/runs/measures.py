@@ -1,14 +1,16 @@
-"""The measurements and verdicts of a finished run, as its record keeps them."""
+"""What a run counted and measured, and the verdicts on it, as its record keeps them."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from components.ingestion.report import has_report, read_report, rows_used
 from components.paired import EVERYBODY, HISTORY, Paired
 from components.profile_evaluation import AUC
 from pipeline.baseline import BASELINE, PROFILE_BASELINE
+from pipeline.local_engine import Output
 from pipeline.profile_table import is_of_profiles
 from pipeline.results import Evaluation, Metrics, RunResult
-from pipeline.runs.record import Gate, Metric
+from pipeline.runs.record import Data, Gate, Metric
 from trainer.metrics import table
 from trainer.metrics.table import POPULARITY, RECALL
 
@@ -53,6 +55,30 @@ def facts(result: RunResult) -> dict[str, Any]:
         "pushed": result.pushed,
         "unchanged": result.unchanged,
     }
+
+
+def data_counts(outputs: Mapping[str, Output]) -> Data | None:
+    """What a component that reads tables counted, with the fingerprint of the tables.
+
+    Args:
+      outputs: output -> artifact.
+
+    Returns:
+      None for a component that reads no tables.
+    """
+    examples = outputs.get("examples")
+    if examples is None or not has_report(examples.uri):
+        return None
+    report = read_report(examples.uri)
+    fingerprint = examples.properties.get("input_fingerprint")
+    return Data(
+        fingerprint=None if fingerprint is None else str(fingerprint),
+        rows={name: table.rows for name, table in report.tables.items()},
+        used={name: rows_used(report, name) for name in report.tables},
+        counts=dict(report.counts),
+        examples=dict(report.examples),
+        targets=dict(report.targets),
+    )
 
 
 def _of_slice(evaluation: Evaluation | None, name: str) -> Metrics:

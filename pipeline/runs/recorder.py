@@ -5,14 +5,13 @@ import datetime
 import platform
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
 
 from pipeline.config import Config
 from pipeline.cost import Cost, now, peak_memory, reset_peak_memory
-from pipeline.data_report import data_counts
 from pipeline.result_paths import shown
 from pipeline.runs import environment
 from pipeline.runs.outcome import EXIT_CODES, Outcome, outcome_of
@@ -80,6 +79,8 @@ class Recorder:
 
     def finished(self, component: str, seconds: float, cached: bool, outputs: "Mapping[str, Output]") -> None:
         """See :class:`pipeline.local_engine.Listener`."""
+        from pipeline.runs.measures import data_counts
+
         self._end_step("cached" if cached else "done")
         if (counted := data_counts(outputs)) is not None:
             self._data[component] = counted
@@ -123,7 +124,7 @@ class Recorder:
         outcome = outcome_of(error)
         return outcome, f"{type(error).__name__}: {error}" if outcome == "failed" else str(error)
 
-    def _end_step(self, state: Any) -> None:
+    def _end_step(self, state: Literal["done", "cached", "failed"]) -> None:
         assert self._running is not None
         (name, before), self._running = self._running, None
         cost, peak = now() - before, self._note_peak()
