@@ -15,6 +15,9 @@ from trainer.metrics import table
 from trainer.metrics.table import POPULARITY, RECALL
 
 _COUNT = "example_count"
+_AGAINST_BLESSED = "_diff"
+"""Suffix of TFMA for the difference to the model that was blessed last."""
+
 _NOTHING: Metrics = {}
 
 
@@ -88,7 +91,11 @@ def _of_slice(evaluation: Evaluation | None, name: str) -> Metrics:
 def _metrics(
     model: Metrics, baseline: Metrics, before: Metrics | None, paired: Mapping[str, Paired], of_profiles: bool
 ) -> dict[str, Metric]:
-    names = [name for name in model if name != _COUNT and not name.startswith(POPULARITY)]
+    names = [
+        name
+        for name in model
+        if name != _COUNT and not name.startswith(POPULARITY) and not name.endswith(_AGAINST_BLESSED)
+    ]
     names += [name for name in paired if name not in model]
     found = {}
     for name in names:
