@@ -10,19 +10,19 @@ import click
 
 from pipeline.analyse import analyse
 from pipeline.any_letter import write_any_letter
+from pipeline.commands.runs import runs
 from pipeline.data_commands import data
 from pipeline.query_command import query
 from pipeline.refresh_command import refresh
 from pipeline.rollout_command import rollout
+from pipeline.runs.outcome import EXIT_CODES
 from serving.settings_command import SettingsCommand
 from trainer.errors import GateRefused, InputError
 
 if TYPE_CHECKING:
     from serving.server_settings import ServerSettings
 
-REFUSED = 4
-WRONG_INPUT = 2
-FAILED = 1
+REFUSED, WRONG_INPUT = EXIT_CODES["refused"], EXIT_CODES["wrong input"]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,7 +52,7 @@ def run_command(command: Callable[..., Any], *args: Any) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted. Run the same command again to go on.", err=True)
-        return 130
+        return EXIT_CODES["interrupted"]
     return 0
 
 
@@ -235,7 +235,7 @@ def demo(preset: str) -> None:
         raise click.ClickException(str(error)) from error
 
 
-for _command in (analyse, data, query, refresh, rollout):
+for _command in (analyse, data, query, refresh, rollout, runs):
     cli.add_command(_command)
 
 

@@ -3,7 +3,9 @@
 import ast
 import hashlib
 import re
+import site
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -52,7 +54,7 @@ def _files(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class _Imports:
-    """What a module imports: modules of our packages, and top-level names of other packages."""
+    """What a module imports: modules of our packages and of a model's own, and top-level names of other packages."""
 
     ours: frozenset[str]
     others: frozenset[str]
@@ -63,6 +65,9 @@ class Sources:
 
     Imports inside functions and classes count, and those for type checkers alone do not. A string that is the dotted
     name of something of ours, such as a run function's, counts as an import.
+
+    A module of somebody else's that was imported from a file outside the installed libraries, such as that of a model,
+    counts like ours, and so does what it imports of that kind.
 
     Args:
       root: where the packages are.
@@ -102,9 +107,16 @@ class Sources:
           ValueError: a module is imported by a name that is computed.
         """
         names = self.closure(modules)
-        code = fingerprint([str(self._file(name).relative_to(self._root)) for name in names], self._root)
+        ours = [name for name in names if _is_ours(name)]
+        code = fingerprint([str(self._file(name).relative_to(self._root)) for name in ours], self._root)
+        # By name: where the file lies is not what it says.
+        outside = sorted(f"{name} {_content(self._file(name))}" for name in names.difference(ours))
         libraries = sorted({version for name in names for version in _versions(self._imports(name).others)})
-        return hashlib.sha256("\n".join([code, *libraries]).encode()).hexdigest()[:16]
+        return hashlib.sha256("\n".join([code, *outside, *libraries]).encode()).hexdigest()[:16]
+
+    def has(self, name: str) -> bool:
+        """Whether the source of a module can be read."""
+        return self._path(name) is not None
 
     def _file(self, name: str) -> Path:
         path = self._path(name)
@@ -113,6 +125,8 @@ class Sources:
         return path
 
     def _path(self, name: str) -> Path | None:
+        if not _is_ours(name):
+            return _outside(name)
         base = self._root.joinpath(*name.split("."))
         return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
@@ -126,6 +140,8 @@ class Sources:
                 top = imported.partition(".")[0]
                 if top in PACKAGES:
                     ours.add(self._module(imported))
+                elif not _is_ours(name) and (module := _outside_module(imported)) is not None:
+                    ours.add(module)
                 elif top not in sys.stdlib_module_names:
                     others.add(top)
             self._known[name] = _Imports(frozenset(ours), frozenset(others))
@@ -141,7 +157,40 @@ class Sources:
         return name
 
 
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in PACKAGES
+
+
+def _outside(name: str) -> Path | None:
+    """The source of an imported module that is neither ours nor of an installed library."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    path = None if file is None else Path(file).resolve()
+    if path is None or path.suffix != ".py" or any(path.is_relative_to(folder) for folder in _libraries()):
+        return None
+    return path
+
+
+def _outside_module(dotted: str) -> str | None:
+    """The module of that kind that ``dotted`` is or lies in."""
+    return next((name for name in (dotted, *reversed(_above(dotted))) if _outside(name) is not None), None)
+
+
+@cache
+def _libraries() -> tuple[Path, ...]:
+    folders = [*site.getsitepackages(), site.getusersitepackages(), sysconfig.get_path("stdlib")]
+    return tuple(Path(folder).resolve() for folder in folders)
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _parents(name: str) -> list[str]:
+    # A folder of somebody else's may be a package without a file.
+    return [above for above in _above(name) if _is_ours(name) or _outside(above) is not None]
+
+
+def _above(name: str) -> list[str]:
     pieces = name.split(".")
     return [".".join(pieces[:length]) for length in range(1, len(pieces))]
 
@@ -166,7 +215,7 @@ def _names(tree: ast.Module, module: str, package: str) -> Iterator[str]:
             yield node.value
         elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IMPORTING:
             computed = not node.args or not isinstance(node.args[0], ast.Constant)
-            if computed and module != REGISTRY:
+            if computed and module != REGISTRY and _is_ours(module):
                 raise ValueError(f"{module} imports {ast.unparse(node)}: its code cannot be found without running it.")
 
 

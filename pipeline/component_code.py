@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline.baseline import baseline_settings
 from pipeline.code_fingerprint import ROOT, Sources
 from pipeline.config import Config, model_registry
+from trainer.errors import InputError
 from trainer.models.profile_base import ProfileSettings
 
 BASELINE_TRAINER = "TwoTowerTrainer"
@@ -39,20 +40,29 @@ def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
 
     Returns:
       component -> key, of components that the configuration leaves out as well.
+
+    Raises:
+      InputError: the model's class comes from no file, such as from a cell of a notebook.
     """
     sources = Sources(root)
     profile = isinstance(config.model, ProfileSettings)
     evaluator = ("components.evaluator", "components.profile_evaluation" if profile else "components.evaluation")
     starts: dict[str, tuple[str, ...]] = {
         **_STARTS,
-        "Trainer": (*_TRAINER, _model_module(config.model.model_dump()["name"])),
+        "Trainer": (*_TRAINER, _model_module(config.model.model_dump()["name"], sources)),
         "Evaluator": evaluator,
     }
     if (baseline := baseline_settings(config)) is not None:
-        starts[BASELINE_TRAINER] = (*_TRAINER, _model_module(baseline["name"]))
+        starts[BASELINE_TRAINER] = (*_TRAINER, _model_module(baseline["name"], sources))
         starts[BASELINE_EVALUATOR] = evaluator
     return {component: sources.key(modules) for component, modules in starts.items()}
 
 
-def _model_module(name: str) -> str:
-    return str(model_registry().get(name).__module__)
+def _model_module(name: str, sources: Sources) -> str:
+    module = str(model_registry().get(name).__module__)
+    if not sources.has(module):
+        raise InputError(
+            f"model.name: {name} is a class of {module}, which is no file: a change of it could not be told from what "
+            "the cache holds. Write the model to a .py file and import it."
+        )
+    return module

@@ -37,6 +37,7 @@ class PipelineSettings(Settings):
         default_factory=lambda: ["--runner=DirectRunner", "--direct_running_mode=in_memory"],
         description="Options of every Beam job; `polyrec run --beam-arg` appends to them.",
     )
+    keep_records: int = Field(100, ge=1, description="Records of the latest runs that stay in ROOT/NAME/records.")
 
 
 class Config(Settings):

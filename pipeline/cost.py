@@ -1,8 +1,11 @@
 """What something cost."""
 
+import contextlib
+import re
 import resource
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,22 @@ def now() -> Cost:
     """Spent so far; only differences mean something."""
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return Cost(time.monotonic(), sum(used.ru_utime + used.ru_stime for used in usage))
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held since it began or :func:`reset_peak_memory`; None off Linux.
+
+    Returns:
+      bytes.
+    """
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return 1024 * int(found[1]) if found else None
+
+
+def reset_peak_memory() -> None:
+    """Lets :func:`peak_memory` begin anew; where the kernel does not allow it, the peak stays that of the process."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")

@@ -1,8 +1,8 @@
-"""Runs a TFX pipeline in this process, component by component, and tells a listener what happens."""
+"""Runs a TFX pipeline in this process, component by component, and tells listeners what happens."""
 
 import datetime
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,12 +56,12 @@ class Listener(Protocol):
         """It has ended well and written ``outputs``; ``cached``: an earlier result was taken."""
 
 
-def run(pipeline: Pipeline, listener: Listener, uncached: Collection[str] = ()) -> Outputs:
+def run(pipeline: Pipeline, listeners: Sequence[Listener], uncached: Collection[str] = ()) -> Outputs:
     """Runs all components in order. LocalDagRunner does the same, but in silence, and hides what was written.
 
     Args:
       pipeline: with its metadata in a local store.
-      listener: is told of the progress.
+      listeners: are told of the progress, one after the other.
       uncached: components that must not take an earlier result.
 
     Returns:
@@ -88,7 +88,8 @@ def run(pipeline: Pipeline, listener: Listener, uncached: Collection[str] = ()) 
         works = name in with_executor
         if works:
             number += 1
-            listener.started(name, number, len(with_executor))
+            for listener in listeners:
+                listener.started(name, number, len(with_executor))
         before = time.monotonic()
         try:
             execution = _launch(node, compiled, deployment, connection)
@@ -101,8 +102,10 @@ def run(pipeline: Pipeline, listener: Listener, uncached: Collection[str] = ()) 
             ):
                 raise ComponentFailed(name) from RuntimeError("Its inputs could not be resolved.")
             outputs[name] = _outputs(connection, execution)
+            seconds = time.monotonic() - before
             cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
-            listener.finished(name, time.monotonic() - before, cached, outputs[name])
+            for listener in listeners:
+                listener.finished(name, seconds, cached, outputs[name])
     return outputs
 
 

@@ -1,11 +1,11 @@
 """A run from the configuration to the table at its end."""
 
 import dataclasses
-import datetime
 import errno
 import json
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +15,16 @@ from rich.markup import escape
 
 from pipeline.config import Config, model_registry, with_absolute_paths
 from pipeline.contradictions import check_model
-from pipeline.cost import now
 from pipeline.progress import Progress, show_warnings
 from pipeline.quiet import log_everything, quiet
 from pipeline.result_paths import shown
 from pipeline.run_lock import run_lock
+from pipeline.runs.record import RunRecord
+from pipeline.runs.recorder import Recorder
 from trainer.errors import GateRefused, InputError
 
 if TYPE_CHECKING:
-    from pipeline.local_engine import Outputs
+    from pipeline.local_engine import Listener, Outputs
 
 RESULTS = "results.json"
 
@@ -36,54 +37,82 @@ class RunFailed(RuntimeError):
 
 
 @dataclass(frozen=True)
-class Pushed:
+class Results:
     """A run that went all the way.
 
     Attributes:
       version: the version folder.
       examples: folder of the raw examples, a subfolder ``Split-NAME`` each.
       log: the log file.
-      results: what the table shows, as JSON.
+      results: what the table shows, as JSON; the next run replaces it.
+      record: metrics, gates, costs, settings and versions of the run.
+      record_file: where the record stays.
     """
 
     version: str
     examples: str
     log: Path
     results: Path
+    record: RunRecord
+    record_file: Path
 
 
-def run(config: Config) -> Pushed:
-    """Runs the pipeline in this process, shows its progress and its results.
+class RunRefused(GateRefused):
+    """A gate refused the data or the model; nothing was pushed.
+
+    Attributes:
+      record: of the run; with metrics, if it came as far as the evaluation.
+      record_file: where it stays.
+    """
+
+    def __init__(self, message: str, record: RunRecord, record_file: Path) -> None:
+        """Keeps the record."""
+        super().__init__(message)
+        self.record, self.record_file = record, record_file
+
+
+def run(config: Config) -> Results:
+    """Runs the pipeline in this process, prints its progress and its results, and leaves a record.
 
     Args:
       config: relative folders start at the working directory.
 
     Returns:
-      Where things are.
+      what was found and where things are.
 
     Raises:
       InputError: the data cannot be used, the folder is in use, or the disk is full.
-      GateRefused: a gate refused the data or the model; nothing was pushed.
+      RunRefused: a gate refused the data or the model; nothing was pushed.
       RunFailed: a component failed for a reason that is not the user's; the log has the details.
     """
     config = with_absolute_paths(config)
     folder = Path(config.pipeline.root) / config.pipeline.name
     with run_lock(folder):
-        log = folder / "logs" / f"{datetime.datetime.now():%Y%m%d-%H%M%S}.log"
-        with quiet(log) as console:
-            console.print(
-                f"Pipeline {escape(config.pipeline.name)} in {escape(shown(folder))}\nLog: {escape(shown(log))}"
-            )
-            return _run(config, console, log)
+        recorder = Recorder(config, folder)
+        try:
+            with quiet(recorder.log) as console, recorder.recording(console):
+                console.print(
+                    f"Pipeline {escape(config.pipeline.name)} in {escape(shown(folder))}\n"
+                    f"Log: {escape(shown(recorder.log))}"
+                )
+                version, examples, file = _run(config, console, recorder)
+        except GateRefused as error:
+            raise RunRefused(str(error), recorder.record, recorder.file) from error
+    return Results(version, examples, recorder.log, file, recorder.record, recorder.file)
 
 
-def _run(config: Config, console: Console, log: Path) -> Pushed:
-    start = now()
+def _run(config: Config, console: Console, recorder: Recorder) -> tuple[str, str, Path]:
+    """The version folder, the folder of the examples, and the file of results."""
     # Told when the configuration was read, and to be repeated with the others.
     warnings = check_model(config, model_registry().get(config.model.model_dump()["name"]).kind)
-    outputs = execute(config, console, log, warnings=warnings)
+    recorder.add(warnings=warnings)
+    from pipeline.component_code import code_keys
+
+    recorder.add_code(code_keys(config))
+    outputs = execute(config, console, recorder.log, warnings=warnings, listeners=[recorder])
     from components.ingestion.storage import write_text
     from pipeline import result_table, results
+    from pipeline.runs import measures
     from pipeline.training_report import training_line, training_reports
 
     result = results.read(outputs, config.evaluation)
@@ -93,20 +122,27 @@ def _run(config: Config, console: Console, log: Path) -> Pushed:
     console.print(training_line(trainings), soft_wrap=True, highlight=False)
     found = result_table.found(name, result)
     warnings += [finding.warning for finding in found if finding.warning is not None]
+    said = [finding.text for finding in found]
+    examples = outputs["InteractionExampleGen"]["examples"].uri
+    recorder.add(**measures.facts(result), findings=said, trainings=trainings, examples=examples)
     show_warnings(console, warnings)
     file = Path(config.pipeline.root) / config.pipeline.name / RESULTS
-    examples, cost = outputs["InteractionExampleGen"]["examples"].uri, dataclasses.asdict(now() - start)
-    said = [finding.text for finding in found]
+    cost = dataclasses.asdict(recorder.cost)
     more = {"findings": said, "examples": examples, "warnings": warnings, "cost": cost, "training": trainings}
     write_text(str(file), json.dumps({**dataclasses.asdict(result), **more}, indent=1))
     if result.pushed is None:
         reasons = result.refusals or [f"Serving validation: {result.serving_reason}"]
         raise GateRefused(" ".join(reasons))
-    return Pushed(result.pushed, examples, log, file)
+    return result.pushed, examples, file
 
 
 def execute(
-    config: Config, console: Console, log: Path, deliver: bool = True, warnings: list[str] | None = None
+    config: Config,
+    console: Console,
+    log: Path,
+    deliver: bool = True,
+    warnings: list[str] | None = None,
+    listeners: "Sequence[Listener]" = (),
 ) -> "Outputs":
     """Runs the components one after the other and shows their progress.
 
@@ -116,6 +152,7 @@ def execute(
       log: the log file, to be named in errors.
       deliver: see :func:`pipeline.graph.create_pipeline`.
       warnings: what should be repeated at the end is appended.
+      listeners: are told of the components as well.
 
     Returns:
       What each component wrote.
@@ -135,7 +172,7 @@ def execute(
         pipeline = graph.create_pipeline(config, deliver=deliver)
     with Progress(console, warnings) as progress:
         try:
-            return local_engine.run(pipeline, progress, uncached=NEVER_TAKEN_FROM_THE_CACHE)
+            return local_engine.run(pipeline, [*listeners, progress], uncached=NEVER_TAKEN_FROM_THE_CACHE)
         except local_engine.ComponentFailed as failure:
             logging.exception("The run failed.")
             if (cause := _cause_of(failure)) is not None:

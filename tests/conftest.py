@@ -22,7 +22,8 @@ hypothesis.settings.load_profile("patient")
 PATIENCE = 600.0
 """Seconds after which a test gives up what hangs. No test that passes waits for their end."""
 
-LONG = ("tests/e2e/test_pipeline.py", "tests/e2e/test_pretraining.py", "tests/conformance/test_pushed.py", "tests/e2e/")
+LONG = ("tests/e2e/test_pipeline.py", "tests/e2e/test_pretraining.py", "tests/conformance/test_pushed.py", "tests/e2e/",
+        "tests/examples/")  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -71,7 +71,7 @@ def _run(config_file: Path, overrides: list[str], last: str) -> dict[str, Any]:
     os.makedirs(folder, exist_ok=True)
     pipeline = _up_to(last, graph.create_pipeline(config, history=False))
     with quiet(folder / "prepare.log") as console, Progress(console) as bar:
-        return local_engine.run(pipeline, bar)
+        return local_engine.run(pipeline, [bar])
 
 
 def trainer_config(

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from pipeline.data_sources.synthetic import write
+from pipeline.runs.history import find_runs
 from serving.manifest import verify
 
 CONFIG = {
@@ -64,6 +65,13 @@ def _versions(folder: Path) -> list[str]:
     return sorted(path.name for path in (folder / "served" / "shop").iterdir())
 
 
+def _last_record(folder: Path, runs: int):
+    """The record of the last of so many runs."""
+    found = find_runs(folder / "runs")
+    assert len(found.runs) == runs and not found.unreadable
+    return list(found.runs.values())[-1]
+
+
 def test_a_first_run_trains_both_models_and_pushes(folder):
     done = _run(folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -78,6 +86,26 @@ def test_a_first_run_trains_both_models_and_pushes(folder):
     assert len(done.stdout.splitlines()) < 140
     (log,) = (folder / "runs" / "shop" / "logs").iterdir()
     assert str(log.relative_to(folder)) in done.stdout
+    record = _last_record(folder, runs=1)
+    assert f"Record: runs/shop/records/{record.id}/run.json" in done.stdout
+    assert (record.outcome, record.exit_code) == ("pushed", 0)
+    assert record.pushed == str(folder / "served" / "shop" / version) and record.log == str(log)
+    data = record.data["InteractionExampleGen"]
+    assert data.rows["interactions"] == 10_000 and data.rows["users"] == 500
+    assert data.fingerprint is not None and data.fingerprint.startswith("interactions:")
+    recall = record.metrics[record.headline]
+    assert (recall.title, record.baseline) == ("Recall@50", "two_tower")
+    assert recall.difference == pytest.approx(recall.value - recall.baseline, abs=1e-6)
+    assert recall.error > 0 and 0 < recall.popularity < 1 and recall.blessed_before is None
+    assert {"010-019", "diverse", "focused"} <= record.slices.keys()
+    assert [gate.name for gate in record.gates if gate.passed] == ["DataGate", "Evaluator", "ServingValidator"]
+    assert {step.state for step in record.steps} == {"done"}
+    assert {step.name for step in record.steps} >= record.code.components.keys() - {"TextEncoder"}
+    trainer = next(step for step in record.steps if step.name == "Trainer")
+    assert trainer.cpu_seconds > record.trainings[0]["training_cpu_seconds"] > 0
+    assert trainer.peak_memory_bytes > 100_000_000
+    assert sum(step.cpu_seconds for step in record.steps) < record.cpu_seconds
+    assert record.findings and record.findings[0] in " ".join(done.stdout.split())
 
 
 def test_the_same_again_comes_from_the_cache_and_is_compared_with_the_blessed_model(folder):
@@ -88,6 +116,11 @@ def test_the_same_again_comes_from_the_cache_and_is_compared_with_the_blessed_mo
     assert "those against the model blessed last as well" in done.stdout
     (version,) = _versions(folder)
     assert f"Unchanged: version {version} stays" in done.stdout
+    record = _last_record(folder, runs=2)
+    assert (record.outcome, record.exit_code) == ("unchanged", 0)
+    assert {step.name for step in record.steps if step.state == "cached"} >= {"InteractionExampleGen", "Trainer"}
+    recall = record.metrics["recall_at_50"]
+    assert recall.value == recall.blessed_before
 
 
 def test_a_missed_threshold_pushes_nothing_and_exits_with_4(folder):
@@ -97,6 +130,11 @@ def test_a_missed_threshold_pushes_nothing_and_exits_with_4(folder):
     assert "evaluation.thresholds wants at least 0.999" in done.stderr
     assert "Nothing was pushed" in done.stdout
     assert _versions(folder) == before
+    record = _last_record(folder, runs=3)
+    assert (record.outcome, record.exit_code, record.pushed) == ("refused", 4, None)
+    (gate,) = [gate for gate in record.gates if not gate.passed]
+    assert gate.name == "Evaluator" and gate.reasons == [record.reason] and "0.999" in record.reason
+    assert 0 < record.metrics["recall_at_20"].value < 0.999
 
 
 def test_an_anomaly_ends_the_run_before_anything_is_trained(folder):
@@ -107,6 +145,11 @@ def test_an_anomaly_ends_the_run_before_anything_is_trained(folder):
     assert "split train, feature user_country: Column dropped" in done.stderr
     assert "Transform" not in done.stdout
     assert _versions(folder) == before
+    record = _last_record(folder, runs=4)
+    assert (record.outcome, record.metrics) == ("refused", {})
+    (gate,) = record.gates
+    assert gate.name == "DataGate" and "user_country" in gate.reasons[0] and not gate.passed
+    assert record.steps[-1].name == "DataGate" and record.steps[-1].state == "failed"
 
 
 def test_a_killed_run_is_taken_up_again_and_meanwhile_nobody_else_may_run(folder):
@@ -137,6 +180,10 @@ def test_a_missing_file_is_wrong_input(folder):
     assert done.returncode == 2
     assert "nothing.parquet" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+    # Of the killed run and of the one that found the folder in use there is none.
+    record = _last_record(folder, runs=6)
+    assert (record.outcome, record.exit_code) == ("wrong input", 2)
+    assert "nothing.parquet" in record.reason and record.steps == []
 
 
 def test_tfx_own_command_line_runs_the_same_pipeline(folder):

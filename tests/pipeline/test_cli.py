@@ -29,6 +29,7 @@ def _run(*arguments):
         (["rollout", "status", "nowhere"], "code 2\n"),
         (["serve"], "code 2\n"),
         (["run", "nowhere.yaml"], "code 2\n"),
+        (["runs", "nowhere"], "code 2\n"),
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(arguments, end):

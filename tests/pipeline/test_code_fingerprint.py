@@ -1,3 +1,6 @@
+import importlib
+import sys
+
 import pytest
 
 from pipeline.code_fingerprint import Sources, fingerprint
@@ -79,3 +82,31 @@ def test_a_computed_name_and_a_missing_module_are_errors(tmp_path):
         sources.closure(["trainer.a"])
     with pytest.raises(FileNotFoundError, match="There is no module trainer.x"):
         sources.closure(["trainer.x"])
+
+
+def test_a_model_outside_counts_with_what_it_imports_there(tmp_path, monkeypatch):
+    ours, outside = tmp_path / "ours", tmp_path / "outside"
+    sources = _sources(ours, trainer__base="import serving.c", serving__c="", trainer__unused="")
+    (outside / "parts").mkdir(parents=True)
+    (outside / "parts" / "layer.py").write_text("WIDTH = 1\n")
+    (outside / "shop_model.py").write_text("import numpy\nimport parts.layer\n")
+    monkeypatch.syspath_prepend(str(outside))
+    monkeypatch.setitem(sys.modules, "shop_model", importlib.import_module("shop_model"))
+    (outside / "shop_model.py").write_text("import numpy\nfrom parts.layer import WIDTH\nfrom trainer import base\n")
+    closure = {"shop_model", "parts.layer", "trainer", "trainer.base", "serving", "serving.c"}
+    assert sources.closure(["shop_model"]) == closure
+    assert sources.has("shop_model") and not sources.has("numpy") and not sources.has("no_such_module")
+    first = sources.key(["shop_model"])
+    for changed in (outside / "shop_model.py", outside / "parts" / "layer.py", ours / "serving" / "c.py"):
+        before = changed.read_text()
+        changed.write_text(before + "CHANGED = 1\n")
+        assert Sources(ours).key(["shop_model"]) != first
+        changed.write_text(before)
+    (ours / "trainer" / "unused.py").write_text("CHANGED = 1\n")
+    assert Sources(ours).key(["shop_model"]) == first
+    # Where the file lies is no part of it.
+    moved = tmp_path / "moved"
+    outside.rename(moved)
+    for name, path in (("shop_model", "shop_model.py"), ("parts.layer", "parts/layer.py")):
+        monkeypatch.setattr(sys.modules[name], "__file__", str(moved / path))
+    assert Sources(ours).key(["shop_model"]) == first

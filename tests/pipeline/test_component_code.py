@@ -1,6 +1,7 @@
 """A changed line of code: exactly the components that run it get another key."""
 
 import shutil
+import sys
 
 import pytest
 
@@ -9,6 +10,8 @@ from pipeline.code_fingerprint import PACKAGES, ROOT, Sources
 from pipeline.component_code import code_keys
 from pipeline.config import load
 from pipeline.graph import create_pipeline
+from trainer.errors import InputError
+from trainer.models import registry
 
 INGESTION = {"InteractionExampleGen", "ItemExampleGen"}
 TRAINERS = {"Trainer", "TwoTowerTrainer"}
@@ -168,3 +171,12 @@ def test_no_file_of_ours_imports_by_a_computed_name():
     sources = Sources()
     for path in sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py")):
         sources.closure([".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")])
+
+
+def test_a_model_without_a_file_is_refused(monkeypatch):
+    """Such as one from a cell of a notebook: the cache could not see it change."""
+    config = load("comirec_sa")
+    monkeypatch.setattr(registry.get("comirec_sa"), "__module__", "__main__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    with pytest.raises(InputError, match=r"comirec_sa is a class of __main__, which is no file"):
+        code_keys(config)

@@ -1,0 +1,1 @@
+"""Commands of ``polyrec``, one file each."""

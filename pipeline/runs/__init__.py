@@ -1,0 +1,1 @@
+"""Runs of the pipeline and the records they leave."""
