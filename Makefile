@@ -31,7 +31,7 @@ format: set-up  ## format the code, and fix what ruff can fix
 	$(BIN)/ruff format .
 
 docs: set-up  ## the tables of settings in docs/, from the settings classes
-	$(BIN)/python -m pipeline.settings_tables
+	$(BIN)/python -m pipeline.config.settings_tables
 
 set-up:  ## fill .venv from requirements.lock
 	@PYTHON="$(PYTHON)" ./bootstrap.sh

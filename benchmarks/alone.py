@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.run_lock import run_lock
+from pipeline.engines.run_lock import run_lock
 from trainer.errors import InputError
 
 

@@ -24,20 +24,20 @@ import pyarrow as pa
 import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-from components.ingestion.partition import ORDER, USER
-from components.ingestion.sequences import ITEM, NANOSECONDS, TIME, Sequences, group_by_user
-from components.ingestion.windows import Windows, cut
+from components.ingestion.cut.partition import ORDER, USER
+from components.ingestion.cut.sequences import ITEM, NANOSECONDS, TIME, Sequences, group_by_user
+from components.ingestion.cut.windows import Windows, cut
 from components.settings import DataSettings
-from pipeline.config import load
-from trainer import schema
-from trainer.catalogue import Catalogue
-from trainer.fair_ranking import fair_ranking, kept, of_kept
-from trainer.fitting import Fitting
-from trainer.input_pipeline import evaluation_dataset, training_dataset
+from pipeline.config.run import load
+from trainer.data import schema
+from trainer.data.catalogue import Catalogue
+from trainer.data.sequences import evaluation_dataset, training_dataset
 from trainer.metrics.ranking import rank_metrics
 from trainer.models import registry
-from trainer.models.base import RetrievalModel
-from trainer.validation import Validator
+from trainer.models.retrieval.base import RetrievalModel
+from trainer.ranking.fair_ranking import fair_ranking, kept, of_kept
+from trainer.training.loop import Fitting
+from trainer.training.validation import Validator
 
 LOGS = {
     **{name: ("interactions.parquet", None) for name in ("amazon_beauty", "amazon_toys", "amazon_sports", "lastfm")},
@@ -178,7 +178,7 @@ def measure(
     data: Path, name: str, model: str, seed: int, changes: tuple[str, ...], test: bool, rankings: bool
 ) -> list[str]:
     """Trains once: the cells of a row."""
-    from trainer.temperature import train_at_the_best
+    from trainer.training.temperature import train_at_the_best
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "configuration.yaml")

@@ -1,6 +1,6 @@
 """Memory of training: python -m benchmarks.memory [--items 1000000 --users 1000000].
 
-Runs the training loop (trainer.fitting: steps, validation, checkpoints, best weights) over a made-up log that is
+Runs the training loop (trainer.training.loop: steps, validation, checkpoints, best weights) over a made-up log that is
 streamed from TFRecord files, one window a user, and prints the peak of the process's resident memory.
 """
 
@@ -16,11 +16,11 @@ import numpy as np
 import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-from trainer.catalogue import Catalogue
-from trainer.fitting import fit
-from trainer.input_pipeline import evaluation_dataset, training_dataset
+from trainer.data.catalogue import Catalogue
+from trainer.data.sequences import evaluation_dataset, training_dataset
 from trainer.models import registry
 from trainer.settings import TrainingSettings
+from trainer.training.loop import fit
 
 T, DIMENSION, WRITTEN_AT_ONCE = 50, 64, 10_000
 SPEC = {

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from benchmarks.alone import alone
-from pipeline.config import load, with_absolute_paths
+from pipeline.config.run import load, with_absolute_paths
 from pipeline.data_sources.synthetic import write
 from trainer.analysis.prototypes import mean_cosine
 
@@ -68,8 +68,8 @@ def _error(values: tuple[float, ...]) -> str:
 
 def _trained(root: Path, seed: int, sets: dict[str, str]) -> tuple[Any, Path]:
     """The exported model and the folder of the examples."""
-    from pipeline.quiet import quiet
-    from pipeline.run import execute
+    from pipeline.runs.run import execute
+    from pipeline.terminal.quiet import quiet
 
     everything = {
         "data.directory": str(root / "data"),

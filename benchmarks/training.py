@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-from trainer.catalogue import Catalogue
-from trainer.input_pipeline import one_prefix_a_row
-from trainer.lazy_adam import LazyAdam
+from trainer.data.catalogue import Catalogue
+from trainer.data.sequences import one_prefix_a_row
 from trainer.models import registry
+from trainer.training.lazy_adam import LazyAdam
 
 T, DIMENSION, INTERESTS, NEGATIVES = 50, 64, 4, 1280
 WINDOWS, PREFIXES = 64, 128

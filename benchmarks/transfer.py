@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from benchmarks.alone import alone
-from pipeline.config import Config, validate, with_absolute_paths
+from pipeline.config.run import Config, validate, with_absolute_paths
 
 HELD_OUT_ITEMS = 0.1
 MODEL = {"name": "miracle", "num_interests": 8}
@@ -84,8 +84,8 @@ def _base(domains: tuple[str, ...], root: str, text: dict[str, Any], steps: int)
     """The base model's folder; taken as it is if it is there."""
     import yaml
 
-    from pipeline.pretrain import pretrain
-    from pipeline.pretraining import load
+    from pipeline.config.pretraining import load
+    from pipeline.runs.pretrain import pretrain
 
     base = f"{root}/base"
     if not os.path.exists(f"{base}/base.json"):
@@ -106,8 +106,8 @@ def _train(
     directory: str, name: str, options: dict[str, Any], base: str, text: dict[str, Any], root: str, steps: int
 ) -> tuple[Any, str]:
     """The trained model, and the folder of the test examples."""
-    from pipeline.quiet import quiet
-    from pipeline.run import execute
+    from pipeline.runs.run import execute
+    from pipeline.terminal.quiet import quiet
 
     sections = _sections(directory, name, root, steps)
     sections["model"] = {**MODEL, **options, **({"base_model": base} if "base_model" in options else {})}

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from trainer.schema import CATEGORY
+from trainer.data.schema import CATEGORY
 from trainer.settings import Settings
 
 
@@ -232,7 +232,8 @@ class ValidationSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """The Evaluator's gates, on the test split (components/evaluation.py, components/profile_evaluation.py)."""
+    """The Evaluator's gates, on the test split (components/evaluation/retrieval.py,
+    components/evaluation/tag_profiles.py)."""
 
     thresholds: dict[str, float] = Field(
         default_factory=dict,

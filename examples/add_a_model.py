@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from pipeline.config import validate
-from pipeline.run import Results, run
-from pipeline.set_options import apply
+from pipeline.config.overrides import apply
+from pipeline.config.run import validate
+from pipeline.runs.run import Results, run
 from trainer.errors import GateRefused, InputError
 from trainer.keras_api import keras
-from trainer.layers.masked_mean import MaskedMean
-from trainer.model_settings import ModelSettings
-from trainer.models.base import Encoding, RetrievalModel
+from trainer.layers.history.masked_mean import MaskedMean
 from trainer.models.registry import register
+from trainer.models.retrieval.base import Encoding, RetrievalModel
+from trainer.models.retrieval.settings import ModelSettings
 
 
 class GRU4RecSettings(ModelSettings):
@@ -67,7 +67,7 @@ def train(events: Path, overrides: list[str]) -> Results:
       overrides: ``section.key=value`` each.
 
     Raises:
-      InputError, GateRefused: see pipeline.run.run.
+      InputError, GateRefused: see pipeline.runs.run.run.
     """
     settings = {
         "data": {"directory": str(events.parent), "interactions": events.name},

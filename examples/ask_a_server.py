@@ -8,8 +8,8 @@ The items are the user's history, oldest first. The client needs neither TensorF
 
 import sys
 
-from serving.answers import ClientError
 from serving.client import Client
+from serving.client.answers import ClientError
 
 
 def main(target: str = "127.0.0.1:8500", model: str = "example", *history: str) -> None:

@@ -10,8 +10,8 @@ data.item_columns.attributes.
 import sys
 from typing import Any
 
-from serving.answers import ClientError
 from serving.client import Client
+from serving.client.answers import ClientError
 
 
 def main(

@@ -10,10 +10,10 @@ same from the command line.
 import sys
 from pathlib import Path
 
-from pipeline.following_server import FollowingServer
-from pipeline.rollout import RollOut
-from serving.answers import ClientError
+from pipeline.operations.following_server import FollowingServer
+from pipeline.operations.rollout import RollOut
 from serving.client import Client
+from serving.client.answers import ClientError
 from trainer.errors import InputError
 
 USER = ["i0", "i5", "i1", "i6"]

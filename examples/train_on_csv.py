@@ -14,10 +14,10 @@ from pathlib import Path
 import pyarrow.csv
 import pyarrow.parquet
 
-from pipeline.config import validate
+from pipeline.config.overrides import apply
+from pipeline.config.run import validate
 from pipeline.data_sources import synthetic
-from pipeline.run import Results, run
-from pipeline.set_options import apply
+from pipeline.runs.run import Results, run
 from trainer.errors import GateRefused, InputError
 
 EXAMPLE = Path("data/example/events.csv")
@@ -31,7 +31,7 @@ def train(events: Path, overrides: list[str]) -> Results:
       overrides: ``section.key=value`` each.
 
     Raises:
-      InputError, GateRefused: see pipeline.run.run.
+      InputError, GateRefused: see pipeline.runs.run.run.
     """
     settings = {
         "data": {"directory": str(events.parent), "interactions": events.name},

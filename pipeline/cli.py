@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.analyse import analyse
-from pipeline.any_letter import write_any_letter
+from pipeline.commands.analyse import analyse
+from pipeline.commands.data import data
+from pipeline.commands.query import query
+from pipeline.commands.refresh import refresh
+from pipeline.commands.rollout import rollout
 from pipeline.commands.runs import runs
-from pipeline.data_commands import data
-from pipeline.query_command import query
-from pipeline.refresh_command import refresh
-from pipeline.rollout_command import rollout
-from pipeline.runs.outcome import EXIT_CODES
+from pipeline.records.outcome import EXIT_CODES
+from pipeline.terminal.any_letter import write_any_letter
 from serving.settings_command import SettingsCommand
 from trainer.errors import GateRefused, InputError
 
@@ -69,9 +69,9 @@ _CONFIG = click.argument("config", metavar="CONFIG")
 @click.option("--beam-arg", "beam_args", multiple=True, metavar="ARG", help="Further option of every Beam job.")
 def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[str, ...]) -> None:
     """Runs the pipeline CONFIG (a YAML file or a preset) on this machine, up to the pushed model."""
-    from pipeline.run import RunFailed
-    from pipeline.run import run as run_pipeline
-    from pipeline.writable import check_run_paths
+    from pipeline.config.writable import check_run_paths
+    from pipeline.runs.run import RunFailed
+    from pipeline.runs.run import run as run_pipeline
 
     loaded = _load(config, overrides, beam_args)
     if engine == "kubeflow":
@@ -91,10 +91,10 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
 @_SET
 def pretrain(config: str, overrides: tuple[str, ...]) -> None:
     """Trains one model on several logs, the domains of CONFIG, and leaves a base model for model.base_model."""
-    from pipeline.pretrain import pretrain as run_pretraining
-    from pipeline.pretraining import load as load_pretraining
-    from pipeline.run import RunFailed
-    from pipeline.writable import check_run_paths, check_writable
+    from pipeline.config.pretraining import load as load_pretraining
+    from pipeline.config.writable import check_run_paths, check_writable
+    from pipeline.runs.pretrain import pretrain as run_pretraining
+    from pipeline.runs.run import RunFailed
 
     loaded = load_pretraining(config, overrides)
     check_run_paths(loaded.config)
@@ -107,7 +107,7 @@ def pretrain(config: str, overrides: tuple[str, ...]) -> None:
 
 
 def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = ()) -> Any:
-    from pipeline.config import load
+    from pipeline.config.run import load
 
     loaded = load(config, overrides)
     if beam_args:
@@ -126,8 +126,8 @@ def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = 
 @click.option("--image", default="polyrec:latest", show_default=True, help="Container image of the steps.")
 def compile_(config: str, overrides: tuple[str, ...], engine: str, output: Path, image: str) -> None:
     """Writes CONFIG's pipeline as a specification for Kubeflow Pipelines 2."""
-    from pipeline.config import with_absolute_paths
-    from pipeline.quiet import quiet
+    from pipeline.config.run import with_absolute_paths
+    from pipeline.terminal.quiet import quiet
 
     loaded = with_absolute_paths(_load(config, overrides))
     with quiet(Path(os.devnull)):
@@ -142,8 +142,8 @@ def models() -> None:
     """Lists the models, where they come from and their settings."""
     from rich.console import Console
 
-    from pipeline.config import model_registry
-    from pipeline.model_list import model_list
+    from pipeline.commands.models import model_list
+    from pipeline.config.run import model_registry
 
     Console(highlight=False).print(model_list(model_registry()))
 
@@ -154,7 +154,7 @@ def doctor() -> None:
     from rich.console import Console
     from rich.markup import escape
 
-    from pipeline.doctor import examine
+    from pipeline.commands.doctor import examine
 
     console, healthy = Console(highlight=False), True
     for finding in examine():
@@ -179,7 +179,7 @@ def serve(settings: "ServerSettings") -> None:
     SERVING_DIR is a folder of models (SERVING_DIR/MODEL/VERSION), or of one model's versions.
     """
     from serving.server import Server
-    from serving.server_command import serve as serve_models
+    from serving.server.command import serve as serve_models
 
     serve_models(settings, Server)
 
@@ -195,7 +195,7 @@ def audience(
     config: str, overrides: tuple[str, ...], tags: tuple[str, ...], k: int, output: Path, version: Path | None
 ) -> None:
     """Writes the users who like a tag most, by the pushed model of profiles that CONFIG trained."""
-    from pipeline.audience import audience as write
+    from pipeline.commands.audience import audience as write
 
     loaded = _load(config, overrides)
     write(loaded, tags, k, output, version, Path(loaded.pipeline.root) / loaded.pipeline.name / "logs" / "audience.log")
@@ -215,7 +215,7 @@ def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int 
 
     RUN_DIR is the folder of a run (pipeline.root/pipeline.name), whose pushed version is looked at.
     """
-    from pipeline.tune_index import print_tuning
+    from pipeline.commands.tune_index import print_tuning
 
     print_tuning(run, target, k, users, leaves, version)
 
@@ -226,8 +226,8 @@ def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int 
 )
 def demo(preset: str) -> None:
     """Runs everything on MovieLens-100K, down to recommendations for a real user: what `make run` does."""
-    from pipeline.demo import demo as run_demo
-    from pipeline.run import RunFailed
+    from pipeline.commands.demo import demo as run_demo
+    from pipeline.runs.run import RunFailed
 
     try:
         run_demo(preset)

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
-from pipeline.config import Config
-from pipeline.graph import CURATED_SCHEMA, create_pipeline
+from pipeline.config.run import Config
+from pipeline.graph.build import CURATED_SCHEMA, create_pipeline
 from trainer.errors import InputError
 from trainer.plain_paths import refuse_patterns
 

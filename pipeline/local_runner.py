@@ -15,9 +15,9 @@ from pathlib import Path
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-from pipeline.config import load, with_absolute_paths
-from pipeline.graph import create_pipeline
-from pipeline.run_lock import run_lock
+from pipeline.config.run import load, with_absolute_paths
+from pipeline.engines.run_lock import run_lock
+from pipeline.graph.build import create_pipeline
 from trainer.errors import InputError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ def main() -> None:
     """Runs the pipeline; TFX's command line also calls it to learn the pipeline's name.
 
     Raises:
-      InputError: see :func:`pipeline.config.load`.
+      InputError: see :func:`pipeline.config.run.load`.
     """
     config = with_absolute_paths(load(os.environ.get("POLYREC_CONFIG", "comirec_sa")), CHECKOUT)
     with run_lock(Path(config.pipeline.root) / config.pipeline.name):

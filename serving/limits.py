@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from serving.status import invalid_argument
+from serving.errors import invalid_argument
 
 
 class Limits(NamedTuple):

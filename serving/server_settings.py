@@ -1,4 +1,4 @@
-"""Settings of the server process (serving/server.py)."""
+"""Settings of the server process (serving/server/server.py)."""
 
 from typing import Annotated, Literal
 

@@ -13,7 +13,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 import trainer.keras_api  # noqa: F401
-from serving.connection import Connection
+from serving.client.connection import Connection
 from serving.server import Server
 
 hypothesis.settings.register_profile("patient", deadline=None)

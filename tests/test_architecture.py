@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load, presets
+from pipeline.config.run import load, presets
 from trainer.models import registry
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,11 +15,11 @@ PACKAGES = ("trainer", "serving", "components", "pipeline")
 
 IMPORTS = """
 import pathlib, sys
-import trainer.errors, serving.client, components.settings, pipeline.config, pipeline.cli
+import trainer.errors, serving.client, components.settings, pipeline.config.run, pipeline.cli
 where = pathlib.Path(sys.argv[1])
 for module in (trainer.errors, serving.client, components.settings, pipeline.cli):
     assert where in pathlib.Path(module.__file__).parents, module.__file__
-assert "comirec_sa" in pipeline.config.presets()
+assert "comirec_sa" in pipeline.config.run.presets()
 """
 
 

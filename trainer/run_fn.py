@@ -12,22 +12,25 @@ from typing import Any, Protocol, cast
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import base_model, export, profile_export, schema, text_vectors
-from trainer.catalogue import Catalogue, read_catalogue
-from trainer.filter_matches import check_values
-from trainer.fitting import Fitting
-from trainer.impressions import evaluation_impressions, training_impressions
-from trainer.input_pipeline import evaluation_dataset, training_dataset
-from trainer.item_attributes import catalogue_attributes
-from trainer.model_settings import ModelSettings
+from trainer.data import schema, text_vectors
+from trainer.data.catalogue import Catalogue, read_catalogue
+from trainer.data.impressions import evaluation_impressions, training_impressions
+from trainer.data.item_attributes import catalogue_attributes
+from trainer.data.preprocessing import ITEM_FREQUENCY
+from trainer.data.sequences import evaluation_dataset, training_dataset
+from trainer.export import retrieval as export
+from trainer.export import tag_profiles as profile_export
 from trainer.models import registry
-from trainer.models.base import RetrievalModel
-from trainer.models.profile_base import ProfileModel
-from trainer.precision import mixed_precision
-from trainer.preprocessing import ITEM_FREQUENCY
+from trainer.models.retrieval.base import RetrievalModel
+from trainer.models.retrieval.settings import ModelSettings
+from trainer.models.tag_profiles.base import ProfileModel
+from trainer.ranking.filter_matches import check_values
 from trainer.settings import TrainingSettings, TransformSettings
-from trainer.temperature import Choice, train_at_the_best
-from trainer.validation import validator_of
+from trainer.training import pretrained as base_model
+from trainer.training.loop import Fitting
+from trainer.training.precision import mixed_precision
+from trainer.training.temperature import Choice, train_at_the_best
+from trainer.training.validation import validator_of
 
 REPORT = "training.json"
 _VALIDATED_USERS, _VALIDATED_IMPRESSIONS = 64, 1024

@@ -23,13 +23,13 @@ def first_problem(error: Exception) -> str:
 
 
 class TransformSettings(Settings):
-    """How raw examples become tensors (trainer/preprocessing.py)."""
+    """How raw examples become tensors (trainer/data/preprocessing.py)."""
 
     max_history: int = Field(50, ge=1, le=10_000, description="T: keep the last T known items of a history.")
 
 
 class TrainingSettings(Settings):
-    """The training loop (trainer/fitting.py). One step is one batch of windows, all prefixes at once."""
+    """The training loop (trainer/training/loop.py). One step is one batch of windows, all prefixes at once."""
 
     batch_size: int = Field(64, ge=1, description="Windows in a batch.")
     all_prefixes: bool = Field(

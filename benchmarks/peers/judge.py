@@ -9,8 +9,8 @@ import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.data import Data
-from trainer.fair_ranking import fair_ranking, kept, of_kept
 from trainer.metrics.ranking import rank_metrics
+from trainer.ranking.fair_ranking import fair_ranking, kept, of_kept
 
 CUTOFF = 50
 METRICS = (f"recall_at_{CUTOFF}", f"ndcg_at_{CUTOFF}")

@@ -13,11 +13,11 @@ import tensorflow as tf
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.budget import arguments, main
 from benchmarks.peers.data import Data, window_batches
-from pipeline.config import load
-from trainer.catalogue import Catalogue
+from pipeline.config.run import load
+from trainer.data.catalogue import Catalogue
 from trainer.keras_api import keras
-from trainer.lazy_adam import LazyAdam
 from trainer.models import registry
+from trainer.training.lazy_adam import LazyAdam
 
 PUBLISHED = {"read_out": "hard", "recency": False, "residual_projection": False, "dropout": 0.0}
 """Without what polyrec adds to the papers: what the peers' models are, too."""

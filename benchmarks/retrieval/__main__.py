@@ -22,7 +22,7 @@ from benchmarks.alone import alone
 from benchmarks.retrieval import report
 from benchmarks.retrieval.prepared import Prepared, half_given, prepare, trainer_config
 from benchmarks.retrieval.rows import at, rows
-from trainer.model_settings import TEMPERATURES
+from trainer.models.retrieval.settings import TEMPERATURES
 
 CONFIGS = Path(__file__).parent / "configs"
 PROTOCOLS = {"user_hash": [], "leave_last_out": ["data.split.method=leave_last_out"]}

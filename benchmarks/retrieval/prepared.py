@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import load, with_absolute_paths
+from pipeline.config.run import load, with_absolute_paths
 
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
@@ -62,9 +62,10 @@ def half_given(config_file: Path, overrides: list[str], root: Path) -> str:
 def _run(config_file: Path, overrides: list[str], last: str) -> dict[str, Any]:
     """Runs the pipeline as far as a node: the outputs of each."""
     import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-    from pipeline import graph, local_engine
-    from pipeline.progress import Progress
-    from pipeline.quiet import quiet
+    from pipeline.engines import local as local_engine
+    from pipeline.graph import build as graph
+    from pipeline.terminal.progress import Progress
+    from pipeline.terminal.quiet import quiet
 
     config = with_absolute_paths(load(str(config_file), overrides))
     folder = Path(config.pipeline.root) / config.pipeline.name

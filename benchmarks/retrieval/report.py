@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmarks.retrieval.one_model import HALF
 from benchmarks.retrieval.rows import ablations, at, rows
-from components.paired import thirds
+from components.evaluation.paired import thirds
 from trainer.metrics import table
-from trainer.model_settings import TEMPERATURES
+from trainer.models.retrieval.settings import TEMPERATURES
 
 BASELINES = ("popularity", "item-kNN", "EASE")
 SINGLE = "two_tower"

@@ -40,7 +40,7 @@ def bundle(root: Path, items: int) -> Path:
             shutil.rmtree(partial, ignore_errors=True)
             _train(partial, items)
             partial.rename(trained)
-        from serving.bundle import build_bundle
+        from serving.publish.writer import build_bundle
         from serving.settings import IndexSettings, ServingSettings
 
         index = IndexSettings(leaves_to_search=_LEAVES_SEARCHED, reorder=_REORDERED)
@@ -56,10 +56,11 @@ def _train(directory: Path, items: int) -> None:
     import tensorflow as tf
 
     import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-    from trainer import export, schema
-    from trainer.catalogue import read_catalogue
+    from trainer.data import schema
+    from trainer.data.catalogue import read_catalogue
+    from trainer.data.preprocessing import ITEM_FREQUENCY
+    from trainer.export import retrieval as export
     from trainer.models import registry
-    from trainer.preprocessing import ITEM_FREQUENCY
 
     transform = _transform(directory, items)
     catalogue = read_catalogue(
@@ -108,8 +109,8 @@ def _transform(directory: Path, items: int):  # type: ignore[no-untyped-def]
     import tensorflow_transform.beam as tft_beam
     from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-    from trainer import schema
-    from trainer.preprocessing import preprocessing_fn
+    from trainer.data import schema
+    from trainer.data.preprocessing import preprocessing_fn
 
     spec = {
         name: tf.io.VarLenFeature(tf.string if name in (schema.HISTORY, schema.TARGETS) else tf.int64)

@@ -11,7 +11,7 @@ from benchmarks.serving.runner import run
 from serving.index import ExactIndex, Index, build_index
 from serving.index.scann import SAVE_OPTIONS, ScannIndex
 from serving.index.tuning import tune
-from serving.servable import Servable
+from serving.runtime.servable import Servable
 from serving.settings import IndexSettings
 
 _SIGNATURE = "search"

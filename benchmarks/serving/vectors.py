@@ -10,10 +10,10 @@ import tensorflow as tf
 
 import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.serving.problem import DIMENSION, INTERESTS, Problem
-from trainer.catalogue import Catalogue
-from trainer.fitting import fit
-from trainer.models.comirec import ComiRecSA, ComiRecSASettings
+from trainer.data.catalogue import Catalogue
+from trainer.models.retrieval.comirec import ComiRecSA, ComiRecSASettings
 from trainer.settings import TrainingSettings
+from trainer.training.loop import fit
 
 ITEMS_IN_A_CLUSTER = 200
 _T, _CLUSTERS_OF_A_USER = 50, 4

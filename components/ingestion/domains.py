@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.ingestion.batches import list_pieces, refuse_too_many_bad_rows
-from components.ingestion.catalogue import read_items
-from components.ingestion.input_key import INPUT_HASHES, InputHashes, input_key
-from components.ingestion.inputs import check_inputs, find_tables, table_path
-from components.ingestion.interactions import read_interactions
-from components.ingestion.partition import USER
-from components.ingestion.report import Report
-from components.ingestion.sequences import ITEM, NANOSECONDS, TIME
-from components.ingestion.storage import full_disk_in_words
-from components.ingestion.time_numbers import BILLION
+from components.ingestion.cut.partition import USER
+from components.ingestion.cut.sequences import ITEM, NANOSECONDS, TIME
+from components.ingestion.files.input_key import INPUT_HASHES, InputHashes, input_key
+from components.ingestion.files.inputs import check_inputs, find_tables, table_path
+from components.ingestion.files.report import Report
+from components.ingestion.files.storage import full_disk_in_words
+from components.ingestion.read.batches import list_pieces, refuse_too_many_bad_rows
+from components.ingestion.read.interactions import read_interactions
+from components.ingestion.values.time_numbers import BILLION
+from components.ingestion.write.catalogue import read_items
 from components.settings import MERGED_TABLES, DataSettings, DomainSettings, InteractionColumns
 from trainer.errors import InputError
 

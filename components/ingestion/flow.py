@@ -8,19 +8,19 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from components.ingestion.examples import encode_windows
-from components.ingestion.hashing import SPLITS
-from components.ingestion.impression_examples import encode_impressions, prepare
-from components.ingestion.inputs import Tables, check_inputs, find_tables, shards_for
-from components.ingestion.item_counts import count_items, frequent_items, item_frequencies, merge_counts
-from components.ingestion.partition import concat_in_order, folded
-from components.ingestion.profiles import feature_types, join_profiles
-from components.ingestion.refusals import refuse_useless
-from components.ingestion.report import LARGEST_USER, Report, read_report, write_report
-from components.ingestion.sequences import Sequences, group_by_user, item_column, largest_user, without_repeats
-from components.ingestion.storage import full_disk_in_words, publish, split_folder, write_records
-from components.ingestion.table_reading import INTERACTIONS, USERS, keep_reports, read_log
-from components.ingestion.windows import cut
+from components.ingestion.cut.hashing import SPLITS
+from components.ingestion.cut.item_counts import count_items, frequent_items, item_frequencies, merge_counts
+from components.ingestion.cut.partition import concat_in_order, folded
+from components.ingestion.cut.sequences import Sequences, group_by_user, item_column, largest_user, without_repeats
+from components.ingestion.cut.windows import cut
+from components.ingestion.files.inputs import Tables, check_inputs, find_tables, shards_for
+from components.ingestion.files.report import LARGEST_USER, Report, read_report, write_report
+from components.ingestion.files.storage import full_disk_in_words, publish, split_folder, write_records
+from components.ingestion.read.refusals import refuse_useless
+from components.ingestion.read.table_reading import INTERACTIONS, USERS, keep_reports, read_log
+from components.ingestion.read.user_table import feature_types, join_profiles
+from components.ingestion.write.examples import encode_windows
+from components.ingestion.write.impression_examples import encode_impressions, prepare
 from components.settings import DataSettings
 from trainer.errors import InputError
 

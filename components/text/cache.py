@@ -8,8 +8,8 @@ from collections.abc import Collection
 import numpy as np
 import tensorflow as tf
 
+from trainer.data.text_vectors import VECTORS, read_vectors
 from trainer.plain_paths import plain_path
-from trainer.text_vectors import VECTORS, read_vectors
 
 
 def key_of(text: str) -> bytes:
@@ -18,7 +18,7 @@ def key_of(text: str) -> bytes:
 
 
 class TextCache:
-    """The vectors of one encoder: files of a format with trainer/text_vectors.py, the ids being keys of texts.
+    """The vectors of one encoder: files of a format with trainer/data/text_vectors.py, the ids being keys of texts.
 
     A file appears whole or not at all, and none is ever changed; two runs at once at worst encode a text twice.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components.ingestion.storage import full_disk_in_words, write_records, write_text
+from components.ingestion.files.storage import full_disk_in_words, write_records, write_text
 from components.settings import TextSettings
 from components.text import language_model, tfidf
 from components.text.batch_encoding import encode_on_beam
@@ -17,8 +17,8 @@ from components.text.examples import vector_examples
 from components.text.language_model import LanguageModel
 from components.text.texts import read_texts
 from components.text.tfidf import TfidfEncoder
+from trainer.data.text_vectors import DESCRIPTION, ENCODER, VECTORS, EncoderDescription, read_description
 from trainer.errors import InputError
-from trainer.text_vectors import DESCRIPTION, ENCODER, VECTORS, EncoderDescription, read_description
 
 _AT_A_TIME = 4096
 
@@ -36,7 +36,7 @@ def write_text_vectors(
     make_pipeline: Callable[[], Any],
     base_encoder: str | None = None,
 ) -> EncoderDescription:
-    """Encodes the items' texts and writes what trainer/text_vectors.py reads.
+    """Encodes the items' texts and writes what trainer/data/text_vectors.py reads.
 
     Every vector is brought to length 1, whichever encoder made it: item vectors then start as short as embeddings do,
     and training is quicker. An item whose text

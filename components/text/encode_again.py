@@ -8,8 +8,8 @@ from components.settings import TextSettings
 from components.text import language_model, tfidf
 from components.text.language_model import LanguageModel
 from components.text.tfidf import TfidfEncoder
+from trainer.data.text_vectors import EncoderDescription, read_description
 from trainer.errors import InputError
-from trainer.text_vectors import EncoderDescription, read_description
 
 _AT_A_TIME = 256
 

@@ -1,4 +1,4 @@
-"""Vectors of texts as tf.Examples (trainer/schema.py)."""
+"""Vectors of texts as tf.Examples (trainer/data/schema.py)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-from components.ingestion.examples import lists, one_each
-from trainer import schema
+from components.ingestion.write.examples import lists, one_each
+from trainer.data import schema
 
 
 def vector_examples(ids: Sequence[bytes], vectors: np.ndarray) -> Iterator[bytes]:

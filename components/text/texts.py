@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from trainer import schema
+from trainer.data import schema
 
 _BATCH = 4096
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from components.ingestion.storage import read_text, write_text
+from components.ingestion.files.storage import read_text, write_text
 from components.settings import TextSettings
 from trainer.errors import InputError
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from trainer.errors import InputError
 
 if TYPE_CHECKING:
-    from pipeline.runs.history import Difference
-    from pipeline.runs.record import RunRecord
+    from pipeline.records.history import Difference
+    from pipeline.records.record import RunRecord
 
 _ROOT = "runs"
 _COLOURS = {"pushed": "green", "unchanged": "green", "refused": "yellow", "interrupted": "yellow"}
@@ -28,7 +28,7 @@ def runs(arguments: tuple[str, ...], root: str | None) -> None:
     Give the ids of two runs to see which settings, code, packages and data differ, and by how much the metrics do.
     NAME/ID or the path of a record does as well.
     """
-    from pipeline.runs.history import find_run, find_runs
+    from pipeline.records.history import find_run, find_runs
 
     console = Console(highlight=False)
     if len(arguments) == 2:
@@ -89,7 +89,7 @@ def comparison(one: "RunRecord", two: "RunRecord") -> Group:
       one: record.
       two: record.
     """
-    from pipeline.runs.history import (
+    from pipeline.records.history import (
         environment_differences,
         metric_differences,
         same_test_data,

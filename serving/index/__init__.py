@@ -23,7 +23,7 @@ def build_index(
     Args:
       item_vectors: [N, D] float32.
       settings: kind and sizes.
-      temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
+      temperature: of :func:`trainer.ranking.top_k.merged_scores`; None for the maximum over interests.
 
     Raises:
       InputError: ScaNN is asked for and its op does not load here.

@@ -5,11 +5,11 @@ from abc import ABC, abstractmethod
 import numpy as np
 import tensorflow as tf
 
-from trainer.retrieval import Keep, TopK
+from trainer.ranking.top_k import Keep, TopK
 
 
 class Index(tf.Module, ABC):
-    """Finds the items with a user's largest scores, those of :func:`trainer.retrieval.merged_scores`.
+    """Finds the items with a user's largest scores, those of :func:`trainer.ranking.top_k.merged_scores`.
 
     A tf.Module: it is saved inside the served model, and ``search`` runs in its graph.
     """

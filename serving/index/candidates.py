@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.retrieval import Keep
+from trainer.ranking.top_k import Keep
 
 _ITEM_BITS = 32
 _LARGEST_ITEM = tf.int32.max

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.index.base import Index, as_variable, gather_rows
-from trainer.retrieval import Keep, TopK, exact_top_k
+from trainer.ranking.top_k import Keep, TopK, exact_top_k
 
 
 class ExactIndex(Index):
@@ -13,7 +13,7 @@ class ExactIndex(Index):
     Args:
       item_vectors: [N, D] float32. A variable is shared, not copied.
       chunk: items scored at a time, at most.
-      temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
+      temperature: of :func:`trainer.ranking.top_k.merged_scores`; None for the maximum over interests.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from serving.index.candidates import Candidates, candidates
 from serving.index.sizes import scann_sizes
 from serving.settings import IndexSettings
 from trainer.errors import InputError
-from trainer.retrieval import NO_SCORE, Keep, TopK, exact_top_k, finish, merged_scores
+from trainer.ranking.top_k import NO_SCORE, Keep, TopK, exact_top_k, finish, merged_scores
 
 try:
     from scann.scann_ops.py import scann_ops
@@ -57,7 +57,7 @@ class ScannIndex(Index):
     Args:
       item_vectors: [N, D] float32, so many that :func:`scann_sizes` gives them leaves. A variable is shared.
       settings: unset sizes follow from N, see :func:`scann_sizes`.
-      temperature: of :func:`trainer.retrieval.merged_scores`; None for the maximum over interests.
+      temperature: of :func:`trainer.ranking.top_k.merged_scores`; None for the maximum over interests.
     """
 
     def __init__(

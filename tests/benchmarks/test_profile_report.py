@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.profile import measure, report, truth
-from benchmarks.profile.__main__ import rows_of
+from benchmarks.tag_profiles import measure, report, truth
+from benchmarks.tag_profiles.__main__ import rows_of
 
 
 def _write(folder, row, seed, aucs, precision=0.5, found=None):

@@ -5,10 +5,10 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from trainer.catalogue import Catalogue
+from trainer.data.catalogue import Catalogue
 from trainer.keras_api import keras
 from trainer.models import registry
-from trainer.precision import mixed_precision
+from trainer.training.precision import mixed_precision
 
 N, T, B, D = 40, 7, 4, 6
 PROFILE = {"user_job": 3, "user_age": None}

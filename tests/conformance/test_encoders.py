@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.conformance.models import B, D, N, T, batch
-from trainer.input_pipeline import one_prefix_a_row
+from trainer.data.sequences import one_prefix_a_row
 
 
 def test_shapes(encoder):

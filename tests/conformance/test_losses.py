@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tests.conformance.models import batch, built
-from trainer.input_pipeline import one_prefix_a_row
-from trainer.training_step import total_loss
+from trainer.data.sequences import one_prefix_a_row
+from trainer.training.step import total_loss
 
 
 def test_gradients_reach_every_weight(learner):

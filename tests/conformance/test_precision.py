@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from tests.conformance.models import batch, built
 from trainer.keras_api import keras
-from trainer.lazy_adam import LazyAdam
 from trainer.models import registry
-from trainer.precision import mixed_precision
-from trainer.training_step import total_loss, training_step
+from trainer.training.lazy_adam import LazyAdam
+from trainer.training.precision import mixed_precision
+from trainer.training.step import total_loss, training_step
 
 # Of the largest component: float16 has 11 significant bits, bfloat16 8, and a forward pass rounds tens of times.
 TOLERANCE = {"float16": 0.005, "bfloat16": 0.04}

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.conformance.profile_models import batch, built
 from trainer.models import registry
-from trainer.training_step import total_loss
+from trainer.training.step import total_loss
 
 TOLERANCE = {"float16": 0.005, "bfloat16": 0.04}
 EVERY = [(name, kind) for name in registry.names("profile") for kind in TOLERANCE]

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.bundle import build_bundle
+from serving.publish.writer import build_bundle
 from serving.settings import IndexSettings, ServingSettings
 from tests.trainer.transformed import USER_FEATURES, raw, serialized, transform
-from trainer import export, schema
-from trainer.catalogue import read_catalogue
-from trainer.input_pipeline import evaluation_dataset
+from trainer.data import schema
+from trainer.data.catalogue import read_catalogue
+from trainer.data.preprocessing import ITEM_FREQUENCY
+from trainer.data.sequences import evaluation_dataset
+from trainer.export import retrieval as export
 from trainer.models import registry
-from trainer.precision import mixed_precision
-from trainer.preprocessing import ITEM_FREQUENCY
+from trainer.training.precision import mixed_precision
 
 ITEMS, T, K = string.ascii_lowercase, 6, 8
 HISTORIES = ["abcdefgh", "mn?op", "z", "?"]
@@ -59,7 +60,8 @@ def of_history(added, ids, item):
 
 
 SMOOTH = {"ranking": "log_sum_exp"}
-"""For all interests in use, some of them silent, and a prior; tests/trainer/test_validation.py has every model."""
+"""For all interests in use, some of them silent, and a prior; tests/trainer/training/test_validation.py has every
+model."""
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from components.ingestion.windows import training_windows
-from pipeline import config, pretraining
+from components.ingestion.cut.windows import training_windows
+from pipeline.config import pretraining
+from pipeline.config import run as config
 from tests.conformance import profile_models, released, restatement
 from tests.conformance.models import LENGTHS, WITHOUT_TEXTS, D, T, batch
 from tests.conformance.recipes import recipes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import trainer.models
-from pipeline.config import load
+from pipeline.config.run import load
 from trainer.models import registry
 
 PRESETS = sorted(path.stem for path in (Path(__file__).resolve().parents[2] / "pipeline" / "presets").glob("*.yaml"))

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from pipeline.data_sources.synthetic import write
-from pipeline.runs.history import find_runs
-from serving.manifest import verify
+from pipeline.records.history import find_runs
+from serving.bundle.manifest import verify
 
 CONFIG = {
     "data": {"directory": "log", "interactions": "interactions.parquet", "items": "items.parquet",

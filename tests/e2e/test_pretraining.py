@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from pipeline.data_sources.synthetic import write
-from serving.manifest import verify
-from serving.servable import Servable
-from trainer import base_model
+from serving.bundle.manifest import verify
+from serving.runtime.servable import Servable
+from trainer.training import pretrained as base_model
 
 TABLES = {"interactions": "interactions.parquet", "items": "items.parquet",
           "item_columns": {"category": "category", "title": "title"}}  # fmt: skip

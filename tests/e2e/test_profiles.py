@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from pipeline.data_sources.synthetic_profiles import write
+from serving.bundle.manifest import verify
 from serving.client import Client
-from serving.manifest import verify
 from serving.server import Server
 from tests.e2e.test_pipeline import environment
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.conformance import models
-from trainer.layers.masking import all_positions
+from trainer.layers.history.masking import all_positions
 from trainer.models import registry
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runs.history import find_runs
+from pipeline.records.history import find_runs
+from serving.bundle.version_folders import find_versions
 from serving.server import Server
-from serving.version_folders import find_versions
 from tests.serving.running_server import POLL
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

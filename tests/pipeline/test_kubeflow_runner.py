@@ -2,7 +2,7 @@ import kfp.components
 import pytest
 import yaml
 
-from pipeline.config import load, with_absolute_paths
+from pipeline.config.run import load, with_absolute_paths
 from pipeline.kubeflow_runner import compile_pipeline
 from trainer.errors import InputError
 

@@ -24,9 +24,9 @@ import grpc
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
-from serving.bundle import build_bundle
+from serving.publish.writer import build_bundle
+from serving.runtime.protos import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc, tf
 from serving.settings import IndexSettings, ServingSettings
-from serving.tensorflow_runtime import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc, tf
 from tests.serving import toy_profile
 from tests.serving.rubbish import SERVICES, Rubbish, Signatures, everything
 from tests.serving.toy_bundle import toy_bundle

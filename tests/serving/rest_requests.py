@@ -3,7 +3,7 @@
 import grpc
 import numpy as np
 
-from serving.tensorflow_runtime import prediction_service_pb2_grpc, tf
+from serving.runtime.protos import prediction_service_pb2_grpc, tf
 from tests.serving.running_server import DIRECT
 from tests.serving.versions_on_disk import request
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from serving.tensorflow_runtime import (
+from serving.runtime.protos import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     meta_graph_pb2,

@@ -4,7 +4,7 @@ import time
 
 import grpc
 
-from serving.tensorflow_runtime import prediction_service_pb2_grpc
+from serving.runtime.protos import prediction_service_pb2_grpc
 from tests.serving.versions_on_disk import MODEL, recommend_inputs, request
 
 POLL = 0.02

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 from kubernetes.client import ApiClient
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.server_command import main
+from serving.server.command import main
 from serving.settings import ServingSettings
 from tests.serving.toy_bundle import toy_bundle
 

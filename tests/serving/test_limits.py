@@ -4,12 +4,12 @@ import click
 import grpc
 import pytest
 
+from serving.errors import ServingError
 from serving.limits import Limits
+from serving.runtime.protos import prediction_service_pb2_grpc
 from serving.server import Server
-from serving.server_command import main
+from serving.server.command import main
 from serving.server_settings import ServerSettings
-from serving.status import ServingError
-from serving.tensorflow_runtime import prediction_service_pb2_grpc
 from tests.serving.running_server import DIRECT, POLL
 from tests.serving.versions_on_disk import MODEL, recommend_inputs, request
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from pydantic import Field, model_validator
 
 from pipeline import cli
-from serving import server_command
+from serving.server import command as server_command
 from serving.server_settings import ServerSettings
 from serving.settings_command import SettingsCommand, options
 from trainer.errors import InputError

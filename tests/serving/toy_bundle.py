@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from serving.bundle import build_bundle
-from serving.raw_users import as_tensors
+from serving.publish.writer import build_bundle
 from serving.settings import IndexSettings, ServingSettings
+from serving.users import as_tensors
 from tests.serving.toy_model import ITEM_IDS, USER_FEATURES, restated_encode, save_toy_model
 
 

@@ -10,9 +10,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from trainer import schema
-from trainer.item_attributes import number_attributes
-from trainer.item_filter import ItemFilter
+from trainer.data import schema
+from trainer.data.item_attributes import number_attributes
+from trainer.ranking.filters import ItemFilter
 
 ITEMS, DIMENSION, MAX_HISTORY = 300, 8, 6
 ITEM_IDS = [f"item-{row}" for row in range(ITEMS - 1)] + ["é, last"]

@@ -10,8 +10,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from serving import manifest
-from serving.tensorflow_runtime import predict_pb2, prediction_log_pb2, tf
+from serving.bundle import manifest
+from serving.runtime.protos import predict_pb2, prediction_log_pb2, tf
 
 MODEL = "shop"
 FIELDS = {

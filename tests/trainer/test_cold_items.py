@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.bundle import build_bundle
-from serving.manifest import verify
+from serving.bundle.manifest import verify
+from serving.publish.writer import build_bundle
 from serving.settings import IndexSettings, ServingSettings
 from tests.components.text.items import item_file
-from tests.trainer.text_vectors_on_disk import write_text_vectors
+from tests.trainer.data.text_vectors_on_disk import write_text_vectors
 from tests.trainer.transformed import raw, serialized, transform
 from trainer.run_fn import run_fn
 

@@ -242,7 +242,7 @@ def test_a_page_of_several_rows_and_the_tail_against_numpy(trained):
 
 def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
     """Killed after the second validation; the next attempt starts at step 40, not at 0."""
-    from trainer import validation
+    from trainer.training import validation
 
     validations = []
     evaluate = validation.Validator.evaluate
@@ -264,7 +264,7 @@ def test_an_interrupted_training_goes_on(transformed, tmp_path, monkeypatch):
 
 def test_the_temperature_is_chosen_on_validation_and_written_down(transformed, tmp_path, monkeypatch):
     """Trials of 15 of 60 steps; killed while the better one goes on, the next attempt knows both."""
-    from trainer import validation
+    from trainer.training import validation
 
     temperatures = []
 

@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-from trainer.preprocessing import preprocessing_fn
+from trainer.data.preprocessing import preprocessing_fn
 
 RAW_SPEC = {
     "user_id": tf.io.VarLenFeature(tf.string),

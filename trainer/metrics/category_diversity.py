@@ -13,7 +13,7 @@ def category_diversity(
     """``diversity@N``: the share of pairs of the first N items that are of different categories.
 
     Reference: Cen et al., KDD 2020, section 4.4, eq. 13. Items without a category form one of their own, as in
-    :func:`trainer.diversity.diversify`, which trades it for score.
+    :func:`trainer.ranking.diversity.diversify`, which trades it for score.
 
     Args:
       ranked: int [B, N], item indices, best first, -1 where the list has ended; N at least the largest cutoff.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from trainer.fair_ranking import NOWHERE
+from trainer.ranking.fair_ranking import NOWHERE
 
 CUTOFFS = (20, 50)
 PADDING = -1

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from trainer.errors import InputError
-from trainer.models.base import RetrievalModel
-from trainer.models.profile_base import ProfileModel
+from trainer.models.retrieval.base import RetrievalModel
+from trainer.models.tag_profiles.base import ProfileModel
 from trainer.settings import Settings
 
 Kind = Literal["retrieval", "profile"]

@@ -12,8 +12,8 @@ from components.settings import TextSettings
 from components.text import batch_encoding, encode
 from components.text.encode import write_text_vectors
 from tests.components.text.items import item_file
+from trainer.data.text_vectors import read_description, read_vectors
 from trainer.errors import InputError
-from trainer.text_vectors import read_description, read_vectors
 
 ITEMS = [
     {"item_id": "a", "text": ["red nail polish"]},

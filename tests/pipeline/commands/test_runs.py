@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import cli, run_command
-from pipeline.runs.record import Code, write
-from tests.pipeline.runs.records import recall, record
+from pipeline.records.record import Code, write
+from tests.pipeline.records.records import recall, record
 from trainer.errors import InputError
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from trainer.layers.interest_aggregation import InterestAggregation
-from trainer.layers.sparse_interest import SparseInterest
+from trainer.layers.interests.interest_aggregation import InterestAggregation
+from trainer.layers.interests.sparse_interest import SparseInterest
 
 
 def softmax(values: np.ndarray) -> np.ndarray:

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.metrics.user_lists import lists
-from trainer.fair_ranking import NOWHERE
 from trainer.metrics.categories import category_recall, history_diversity
 from trainer.metrics.ranking import places_of, tail_recall
 from trainer.metrics.shelf import shelf_recall
 from trainer.metrics.user_lists import in_the_tail
+from trainer.ranking.fair_ranking import NOWHERE
 
 
 def _page(better, active, rows, targets, tied=None):

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.retrieval import report
-from components.evaluation import eval_config, gated_metrics
-from components.over_baseline import over_baseline_names
-from components.paired import paired
+from components.evaluation.over_baseline import over_baseline_names
+from components.evaluation.paired import paired
+from components.evaluation.retrieval import eval_config, gated_metrics
 from components.settings import EvaluationSettings
-from pipeline import result_table
-from pipeline.results import Evaluation, RunResult
+from pipeline.results import result_table
+from pipeline.results.run_result import Evaluation, RunResult
 from trainer.metrics import table
 from trainer.metrics.table import Metric, metric_of, title
 
@@ -72,7 +72,7 @@ def test_the_tables_of_a_run_and_of_the_benchmarks_read_the_table(made_up, capsy
 
 
 def test_the_saved_model_computes_what_the_table_names(made_up):
-    from trainer.user_metrics import Catalogue, Users, user_metrics
+    from trainer.metrics.user_metrics import Catalogue, Users, user_metrics
 
     items = Catalogue(tf.random.normal([9, 2]), tf.range(9, 0, -1), tf.zeros(9, tf.int32))
     users = Users(tf.random.normal([3, 2, 2]), tf.ones([3, 2], tf.bool), tf.ones([3, 4], tf.int32), tf.ones([3, 1]))

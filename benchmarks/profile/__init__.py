@@ -1,1 +1,0 @@
-"""Models of profiles on several data sets: python -m benchmarks.profile."""

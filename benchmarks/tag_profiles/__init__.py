@@ -1,0 +1,1 @@
+"""Models of profiles on several data sets: python -m benchmarks.tag_profiles."""

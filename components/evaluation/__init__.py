@@ -1,0 +1,1 @@
+"""What the Evaluator computes and demands of each family, and paired differences to the baseline."""

@@ -1,0 +1,1 @@
+"""Sequences of users, and the windows they are cut into."""

@@ -1,0 +1,1 @@
+"""Reads the log and the users' table, batch by batch."""

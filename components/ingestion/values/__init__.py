@@ -1,0 +1,1 @@
+"""Typed arrays out of columns: ids, times, labels, attributes."""

@@ -1,0 +1,1 @@
+"""Encodes tf.Examples: windows, impressions, items."""

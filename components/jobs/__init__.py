@@ -1,0 +1,1 @@
+"""Batch jobs that are no TFX components."""

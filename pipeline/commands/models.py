@@ -1,0 +1,35 @@
+"""`polyrec models`."""
+
+from typing import Any
+
+from rich.console import Group
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.config.settings_tables import rows
+
+_KINDS = {"retrieval": "ranks items", "profile": "ranks tags"}
+
+
+def model_list(registry: Any) -> Group:
+    """A table for each model, first of those that rank items: its settings, what they are by default, what they mean.
+
+    Args:
+      registry: the module trainer.models.registry.
+    """
+    return Group(*(_one(registry, name) for kind in _KINDS for name in registry.names(kind)))
+
+
+def _one(registry: Any, name: str) -> Table:
+    model = registry.get(name)
+    paper = f" ({model.paper})" if model.paper else ""
+    table = Table(
+        title=f"[bold]{escape(name)}[/bold]{escape(paper)}, {_KINDS[model.kind]}\n{escape(registry.describe(name))}"
+    )
+    table.title_justify = "left"
+    for heading in ("setting", "default", "values", "meaning"):
+        table.add_column(heading)
+    for row in rows(registry.settings_class(name), "model"):
+        if row.key != "model.name":
+            table.add_row(*(escape(cell.replace("`", "")) for cell in row))
+    return table

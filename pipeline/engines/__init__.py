@@ -1,0 +1,1 @@
+"""Runs a TFX pipeline, one run at a time in a folder."""

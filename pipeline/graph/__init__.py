@@ -1,0 +1,1 @@
+"""The pipeline as a TFX graph, and the cache keys of its components."""

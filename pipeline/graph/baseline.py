@@ -1,0 +1,31 @@
+"""The model that the configured one has to be compared with: of one vector, or of one bottom for all tasks."""
+
+from typing import Any
+
+from pipeline.config.run import Config, model_registry
+
+BASELINE = "two_tower"
+PROFILE_BASELINE = "shared_bottom"
+
+
+def baseline_settings(config: Config) -> dict[str, Any] | None:
+    """The model section of the baseline with the same features and width as the configured model.
+
+    Where scores are cosines, the temperature is the baseline's own choice, whatever the model's is.
+
+    Args:
+      config: with ``evaluation.baseline`` set or not.
+
+    Returns:
+      The section, or None where no baseline is wanted or the model is itself the baseline.
+    """
+    registry = model_registry()
+    model = config.model.model_dump()
+    baseline = PROFILE_BASELINE if registry.get(model["name"]).kind == "profile" else BASELINE
+    if not config.evaluation.baseline or model["name"] == baseline:
+        return None
+    settings = registry.settings_class(baseline)
+    # Its own temperature: the better of the same two, by the same users.
+    own = {"name", "num_interests", "ranking", *(["temperature"] if model.get("normalize") else [])}
+    shared = {name: model[name] for name in settings.model_fields if name in model.keys() - own}
+    return settings(**shared).model_dump()

@@ -1,0 +1,71 @@
+"""What code each component of the graph runs, as a key of its cache."""
+
+from pathlib import Path
+
+from pipeline.config.run import Config, model_registry
+from pipeline.graph.baseline import baseline_settings
+from pipeline.graph.code_fingerprint import ROOT, Sources
+from trainer.errors import InputError
+from trainer.models.tag_profiles.base import ProfileSettings
+
+BASELINE_TRAINER = "TwoTowerTrainer"
+BASELINE_EVALUATOR = "TwoTowerEvaluator"
+
+_STARTS = {
+    "InteractionExampleGen": ("components.nodes.interaction_example_gen",),
+    "ItemExampleGen": ("components.nodes.item_example_gen",),
+    "TextEncoder": ("components.nodes.text_encoder",),
+    "SchemaGen": ("components.nodes.data_schema",),
+    "DataGate": ("components.nodes.data_gate",),
+    "Transform": ("trainer.data.preprocessing",),
+    "Comparison": ("components.nodes.comparison",),
+    "IndexBuilder": ("components.nodes.index_builder",),
+    "ServingValidator": ("components.nodes.serving_validator",),
+    "Pusher": ("components.nodes.pusher",),
+}
+"""Component -> the modules that TFX enters: of the executor, and of a dotted function."""
+
+_TRAINER = ("components.nodes.trainer", "trainer.run_fn")
+
+
+def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
+    """A number for the code of each component that runs ours: the import closure of the modules it starts from.
+
+    A component of TFX's own (StatisticsGen, ExampleValidator) has none: what it does is decided by its inputs and by
+    TFX's version, which the key of ingestion has in it. Of the models, a Trainer runs the configured one.
+
+    Args:
+      config: names the model.
+      root: where the packages are.
+
+    Returns:
+      component -> key, of components that the configuration leaves out as well.
+
+    Raises:
+      InputError: the model's class comes from no file, such as from a cell of a notebook.
+    """
+    sources = Sources(root)
+    profile = isinstance(config.model, ProfileSettings)
+    evaluator = (
+        "components.nodes.evaluator",
+        "components.evaluation.tag_profiles" if profile else "components.evaluation.retrieval",
+    )
+    starts: dict[str, tuple[str, ...]] = {
+        **_STARTS,
+        "Trainer": (*_TRAINER, _model_module(config.model.model_dump()["name"], sources)),
+        "Evaluator": evaluator,
+    }
+    if (baseline := baseline_settings(config)) is not None:
+        starts[BASELINE_TRAINER] = (*_TRAINER, _model_module(baseline["name"], sources))
+        starts[BASELINE_EVALUATOR] = evaluator
+    return {component: sources.key(modules) for component, modules in starts.items()}
+
+
+def _model_module(name: str, sources: Sources) -> str:
+    module = str(model_registry().get(name).__module__)
+    if not sources.has(module):
+        raise InputError(
+            f"model.name: {name} is a class of {module}, which is no file: a change of it could not be told from what "
+            "the cache holds. Write the model to a .py file and import it."
+        )
+    return module

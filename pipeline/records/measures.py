@@ -1,0 +1,118 @@
+"""What a run counted and measured, and the verdicts on it, as its record keeps them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from components.evaluation.paired import EVERYBODY, HISTORY, Paired
+from components.evaluation.tag_profiles import AUC
+from components.ingestion.files.report import has_report, read_report, rows_used
+from pipeline.engines.local import Output
+from pipeline.graph.baseline import BASELINE, PROFILE_BASELINE
+from pipeline.records.record import Data, Gate, Metric
+from pipeline.results.run_result import Evaluation, Metrics, RunResult
+from pipeline.results.tag_profile_table import is_of_profiles
+from trainer.metrics import table
+from trainer.metrics.table import POPULARITY, RECALL
+
+_COUNT = "example_count"
+_AGAINST_BLESSED = "_diff"
+"""Suffix of TFMA for the difference to the model that was blessed last."""
+
+_NOTHING: Metrics = {}
+
+
+def facts(result: RunResult) -> dict[str, Any]:
+    """Fields of :class:`pipeline.records.record.RunRecord`, and ``unchanged``."""
+    of_profiles = is_of_profiles(result.model.overall)
+    pairs = result.comparison.slices if result.comparison else {}
+    by_history = {
+        name: _metrics(metrics, _of_slice(result.baseline, name), None, pairs.get(HISTORY + name, {}), of_profiles)
+        for name, metrics in result.model.slices.items()
+    }
+    # Thirds of the users that only the comparison knows.
+    others = {
+        name: _metrics(_NOTHING, _NOTHING, None, paired, of_profiles)
+        for name, paired in pairs.items()
+        if name != EVERYBODY and not name.startswith(HISTORY)
+    }
+    return {
+        "test_examples": int(result.model.overall[_COUNT]),
+        "baseline": (PROFILE_BASELINE if of_profiles else BASELINE) if result.baseline else None,
+        "headline": _headline(result.model.overall, of_profiles),
+        "metrics": _metrics(
+            result.model.overall,
+            result.baseline.overall if result.baseline else _NOTHING,
+            result.blessed_before.overall if result.blessed_before else None,
+            pairs.get(EVERYBODY, {}),
+            of_profiles,
+        ),
+        "slices": by_history | others,
+        "gates": [
+            Gate(name="Evaluator", passed=not result.refusals, reasons=result.refusals),
+            Gate(
+                name="ServingValidator",
+                passed=result.serving_blessed,
+                reasons=[] if result.serving_blessed else [result.serving_reason],
+            ),
+        ],
+        "pushed": result.pushed,
+        "unchanged": result.unchanged,
+    }
+
+
+def data_counts(outputs: Mapping[str, Output]) -> Data | None:
+    """What a component that reads tables counted, with the fingerprint of the tables.
+
+    Args:
+      outputs: output -> artifact.
+
+    Returns:
+      None for a component that reads no tables.
+    """
+    examples = outputs.get("examples")
+    if examples is None or not has_report(examples.uri):
+        return None
+    report = read_report(examples.uri)
+    fingerprint = examples.properties.get("input_fingerprint")
+    return Data(
+        fingerprint=None if fingerprint is None else str(fingerprint),
+        rows={name: table.rows for name, table in report.tables.items()},
+        used={name: rows_used(report, name) for name in report.tables},
+        counts=dict(report.counts),
+        examples=dict(report.examples),
+        targets=dict(report.targets),
+    )
+
+
+def _of_slice(evaluation: Evaluation | None, name: str) -> Metrics:
+    return _NOTHING if evaluation is None else evaluation.slices.get(name, _NOTHING)
+
+
+def _metrics(
+    model: Metrics, baseline: Metrics, before: Metrics | None, paired: Mapping[str, Paired], of_profiles: bool
+) -> dict[str, Metric]:
+    names = [
+        name
+        for name in model
+        if name != _COUNT and not name.startswith(POPULARITY) and not name.endswith(_AGAINST_BLESSED)
+    ]
+    names += [name for name in paired if name not in model]
+    found = {}
+    for name in names:
+        pair = paired.get(name)
+        found[name] = Metric(
+            title=name if of_profiles else table.title(name),
+            value=model.get(name, pair.model if pair else None),
+            popularity=model.get(POPULARITY + name),
+            # With as many places on a page as the model has, where the two are paired.
+            baseline=pair.baseline if pair else baseline.get(name),
+            difference=pair.difference if pair else None,
+            error=pair.error if pair else None,
+            users=pair.users if pair else None,
+            blessed_before=before.get(name) if before else None,
+        )
+    return found
+
+
+def _headline(overall: Metrics, of_profiles: bool) -> str:
+    return next(name for name in overall if name.startswith(f"{AUC}_")) if of_profiles else RECALL

@@ -1,0 +1,1 @@
+"""The served graph: raw ids in, raw ids out."""

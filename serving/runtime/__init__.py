@@ -1,0 +1,1 @@
+"""A loaded model: signatures, batching, tensors, warm-up."""

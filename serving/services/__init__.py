@@ -1,0 +1,1 @@
+"""The services of TensorFlow Serving's protocol, whatever the requests come by."""

@@ -1,0 +1,95 @@
+"""The IndexBuilder writes a bundle that TFX's own path functions find."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+import yaml
+from tfx.components import ImportExampleGen
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils
+
+from components.nodes.index_builder import IndexBuilder, IndexBuilderExecutor
+from components.nodes.pusher import BundlePusher
+from components.nodes.serving_validator import ServingValidator
+from serving.bundle import manifest
+from serving.settings import IndexSettings, ServingSettings
+from serving.users import RawUser
+from tests.components.artifacts import artifact, examples_artifact, toy_artifacts
+from tests.serving.toy_bundle import recalls, toy_bundle
+from tests.serving.toy_model import ITEM_IDS
+from trainer.errors import InputError
+
+EXECUTION = {
+    "index": IndexSettings(kind="exact", max_k=50).model_dump_json(),
+    "serving": ServingSettings(default_k=9).model_dump_json(),
+    "code_fingerprint": "",
+}
+
+
+def test_the_bundle_is_written_as_a_model(tmp_path):
+    model, _ = toy_artifacts(tmp_path)
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    IndexBuilderExecutor().Do({"model": [model]}, {"bundle": [bundle]}, EXECUTION)
+    stated = manifest.verify(path_utils.serving_model_path(bundle.uri))
+    assert (stated.kind, stated.default_k, stated.items) == ("exact", 9, 300)
+
+
+def test_the_index_is_tuned_on_the_users_of_the_split_valid(tmp_path, caplog):
+    model, _ = toy_artifacts(tmp_path)
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    rng = np.random.default_rng(3)
+    histories = rng.integers(0, 299, (50, 4))
+    examples = examples_artifact(tmp_path / "examples", rng.integers(0, 299, (7, 4)), valid=histories)
+    index = IndexSettings(kind="scann", num_leaves=25, leaves_to_search=1, max_k=50, target_recall=0.97)
+    execution = {**EXECUTION, "index": index.model_dump_json()}
+    with caplog.at_level("INFO", "polyrec.progress"):
+        IndexBuilderExecutor().Do({"model": [model], "examples": [examples]}, {"bundle": [bundle]}, execution)
+    assert "recall@9" in caplog.text and "on 50 users" in caplog.text
+    directory = path_utils.serving_model_path(bundle.uri)
+    users = [RawUser([ITEM_IDS[row] for row in history], [1, 2, 3, 4]) for history in histories]
+    vectors = toy_bundle("exact").vectors
+    assert np.mean(recalls(os.path.join(directory, manifest.SCANN_MODEL), users, vectors, 9)) >= 0.97
+
+
+def test_a_target_without_users_in_the_split_valid_is_refused(tmp_path):
+    model, _ = toy_artifacts(tmp_path)
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    examples = examples_artifact(tmp_path / "examples", [[1, 2]], valid=[[]])
+    execution = {**EXECUTION, "index": IndexSettings(num_leaves=10, target_recall=0.9).model_dump_json()}
+    with pytest.raises(InputError, match="the split valid is empty"):
+        IndexBuilderExecutor().Do({"model": [model], "examples": [examples]}, {"bundle": [bundle]}, execution)
+
+
+def test_a_model_that_is_not_the_trainers_is_refused(tmp_path):
+    model = artifact(standard_artifacts.Model, tmp_path / "model")
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    with pytest.raises(InputError, match="no model that polyrec's trainer saved"):
+        IndexBuilderExecutor().Do({"model": [model]}, {"bundle": [bundle]}, EXECUTION)
+
+
+def test_builder_validator_and_pusher_compile_for_kubeflow(tmp_path):
+    serving, index = ServingSettings(directory="/served"), IndexSettings(max_k=77)
+    trained = Importer(source_uri="/model", artifact_type=standard_artifacts.Model).with_id("Trained")
+    examples = ImportExampleGen(input_base="/examples")
+    model = trained.outputs["result"]
+    builder = IndexBuilder(model, examples.outputs["examples"], index, serving, "abc")
+    validator = ServingValidator(model, builder.outputs["bundle"], examples.outputs["examples"], serving, "abc")
+    pusher = BundlePusher(builder.outputs["bundle"], serving, infra_blessing=validator.outputs["blessing"])
+    config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(default_image="polyrec", use_pipeline_spec_2_1=True)
+    output = tmp_path / "pipeline.yaml"
+    kubeflow_v2_dag_runner.KubeflowV2DagRunner(config, output_filename=str(output)).run(
+        Pipeline("toy", "/root", components=[trained, examples, builder, validator, pusher])
+    )
+    spec = next(yaml.safe_load_all(output.read_text()))
+    tasks = spec["root"]["dag"]["tasks"]
+    stated = tasks["IndexBuilder"]["inputs"]["parameters"]["index"]["runtimeValue"]["constant"]
+    assert IndexSettings.model_validate_json(stated) == index
+    assert "ServingValidator" in tasks["BundlePusher"]["dependentTasks"]
+    executors = json.dumps(spec["deploymentSpec"])
+    for name in ("index_builder.IndexBuilder", "serving_validator.ServingValidator", "pusher.BundlePusher"):
+        assert f"components.{name}Executor" in executors

@@ -1,0 +1,56 @@
+"""The component, by its executor and compiled."""
+
+import os
+
+from tfx.types import artifact_utils, standard_artifacts
+
+from components.nodes.text_encoder import TextEncoder, TextEncoderExecutor
+from components.settings import TextSettings
+from tests.components.artifacts import artifact
+from tests.components.text.items import item_file
+from trainer.data.text_vectors import read_description, read_vectors
+
+ITEMS = [{"item_id": name, "text": [text]} for name, text in (("a", "red soap"), ("b", "red soap"), ("c", "blue soap"))]
+
+
+def _items(folder):
+    items = artifact(standard_artifacts.Examples, folder)
+    items.split_names = artifact_utils.encode_split_names(["items"])
+    item_file(folder / "Split-items" / "data.gz", ITEMS)
+    return items
+
+
+def _run(folder, items, text, base=None):
+    vectors = artifact(standard_artifacts.Examples, folder)
+    inputs = {"items": [items], **({"base_model": [base]} if base else {})}
+    execution = {"text": text.model_dump_json(), "cache": str(folder / "cache"), "code_fingerprint": ""}
+    TextEncoderExecutor().Do(inputs, {"vectors": [vectors]}, execution)
+    return vectors
+
+
+def test_vectors_encoder_and_fingerprint_are_written(tmp_path):
+    vectors = _run(tmp_path / "vectors", _items(tmp_path / "items"), TextSettings())
+    description = read_description(os.path.join(vectors.uri, "encoder"))
+    assert vectors.get_string_custom_property("fingerprint") == description.fingerprint
+    ((ids, found),) = read_vectors(vectors.uri, description.dimension)
+    assert ids == [b"a", b"b", b"c"] and (found[0] == found[1]).all() and (found[0] != found[2]).any()
+
+
+def test_the_encoder_of_a_base_model_is_used(tmp_path):
+    items = _items(tmp_path / "items")
+    first = _run(tmp_path / "first", items, TextSettings(dimension=1))
+    base = artifact(standard_artifacts.Model, tmp_path / "base")
+    os.rename(os.path.join(first.uri, "encoder"), os.path.join(base.uri, "text_encoder"))
+    second = _run(tmp_path / "second", items, TextSettings(), base)
+    fingerprints = [vectors.get_string_custom_property("fingerprint") for vectors in (first, second)]
+    assert fingerprints[0] == fingerprints[1]
+
+
+def test_its_specification_says_what_it_depends_on(tmp_path):
+    from tfx.components import ImportExampleGen
+
+    items = ImportExampleGen(input_base="/items").outputs["examples"]
+    encoder = TextEncoder(items, TextSettings(dimension=7), "/cache", code_fingerprint="abc")
+    assert TextSettings.model_validate_json(encoder.exec_properties["text"]).dimension == 7
+    assert encoder.exec_properties["code_fingerprint"] == "abc"
+    assert encoder.outputs["vectors"].type is standard_artifacts.Examples

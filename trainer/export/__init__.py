@@ -1,0 +1,1 @@
+"""The trained SavedModel of each family."""

@@ -1,0 +1,1 @@
+"""A user's history as tensors: masks, prefixes, positions, context."""

@@ -1,0 +1,1 @@
+"""Item towers, and what a user tower adds to pooled item vectors."""

@@ -1,0 +1,1 @@
+"""Item retrieval models, one file a model."""

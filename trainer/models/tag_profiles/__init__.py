@@ -1,0 +1,1 @@
+"""Models that predict which tags a user likes, one file a model."""

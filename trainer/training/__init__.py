@@ -1,0 +1,1 @@
+"""The training loop: steps, optimizer, schedule, validation, pre-trained bases."""
