@@ -23,7 +23,6 @@ import pandas as pd
 import pyarrow as pa
 import tensorflow as tf
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from components.ingestion.cut.partition import ORDER, USER
 from components.ingestion.cut.sequences import ITEM, NANOSECONDS, TIME, Sequences, group_by_user
 from components.ingestion.cut.windows import Windows, cut

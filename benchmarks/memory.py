@@ -15,7 +15,6 @@ import click
 import numpy as np
 import tensorflow as tf
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from trainer.data.catalogue import Catalogue
 from trainer.data.sequences import evaluation_dataset, training_dataset
 from trainer.models import registry

@@ -157,8 +157,6 @@ def _command(
     overrides: tuple[str, ...],
     root: Path,
 ) -> None:
-    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-
     extra = dict(override.split("=", 1) for override in overrides)
     variants: list[Variant] = []
     for model in models:

@@ -17,7 +17,6 @@ import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from trainer.data.catalogue import Catalogue
 from trainer.data.sequences import one_prefix_a_row
 from trainer.models import registry

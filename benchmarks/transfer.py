@@ -218,8 +218,6 @@ def _write(log: pa.Table, items: pa.Table, folder: str) -> str:
 @click.option("--steps", default=600, show_default=True, help="Of fine-tuning, at most.")
 @click.option("--base-steps", default=1500, show_default=True, help="Of pre-training.")
 def _command(**options: Any) -> None:
-    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-
     with alone(Path(options["root"])):
         main(**options)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from tfx.orchestration.local.local_dag_runner import LocalDagRunner
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from pipeline.config.run import load, with_absolute_paths
 from pipeline.engines.run_lock import run_lock
 from pipeline.graph.build import create_pipeline

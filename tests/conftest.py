@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
-import trainer.keras_api  # noqa: F401
+import trainer  # noqa: F401
 from serving.client.connection import Connection
 from serving.server import Server
 

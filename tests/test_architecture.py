@@ -1,9 +1,12 @@
 """The rules of the house that a machine can hold."""
 
 import ast
+import graphlib
 import importlib.machinery
 import re
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,91 @@ from pipeline.config.run import load, presets
 from trainer.models import registry
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYERS = ("trainer", "serving", "components", "pipeline")  # a left one never imports a right one
+LAYERS = ("trainer", "serving", "components", "pipeline")
 FILES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))
 LONGEST = 300
+MOST_FILES = 12
+
+PIPELINE_LIBRARIES = {"tfx", "tfx_bsl", "apache_beam", "kfp"}
+KERAS_LIBRARIES = {"tensorflow_transform", "tensorflow_model_analysis", "tensorflow_recommenders", "transformers"}
+"""They touch Keras when they are imported, and so does tfx."""
+
+NO_PIPELINE = PIPELINE_LIBRARIES | {"grpc", "tornado", "tensorflow_serving"}
+NO_TRAINING = PIPELINE_LIBRARIES | KERAS_LIBRARIES
+NO_TENSORFLOW = NO_TRAINING | {"tensorflow", "tensorflow_serving", "scann"}
+
+# From the bottom of the house to its top: a folder, and the libraries that it does without. Files import from their own
+# folder and from those on the lines before it. An entrance, which lies in one folder and starts what lies in others,
+# has a line of its own.
+TREE = {
+    "trainer": NO_PIPELINE,
+    "trainer/data": NO_PIPELINE,
+    "trainer/losses": NO_PIPELINE,
+    "trainer/layers": NO_PIPELINE,
+    "trainer/layers/history": NO_PIPELINE,
+    "trainer/layers/interests": NO_PIPELINE,
+    "trainer/layers/towers": NO_PIPELINE,
+    "trainer/layers/tags": NO_PIPELINE,
+    "trainer/models": NO_PIPELINE,
+    "trainer/models/retrieval": NO_PIPELINE,
+    "trainer/models/tag_profiles": NO_PIPELINE,
+    "trainer/ranking": NO_PIPELINE,
+    "trainer/metrics": NO_PIPELINE,
+    "trainer/analysis": NO_PIPELINE,
+    "trainer/training": NO_PIPELINE,
+    "trainer/export": NO_PIPELINE,
+    "trainer/run_fn.py": NO_PIPELINE,
+    "serving": NO_TRAINING,
+    "serving/bundle": NO_TENSORFLOW,
+    "serving/client": NO_TENSORFLOW | {"trainer"},
+    "serving/index": NO_TRAINING,
+    "serving/graph": NO_TRAINING,
+    "serving/runtime": NO_TRAINING,
+    "serving/versions": NO_TRAINING,
+    "serving/publish": NO_TRAINING,
+    "serving/services": NO_TRAINING | {"grpc.aio", "tornado"},
+    "serving/ports": NO_TRAINING,
+    "serving/ports/rest": NO_TRAINING,
+    "serving/server": NO_TRAINING,
+    "serving/validation": NO_TRAINING,
+    "components": {"kfp"},
+    "components/ingestion/values": {"kfp", "tfx", "tensorflow"},
+    "components/ingestion/files": {"kfp", "tfx"},
+    "components/ingestion/cut": {"kfp", "tfx"},
+    "components/ingestion/read": {"kfp", "tfx"},
+    "components/ingestion/write": {"kfp", "tfx"},
+    "components/ingestion": {"kfp"},
+    "components/text": {"kfp", "tfx"},
+    "components/evaluation": {"kfp"},
+    "components/jobs": {"kfp", "tfx"},
+    "components/nodes": {"kfp"},
+    "pipeline": set(),
+    "pipeline/presets": set(),
+    "pipeline/engines": {"kfp"},
+    "pipeline/terminal": {"kfp"},
+    "pipeline/config": {"kfp"},
+    "pipeline/graph": {"kfp"},
+    "pipeline/results": {"kfp"},
+    "pipeline/records": {"kfp"},
+    "pipeline/runs": {"kfp"},
+    "pipeline/operations": {"kfp"},
+    "pipeline/data_sources": {"kfp"},
+    "pipeline/commands": {"kfp"},
+    "pipeline/local_runner.py": {"kfp"},
+    "pipeline/kubeflow_runner.py": set(),
+    "pipeline/cli.py": {"kfp"},
+}
+LINES = list(TREE)
+
+WITHOUT_TENSORFLOW = ("serving/bundle", "serving/client")
+"""Nor does anything that they import need it."""
+
+FACADES = {"serving/client", "serving/server", "serving/index"}
+"""Packages that give out a name of their files. All others are empty, so that importing one file is not importing
+its neighbours, and a cache key covers no more than a component runs."""
+
+DECIDING = {"components", "pipeline"}
+"""Packages whose files may import a Keras library first: they import trainer, which decides on Keras."""
 
 # Methods whose contract is that of the library's class they override.
 INHERITED = {
@@ -29,30 +114,121 @@ def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def _imports(path: Path) -> set[str]:
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+def _imports(path: Path) -> Iterator[str]:
+    """Dotted names of what is imported or of something in it, inside functions too, not for type checkers alone."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text())]
+    while waiting:
+        node = waiting.pop()
+        unused = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        waiting += node.orelse if unused else ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _file(dotted: str) -> Path | None:
+    """Our file that ``dotted`` is or lies in."""
+    pieces = dotted.split(".")
+    for length in range(len(pieces), 0, -1):
+        path = ROOT.joinpath(*pieces[:length])
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.exists():
+                return file
+    return None
+
+
+def _ours(path: Path) -> set[Path]:
+    layers = (name for name in _imports(path) if name.split(".")[0] in LAYERS)
+    return {file for name in layers if (file := _file(name)) is not None and file != path}
+
+
+def _line(path: Path) -> int:
+    """Where a file stands in TREE."""
+    name = _name(path)
+    folder = name if name in TREE else _name(path.parent)
+    assert folder in TREE, f"{folder} has no line in TREE: give it one above everything that imports it"
+    return LINES.index(folder)
+
+
+def _within(name: str, libraries: set[str]) -> bool:
+    return any(f"{name}.".startswith(f"{library}.") for library in libraries)
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
-def test_dependencies_point_one_way(path):
-    layer = LAYERS.index(path.relative_to(ROOT).parts[0])
-    forbidden = set(LAYERS[layer + 1 :]) | {"tests", "benchmarks"}
-    if LAYERS[layer] == "trainer":
-        forbidden |= {"tfx", "apache_beam", "grpc", "tfx_bsl", "tensorflow_serving", "kfp"}
-    assert not {name for name in _imports(path) if name.split(".")[0] in forbidden}
+def test_a_folder_imports_only_those_before_it(path):
+    assert not {_name(file) for file in _ours(path) if _line(file) > _line(path)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)
-def test_one_module_decides_on_keras(path):
+def test_a_folder_does_without_libraries(path):
+    barred = TREE[LINES[_line(path)]] | {"tests", "benchmarks"}
+    assert not {name for name in _imports(path) if _within(name, barred)}
+
+
+@pytest.mark.parametrize("folder", WITHOUT_TENSORFLOW)
+def test_nothing_behind_it_imports_tensorflow(folder):
+    seen: set[Path] = set()
+    waiting = list((ROOT / folder).glob("*.py"))
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += _ours(path) | {parent / "__init__.py" for parent in path.parents if ROOT in parent.parents}
+    assert not {(_name(path), name) for path in seen for name in _imports(path) if _within(name, NO_TENSORFLOW)}
+
+
+def test_no_imports_in_a_circle():
+    graphlib.TopologicalSorter({path: _ours(path) for path in FILES}).prepare()
+
+
+def test_every_line_of_the_tree_is_there():
+    assert not [line for line in LINES if not (ROOT / line).exists()]
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=_name)
+def test_a_folder_holds_a_dozen_files(folder):
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=_name)
+def test_packages_are_empty(path):
+    folder = _name(path.parent)
+    if folder in DECIDING:
+        assert list(_imports(path)) == ["trainer"]
+    elif folder not in FACADES | {"trainer"}:
+        assert not list(_imports(path))
+
+
+def test_tests_mirror_the_tree():
+    folders = {path.parent for layer in LAYERS for path in (ROOT / "tests" / layer).rglob("*.py")}
+    assert not [folder for folder in folders if not (ROOT / folder.relative_to(ROOT / "tests")).exists()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_one_module_imports_keras(path):
     if _name(path) != "trainer/keras_api.py":
         assert not {name for name in _imports(path) if name.split(".")[0] in ("keras", "tf_keras")}
         assert not re.search(r"\btf\.keras\.(?!__)", path.read_text())
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=_name)
+def test_benchmarks_leave_keras_to_the_packages(path):
+    """No Keras library at the top of a file: ruff sorts it before ours, which decide."""
+    top = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in top if isinstance(node, ast.ImportFrom)}
+    assert not {name for name in names if _within(name, KERAS_LIBRARIES | {"tfx"})}
+
+
+@pytest.mark.parametrize("first", ["trainer.models.retrieval.base", "components.evaluation.retrieval"])
+def test_keras_is_decided_whatever_is_imported_first(first):
+    """In trainer and in components, the file whose first import asks for Keras; the second line needs version 2."""
+    program = f"import {first}\nimport trainer.models.tag_profiles.base, tensorflow as tf\nprint(tf.keras.__name__)"
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.stdout.startswith("tf_keras"), result.stderr
 
 
 @pytest.mark.parametrize("path", FILES, ids=_name)

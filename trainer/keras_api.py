@@ -1,12 +1,4 @@
-"""The only place that decides which Keras is used, and the only one that imports it.
-
-TensorFlow Transform, TensorFlow Model Analysis and TensorFlow Recommenders need Keras 2. TensorFlow reads
-the variable when Keras is first touched, so it is set here before anything else happens.
-"""
-
-import os
-
-os.environ["TF_USE_LEGACY_KERAS"] = "1"
+"""The only module that imports Keras: version 2, as ``trainer`` decides."""
 
 import tf_keras as keras
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.data import Data
 from trainer.metrics.ranking import rank_metrics
 from trainer.ranking.fair_ranking import fair_ranking, kept, of_kept

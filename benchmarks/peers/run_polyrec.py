@@ -10,7 +10,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.peers.budget import arguments, main
 from benchmarks.peers.data import Data, window_batches
 from pipeline.config.run import load

@@ -20,8 +20,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-
 BATCH, PAGE_ROWS = 256, 4
 HALF = "half "
 """In front of the name of a metric of the same users with half of their sequences given."""

@@ -61,7 +61,6 @@ def half_given(config_file: Path, overrides: list[str], root: Path) -> str:
 
 def _run(config_file: Path, overrides: list[str], last: str) -> dict[str, Any]:
     """Runs the pipeline as far as a node: the outputs of each."""
-    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
     from pipeline.engines import local as local_engine
     from pipeline.graph import build as graph
     from pipeline.terminal.progress import Progress

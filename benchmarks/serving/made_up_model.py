@@ -55,7 +55,6 @@ def _train(directory: Path, items: int) -> None:
     """Writes what training would: an untrained tower, whose item vectors lie in clusters and differ in length."""
     import tensorflow as tf
 
-    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
     from trainer.data import schema
     from trainer.data.catalogue import read_catalogue
     from trainer.data.preprocessing import ITEM_FREQUENCY

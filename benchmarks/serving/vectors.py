@@ -8,7 +8,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 import tensorflow as tf
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.serving.problem import DIMENSION, INTERESTS, Problem
 from trainer.data.catalogue import Catalogue
 from trainer.models.retrieval.comirec import ComiRecSA, ComiRecSASettings

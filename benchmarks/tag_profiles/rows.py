@@ -16,7 +16,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
 from benchmarks.retrieval.one_model import train
 from benchmarks.tag_profiles import measure
 from benchmarks.tag_profiles.truth import Truth

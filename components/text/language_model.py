@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-import trainer.keras_api  # noqa: F401  (decides on Keras before transformers looks for one)
 from components.settings import TextSettings
 from trainer.errors import InputError
 

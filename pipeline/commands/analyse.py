@@ -197,6 +197,4 @@ def _saved_model(path: Path) -> Any:
     with quiet(Path(os.devnull)):
         import tensorflow as tf
 
-        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
-
         return tf.saved_model.load(plain_path(str(path)))

@@ -95,7 +95,6 @@ def markdown(curve: Sequence[Mapping[str, float]]) -> Iterator[str]:
 def _curve(run: Run, unseen: bool) -> list[dict[str, float]]:
     import tensorflow as tf
 
-    import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
     from serving.bundle import manifest
     from trainer.analysis.diversity_curve import diversity_curve
 

@@ -19,10 +19,10 @@ LEAST_FREE_BYTES = 5 << 30
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^ ;\\]+)")
 
 _KERAS = """
-import trainer.keras_api, tensorflow as tf, tf_keras, tensorflow_recommenders
+import trainer, tensorflow as tf, tf_keras, tensorflow_recommenders
 print("Keras", tf_keras.__version__ if "tf_keras" in tf.keras.__name__ else "3")
 """
-_SCANN = "import trainer.keras_api; from scann.scann_ops.py import scann_ops; print('loaded')"
+_SCANN = "import trainer; from scann.scann_ops.py import scann_ops; print('loaded')"
 
 
 class Finding(NamedTuple):

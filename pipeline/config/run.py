@@ -60,7 +60,6 @@ class Config(Settings):
 def model_registry() -> Any:
     """The registry of models, imported when it is needed: it brings TensorFlow, which most commands do without."""
     with quiet(Path(os.devnull)):
-        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
         from trainer.models import registry
 
     return registry

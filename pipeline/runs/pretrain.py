@@ -39,7 +39,6 @@ def pretrain(pretraining: Pretraining) -> str:
                 f"Log: {escape(shown(log))}"
             )
             with console.status("Merging the domains"):
-                import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
                 from components.ingestion.domains import merge_domains
                 from trainer.training.pretrained import FOLDER
 

@@ -162,7 +162,6 @@ def execute(
       InputError, GateRefused, RunFailed: see :func:`run`.
     """
     with console.status("Loading TensorFlow and TFX (about 15 s)"):
-        import trainer.keras_api  # noqa: F401  (decides on Keras before TensorFlow is imported)
         from components.ingestion.files.inputs import check_inputs
 
         # Before the 12 s that TFX takes: most mistakes are found here.

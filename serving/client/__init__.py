@@ -1,1 +1,5 @@
-"""See after.py."""
+"""The client of a served model: ids in, ids out. Needs neither TensorFlow nor the trainer."""
+
+from serving.client.client import Client
+
+__all__ = ["Client"]

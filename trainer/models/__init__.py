@@ -1,1 +1,1 @@
-"""One file a model; trainer.models.registry finds them."""
+"""One folder a family, one file a model; trainer.models.registry finds them."""

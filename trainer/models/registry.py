@@ -1,20 +1,23 @@
-"""Models by name. A file in this package that registers a class is found; nothing else needs to know of it."""
+"""Models by name. A file below this package that registers a class is found; nothing else needs to know of it."""
 
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
 
 from trainer.errors import InputError
-from trainer.models.retrieval.base import RetrievalModel
-from trainer.models.tag_profiles.base import ProfileModel
 from trainer.settings import Settings
 
-Kind = Literal["retrieval", "profile"]
-Model = RetrievalModel | ProfileModel
+if TYPE_CHECKING:
+    from trainer.models.retrieval.base import RetrievalModel
+    from trainer.models.tag_profiles.base import ProfileModel
 
-_models: dict[str, type[RetrievalModel] | type[ProfileModel]] = {}
-_Model = TypeVar("_Model", bound=type[RetrievalModel] | type[ProfileModel])
+Kind = Literal["retrieval", "profile"]
+Model: TypeAlias = "RetrievalModel | ProfileModel"
+ModelClass: TypeAlias = "type[RetrievalModel] | type[ProfileModel]"
+
+_models: dict[str, ModelClass] = {}
+_Model = TypeVar("_Model", bound=ModelClass)
 
 
 def register(name: str) -> Callable[[_Model], _Model]:
@@ -40,7 +43,7 @@ def names(kind: Kind | None = None) -> list[str]:
     return sorted(name for name, model in _models.items() if kind in (None, model.kind))
 
 
-def get(name: str) -> type[RetrievalModel] | type[ProfileModel]:
+def get(name: str) -> ModelClass:
     """The model's class.
 
     Raises:
@@ -72,5 +75,5 @@ def describe(name: str) -> str:
 
 def _import_all() -> None:
     package = importlib.import_module("trainer.models")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"trainer.models.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, "trainer.models."):
+        importlib.import_module(module.name)
