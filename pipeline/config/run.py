@@ -62,6 +62,8 @@ def model_registry() -> Any:
     with quiet(Path(os.devnull)):
         from trainer.models import registry
 
+        # It imports the models, and TensorFlow with them, when it is asked for one.
+        registry.names()
     return registry
 
 
