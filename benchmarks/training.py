@@ -26,7 +26,7 @@ T, DIMENSION, INTERESTS, NEGATIVES = 50, 64, 4, 1280
 WINDOWS, PREFIXES = 64, 128
 
 
-def main(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...]) -> None:
+def main(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...], split_negatives: bool) -> None:
     """Measures and prints."""
     console = Console()
     speed = Table(title=f"Training targets per CPU-second (T {T}, d {DIMENSION}, K {INTERESTS}, {NEGATIVES} negatives)")
@@ -34,7 +34,10 @@ def main(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...]) ->
         speed.add_column(column, justify="left" if column in ("model", "read-out") else "right")
     for name in models:
         for read_out in read_outs if name != "two_tower" else ("-",):
-            rates = [_targets_per_cpu_second(name, read_out, 10_000, every, seconds)[0] for every in (True, False)]
+            rates = [
+                _targets_per_cpu_second(name, read_out, 10_000, every, seconds, split_negatives)[0]
+                for every in (True, False)
+            ]
             speed.add_row(name, read_out, f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{rates[0] / rates[1]:.1f}")
     console.print(speed)
     cost = Table(title=f"CPU milliseconds of a step ({WINDOWS} windows, all prefixes)")
@@ -47,12 +50,14 @@ def main(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...]) ->
 
 
 def _targets_per_cpu_second(
-    name: str, read_out: str, items: int, all_prefixes: bool, seconds: float
+    name: str, read_out: str, items: int, all_prefixes: bool, seconds: float, split_negatives: bool = False
 ) -> tuple[float, float]:
     """Targets per CPU-second and CPU-seconds a step."""
     settings: dict[str, Any] = {"dimension": DIMENSION} | ({} if name == "two_tower" else {"num_interests": INTERESTS})
     if read_out != "-" and name != "two_tower":
         settings["read_out"] = read_out
+    if split_negatives:
+        settings["split_negatives"] = True
     catalogue = Catalogue([b""] * items, np.arange(items, 0, -1), np.zeros((items, 0), np.int32), [])
     model = registry.get(name)(registry.settings_class(name)(**settings), catalogue, T, {}, NEGATIVES)
     model.compile(optimizer=LazyAdam(1e-3))
@@ -91,8 +96,9 @@ def _batch(items: int, all_prefixes: bool, seed: int) -> dict[str, tf.Tensor]:
 @click.option("--seconds", default=8.0, show_default=True, help="CPU-seconds of each measurement.")
 @click.option("--model", "models", multiple=True, default=("two_tower", "comirec_sa"), show_default=True)
 @click.option("--read-out", "read_outs", multiple=True, default=("hard", "mixture", "max"), show_default=True)
-def _command(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...]) -> None:
-    main(seconds, models, read_outs)
+@click.option("--split-negatives", is_flag=True, help="With read-out mixture, an interest scores a K-th of them.")
+def _command(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...], split_negatives: bool) -> None:
+    main(seconds, models, read_outs, split_negatives)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,11 @@ class Negatives(NamedTuple):
             return tf.one_hot(self.own, tf.size(self.indices), on_value=True, off_value=False, dtype=tf.bool)
         return tf.equal(tf.expand_dims(targets, 1), self.indices)
 
+    def shuffled(self, seed: int) -> "Negatives":
+        """The same in random order; drawn without replacement, the likely ones come first."""
+        order = tf.random.shuffle(tf.range(tf.size(self.indices)), seed=seed)
+        return self._replace(indices=tf.gather(self.indices, order), log_expected=tf.gather(self.log_expected, order))
+
 
 def all_items(targets: tf.Tensor, num_items: int) -> Negatives:
     """Every item: the full softmax, with nothing to correct.

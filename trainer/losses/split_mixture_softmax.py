@@ -9,6 +9,8 @@ from trainer.losses.read_out import INACTIVE_SCORE
 
 LEAST_TEMPERATURE = 1 / 60
 """exp(60) times some thousand negatives, each counted a million times, still is a float32."""
+_LEAST_SUM = 1e-37
+"""Where all that was drawn is the target."""
 
 
 def split_mixture_softmax(
@@ -24,18 +26,18 @@ def split_mixture_softmax(
     """The loss of :func:`~trainer.losses.mixture_softmax.mixture_softmax` at the cost of a single vector.
 
     The score of item i is ``log sum_k m_k exp(<V_k, e_i> / tau)``. Its normaliser is a sum over the interests of a sum
-    over all items each, and these may be estimated from different samples: place k is scored against the k-th part
-    of the negatives alone, which counts K times. So S scores are computed for a target instead of K S. An interest that
-    stands at several places has as many parts; a user of one interest has all of them, and the plain sampled
-    softmax. A negative that is the target is left out.
+    over all items each, and these may be estimated from different samples: there are K parts of the negatives, and the
+    n interests in use take them in turn, the k-th of them the parts ``k, k + n, k + 2 n, ...``. What an interest has
+    counts K times over the number of its parts. So S scores are computed for a target instead of K S. A user of one
+    interest has all negatives, and the plain sampled softmax. A negative that is the target is left out.
 
     No maximum is subtracted before the exponential: vectors have to be of unit length, and tau at least
     ``LEAST_TEMPERATURE``.
 
     Args:
-      interests: float [M, K, D]; with n in use, those stand in front and place k holds the interest ``k mod n``.
+      interests: float [M, K, D].
       log_prior: float [M, K], ``log m_k``.
-      interest_mask: bool [M, K], the n in use.
+      interest_mask: bool [M, K], those in use.
       target_vectors: float [M, D].
       negative_vectors: float [S, D], S at least K; the last ``S mod K`` of them are not used.
       targets: int64 [M].
@@ -45,22 +47,33 @@ def split_mixture_softmax(
     Returns:
       float32 [M], in nats.
     """
-    places = int(interests.shape[1])
+    shape = tf.shape(interests)
+    places = shape[1]
     part = tf.size(negatives.indices) // places
     kept = negatives.indices[: part * places]
-    columns = tf.reshape(tf.cast(negative_vectors[: part * places], tf.float32), [places, part, interests.shape[2]])
+    columns = tf.reshape(tf.cast(negative_vectors[: part * places], tf.float32), [places, part, shape[2]])
     weights = tf.reshape(tf.exp(-negatives.log_expected[: part * places]), [places, part, 1])
     interests, log_prior = tf.cast(interests, tf.float32), tf.cast(log_prior, tf.float32)
-    rows = tf.transpose(interests, [1, 0, 2])
+    taken, parts = _in_turn(interest_mask)
+    taken = tf.transpose(tf.range(shape[0])[:, tf.newaxis] * places + taken)
+    rows = tf.gather(tf.reshape(interests, [-1, shape[2]]), taken)
     sums = _log_sums(rows, columns / temperature, weights, _hits(targets, kept, part))
-    count = tf.maximum(tf.reduce_sum(tf.cast(interest_mask, tf.int32), axis=1, keepdims=True), 1)
-    # Of the places 0 .. K - 1 those of an interest are the ones with the same remainder.
-    copies = (places - 1 - tf.range(places) % count) // count + 1
-    scale = tf.math.log(tf.cast(places, tf.float32) / tf.cast(copies, tf.float32))
-    among_negatives = tf.reduce_logsumexp(tf.transpose(sums) + log_prior + scale, axis=1)
+    sums += tf.gather(tf.reshape(log_prior, [-1]), taken)
+    scale = tf.math.log(tf.cast(places, tf.float32) / tf.cast(parts, tf.float32))
+    among_negatives = tf.reduce_logsumexp(tf.transpose(sums) + scale, axis=1)
     positive = tf.einsum("mkd,md->mk", interests, tf.cast(target_vectors, tf.float32) / temperature) + log_prior
     positive = tf.reduce_logsumexp(positive + tf.where(interest_mask, 0.0, INACTIVE_SCORE), axis=1)
     return tf.nn.softplus(among_negatives - positive + negatives.log_expected_targets)
+
+
+def _in_turn(interest_mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which interest takes each part, and how many parts that one has: int32 [M, K] each."""
+    in_use = tf.cast(interest_mask, tf.int32)
+    places = tf.range(tf.shape(in_use)[1])
+    count = tf.maximum(tf.reduce_sum(in_use, axis=1, keepdims=True), 1)
+    first = tf.argsort(in_use, axis=1, direction="DESCENDING", stable=True)
+    turn = places % count
+    return tf.gather(first, turn, batch_dims=1), (tf.size(places) - 1 - turn) // count + 1
 
 
 def _hits(targets: tf.Tensor, indices: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
@@ -84,7 +97,7 @@ def _log_sums(
     """
     exponentials = tf.exp(tf.matmul(rows, columns, transpose_b=True))
     exponentials = tf.tensor_scatter_nd_update(exponentials, hits, tf.zeros([tf.shape(hits)[0]]))
-    total = tf.matmul(exponentials, weights)
+    total = tf.maximum(tf.matmul(exponentials, weights), _LEAST_SUM)
 
     def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None, None]:
         share = upstream[..., tf.newaxis] / total

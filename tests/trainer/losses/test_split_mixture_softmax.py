@@ -93,3 +93,57 @@ def test_one_interest_has_all_negatives(drawn):
     split = split_mixture_softmax(tf.repeat(one, K, axis=1), tf.zeros((M, K)), mask, *vectors, targets, negatives, TAU)
     plain = mixture_softmax(one, mask[:, :1], *vectors, targets, negatives, TAU)
     np.testing.assert_allclose(split, plain, rtol=1e-4)
+
+
+def test_interests_not_in_use_count_for_nothing_wherever_they_stand():
+    """Those in use take the parts in turn: with the interests 1 and 2 in use, 1 has two parts and 2 has one."""
+    masks = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 1, 0]], bool)
+    expected, targets, items = EXPECTED, tf.constant(TARGETS), tf.constant(ITEMS, tf.float32)
+    negatives = Negatives(
+        tf.constant(INDICES),
+        tf.constant(np.log(expected[INDICES]), tf.float32),
+        tf.constant(np.log(expected[TARGETS]), tf.float32),
+    )
+    random = np.random.default_rng(5)
+    interests, prior = random.normal(size=(M, K, D)), random.uniform(0.2, 0.8, size=(M, K))
+    interests /= np.linalg.norm(interests, axis=2, keepdims=True)
+    with tf.GradientTape() as tape:
+        vectors = tf.constant(interests, tf.float32)
+        tape.watch(vectors)
+        losses = split_mixture_softmax(
+            vectors, tf.constant(np.log(prior), tf.float32), tf.constant(masks),
+            tf.gather(items, TARGETS), tf.gather(items, INDICES), targets, negatives, TAU,
+        )  # fmt: skip
+    gradient = tape.gradient(losses, vectors).numpy()
+
+    def by_hand(row, vectors):
+        used = np.flatnonzero(masks[row])
+        others = 0.0
+        for part in range(K):
+            k = used[part % len(used)]
+            weight = K / sum(used[other % len(used)] == k for other in range(K))
+            for item in INDICES[2 * part : 2 * part + 2]:
+                if item != TARGETS[row]:
+                    others += weight * prior[row, k] * np.exp(vectors[k] @ ITEMS[item] / TAU) / expected[item]
+        own = sum(prior[row, k] * np.exp(vectors[k] @ ITEMS[TARGETS[row]] / TAU) for k in used) / expected[TARGETS[row]]
+        return -np.log(own / (own + others))
+
+    np.testing.assert_allclose(losses, [by_hand(row, interests[row]) for row in range(M)], rtol=1e-4)
+    for row, k, d in np.ndindex(M, K, D):
+        step = np.zeros((K, D))
+        step[k, d] = 1e-5
+        slope = (by_hand(row, interests[row] + step) - by_hand(row, interests[row] - step)) / 2e-5
+        np.testing.assert_allclose(gradient[row, k, d], slope, rtol=2e-3, atol=1e-5)
+
+
+def test_the_target_alone_costs_nothing():
+    """All that was drawn is the target: no loss and no gradient."""
+    vectors = tf.constant([[[0.6, 0.8]]])
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        loss = split_mixture_softmax(
+            vectors, tf.zeros((1, 1)), tf.constant([[True]]), tf.constant([[-0.6, -0.8]]), tf.constant([[-0.6, -0.8]]),
+            tf.constant([7], tf.int64), Negatives(tf.constant([7], tf.int64), tf.zeros(1), tf.zeros(1)), 1 / 60,
+        )  # fmt: skip
+    assert loss.numpy() == pytest.approx([0], abs=1e-9)
+    np.testing.assert_allclose(tape.gradient(loss, vectors), np.zeros((1, 1, 2)), atol=1e-9)

@@ -32,6 +32,7 @@ from trainer.losses.negatives import (
 )
 from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
 from trainer.losses.sampled_softmax import sampled_softmax
+from trainer.losses.split_mixture_softmax import LEAST_TEMPERATURE, split_mixture_softmax
 from trainer.models.retrieval.encoding import Encoding
 from trainer.models.retrieval.settings import ModelSettings
 
@@ -222,16 +223,29 @@ class RetrievalModel(tfrs.models.Model):
           float32 [M], in nats.
         """
         given, negatives = self.settings, self._negatives(targets)
+        single = given.read_out in ("hard", "soft") or self.served_interests == 1
+        plain = not given.hardness and (single or given.read_out == "mixture")
+        in_parts = plain and self._in_parts(1 if single else given.num_interests)
+        if in_parts and not single:
+            negatives = negatives.shuffled(self.seed)
         # One call for both: an item that is target and negative has one vector, whatever noise the tower makes.
         both = self.candidates(tf.concat([targets, negatives.indices], axis=0))
         target_vectors, negative_vectors = tf.split(both, [tf.size(targets), tf.size(negatives.indices)])
-        single = given.read_out in ("hard", "soft") or self.served_interests == 1
         if single:
-            power = given.label_power if given.read_out == "soft" else math.inf
-            read = hard_read_out if math.isinf(power) else partial(label_aware_read_out, power=power)
-            interests = read(interests, interest_mask, target_vectors)[:, tf.newaxis]
+            if interests.shape[1] != 1:
+                power = given.label_power if given.read_out == "soft" else math.inf
+                read = hard_read_out if math.isinf(power) else partial(label_aware_read_out, power=power)
+                interests = read(interests, interest_mask, target_vectors)[:, tf.newaxis]
             interest_mask = tf.ones_like(interests[..., 0], tf.bool)
-        if not given.hardness and (single or given.read_out == "mixture"):
+        if in_parts:
+            # What items answer with a 1 is the same for all of them, and no part of the product.
+            interests, prior = self._apart(interests)
+            (target_vectors, _), (negative_vectors, _) = self._apart(target_vectors), self._apart(negative_vectors)
+            return split_mixture_softmax(
+                interests, prior / self.temperature, interest_mask, target_vectors, negative_vectors, targets,
+                negatives, self.temperature,
+            )  # fmt: skip
+        if plain:
             return mixture_softmax(
                 interests, interest_mask, target_vectors, negative_vectors, targets, negatives, self.temperature
             )
@@ -292,6 +306,21 @@ class RetrievalModel(tfrs.models.Model):
 
     def _scaled(self, vectors: tf.Tensor) -> tf.Tensor:
         return tf.math.l2_normalize(vectors, axis=-1) if self.settings.normalize else vectors
+
+    def _apart(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The D components of a direction, and the sum of the constant ones behind them: [..., D] and [...]."""
+        if not self.constant_components:
+            return vectors, tf.zeros(tf.shape(vectors)[:-1])
+        directions, rest = tf.split(vectors, [self.settings.dimension, self.constant_components], axis=-1)
+        return directions, tf.reduce_sum(rest, axis=-1)
+
+    def _in_parts(self, parts: int) -> bool:
+        """Whether negatives may be shared out in so many parts; one part is all of them, for any distinct negatives."""
+        given = self.settings
+        if not given.normalize or self.temperature < LEAST_TEMPERATURE or given.negatives == "in_batch_plain":
+            return False
+        sampled = given.negatives in ("log_uniform", "uniform") and 2 * parts <= self.num_negatives < self.num_items
+        return parts == 1 or (given.split_negatives and sampled)
 
     def _negatives(self, targets: tf.Tensor) -> Negatives:
         kind, count = self.settings.negatives, self.num_negatives

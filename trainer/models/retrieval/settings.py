@@ -64,6 +64,9 @@ class ModelSettings(Settings):
         description="Source of the training.num_negatives negatives. in_batch corrects for duplicate and frequent "
         "targets (logQ), in_batch_plain does not.",
     )
+    split_negatives: bool = Field(
+        False, description="mixture of unit vectors: give each interest its own part of the sampled negatives."
+    )
     temperature: Temperature = Field(
         AUTO,
         description="Divisor of the scores in the loss, above 0. auto: for cosines the better of 0.1 and 0.15 on "

@@ -12,7 +12,6 @@ from trainer.layers.history.masked_mean import MaskedMean
 from trainer.layers.history.masking import prefix_mask
 from trainer.layers.interests.history_clusters import HistoryClusters
 from trainer.layers.towers.residual_projection import ResidualProjection
-from trainer.losses.split_mixture_softmax import split_mixture_softmax
 from trainer.models.registry import register
 from trainer.models.retrieval.base import Encoding, RetrievalModel
 from trainer.models.retrieval.settings import ModelSettings
@@ -122,28 +121,6 @@ class Shrinkage(RetrievalModel):
         """Vectors of items as candidates: int [...] to float32 [..., D + 1] with the prior's 1 behind, or [..., D]."""
         vectors = super().candidates(indices)
         return tf.concat([vectors, tf.ones_like(vectors[..., :1])], axis=-1) if self.settings.prior else vectors
-
-    def target_losses(self, interests: tf.Tensor, interest_mask: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """See the base class."""
-        given = self.settings
-        sampled = given.negatives in ("log_uniform", "uniform") and 2 * given.num_interests <= self.num_negatives
-        sampled &= self.num_negatives < self.num_items
-        alone = given.num_interests == 1 or given.read_out != "mixture" or given.hardness
-        if alone or not sampled or not given.split_negatives:
-            return super().target_losses(interests, interest_mask, targets)
-        negatives = self._negatives(targets)
-        # Drawn without replacement, the likely items come first; a part should be like any other.
-        order = tf.random.shuffle(tf.range(tf.size(negatives.indices)), seed=self.seed)
-        negatives = negatives._replace(
-            indices=tf.gather(negatives.indices, order), log_expected=tf.gather(negatives.log_expected, order)
-        )
-        both = super().candidates(tf.concat([targets, negatives.indices], axis=0))
-        target_vectors, negative_vectors = tf.split(both, [tf.size(targets), tf.size(negatives.indices)])
-        vectors, rest = tf.split(interests, [given.dimension, self.constant_components], axis=2)
-        log_prior = rest[..., 0] / self.temperature if given.prior else tf.zeros_like(interests[..., 0])
-        return split_mixture_softmax(
-            vectors, log_prior, interest_mask, target_vectors, negative_vectors, targets, negatives, self.temperature
-        )
 
     def choose_after_training(self, evaluate: Callable[[], float], users: int, title: str) -> dict[str, float]:
         """Share and number of interests, see the base class; at equal values the fewer interests and the smaller share.
