@@ -43,6 +43,7 @@ RUNS = {
     "trainer/metrics/user_metrics.py": TRAINERS,
     "trainer/losses/sampled_softmax.py": TRAINERS,
     "trainer/models/retrieval/base.py": TRAINERS,
+    "trainer/models/retrieval/loss.py": TRAINERS,
     "trainer/models/retrieval/comirec.py": {"Trainer"},
     "trainer/layers/interests/self_attentive.py": {"Trainer"},
     "trainer/models/retrieval/two_tower.py": {"TwoTowerTrainer"},

@@ -1,11 +1,8 @@
 """What every retrieval model is: a user tower that gives interests, an item tower, a loss."""
 
-import math
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import ClassVar, Literal
 
-import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
@@ -16,24 +13,12 @@ from trainer.keras_api import keras
 from trainer.layers.history.history_context import HistoryContext
 from trainer.layers.history.masking import all_positions, last_positions, prefix_lengths
 from trainer.layers.history.recency_bias import RecencyBias
-from trainer.layers.interests.label_aware import label_aware_read_out
 from trainer.layers.towers.item_tower import ItemTower
 from trainer.layers.towers.residual_projection import ResidualProjection
 from trainer.layers.towers.side_features import profile_layer
 from trainer.losses.interest_regularisers import disagreement, routing_variance
-from trainer.losses.mixture_softmax import mixture_softmax
-from trainer.losses.negatives import (
-    Negatives,
-    all_items,
-    in_batch_negatives,
-    log_uniform_negatives,
-    plain_in_batch_negatives,
-    uniform_negatives,
-)
-from trainer.losses.read_out import hard_read_out, max_scores, mixture_scores
-from trainer.losses.sampled_softmax import sampled_softmax
-from trainer.losses.split_mixture_softmax import LEAST_TEMPERATURE, split_mixture_softmax
 from trainer.models.retrieval.encoding import Encoding
+from trainer.models.retrieval.loss import TargetLoss
 from trainer.models.retrieval.settings import ModelSettings
 
 
@@ -71,7 +56,9 @@ class RetrievalModel(tfrs.models.Model):
         self.settings = settings.model_copy(update={"temperature": self.temperature})
         self.max_history = max_history
         self.num_items, self.num_negatives, self.seed = catalogue.size, num_negatives, seed
-        self._probabilities = (catalogue.counts / catalogue.counts.sum()).astype(np.float32)
+        self._loss = TargetLoss(
+            self.settings, catalogue, num_negatives, seed, self.served_interests == 1, self.constant_components
+        )
         use_category = settings.use_category and catalogue.categories.shape[1] > 0
         self.item_tower = ItemTower(
             catalogue.size,
@@ -222,40 +209,7 @@ class RetrievalModel(tfrs.models.Model):
         Returns:
           float32 [M], in nats.
         """
-        given, negatives = self.settings, self._negatives(targets)
-        single = given.read_out in ("hard", "soft") or self.served_interests == 1
-        plain = not given.hardness and (single or given.read_out == "mixture")
-        in_parts = plain and self._in_parts(1 if single else given.num_interests)
-        if in_parts and not single:
-            negatives = negatives.shuffled(self.seed)
-        # One call for both: an item that is target and negative has one vector, whatever noise the tower makes.
-        both = self.candidates(tf.concat([targets, negatives.indices], axis=0))
-        target_vectors, negative_vectors = tf.split(both, [tf.size(targets), tf.size(negatives.indices)])
-        if single:
-            if interests.shape[1] != 1:
-                power = given.label_power if given.read_out == "soft" else math.inf
-                read = hard_read_out if math.isinf(power) else partial(label_aware_read_out, power=power)
-                interests = read(interests, interest_mask, target_vectors)[:, tf.newaxis]
-            interest_mask = tf.ones_like(interests[..., 0], tf.bool)
-        if in_parts:
-            # What items answer with a 1 is the same for all of them, and no part of the product.
-            interests, prior = self._apart(interests)
-            (target_vectors, _), (negative_vectors, _) = self._apart(target_vectors), self._apart(negative_vectors)
-            return split_mixture_softmax(
-                interests, prior / self.temperature, interest_mask, target_vectors, negative_vectors, targets,
-                negatives, self.temperature,
-            )  # fmt: skip
-        if plain:
-            return mixture_softmax(
-                interests, interest_mask, target_vectors, negative_vectors, targets, negatives, self.temperature
-            )
-        mixed = partial(mixture_scores, temperature=self.temperature)
-        scores_of = mixed if given.read_out == "mixture" else max_scores
-        positive, negative = (
-            values / self.temperature
-            for values in scores_of(interests, interest_mask, target_vectors, negative_vectors)
-        )
-        return sampled_softmax(positive, negative, targets, negatives, given.hardness)
+        return self._loss(self.candidates, interests, interest_mask, targets)
 
     def candidates(self, indices: tf.Tensor) -> tf.Tensor:
         """Vectors of items as candidates: int [...] to float32 [..., D]."""
@@ -306,29 +260,3 @@ class RetrievalModel(tfrs.models.Model):
 
     def _scaled(self, vectors: tf.Tensor) -> tf.Tensor:
         return tf.math.l2_normalize(vectors, axis=-1) if self.settings.normalize else vectors
-
-    def _apart(self, vectors: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The D components of a direction, and the sum of the constant ones behind them: [..., D] and [...]."""
-        if not self.constant_components:
-            return vectors, tf.zeros(tf.shape(vectors)[:-1])
-        directions, rest = tf.split(vectors, [self.settings.dimension, self.constant_components], axis=-1)
-        return directions, tf.reduce_sum(rest, axis=-1)
-
-    def _in_parts(self, parts: int) -> bool:
-        """Whether negatives may be shared out in so many parts; one part is all of them, for any distinct negatives."""
-        given = self.settings
-        if not given.normalize or self.temperature < LEAST_TEMPERATURE or given.negatives == "in_batch_plain":
-            return False
-        sampled = given.negatives in ("log_uniform", "uniform") and 2 * parts <= self.num_negatives < self.num_items
-        return parts == 1 or (given.split_negatives and sampled)
-
-    def _negatives(self, targets: tf.Tensor) -> Negatives:
-        kind, count = self.settings.negatives, self.num_negatives
-        if kind == "all":
-            return all_items(targets, self.num_items)
-        if kind == "in_batch":
-            return in_batch_negatives(targets, tf.constant(self._probabilities))
-        if kind == "in_batch_plain":
-            return plain_in_batch_negatives(targets)
-        draw = uniform_negatives if kind == "uniform" else log_uniform_negatives
-        return draw(targets, self.num_items, count, self.seed)
