@@ -28,7 +28,7 @@ def main(target: str = "127.0.0.1:8500", model: str = "example", directory: str 
     """
     versions = sorted(int(path.name) for path in (Path(directory) / model).glob("[0-9]*"))
     if len(versions) < 2:
-        raise InputError(f"{directory}/{model} has {len(versions)} version: push another one (polyrec run).")
+        raise InputError(f"{directory}/{model} needs two versions and has {len(versions)}: push one (polyrec run).")
     older, newer = versions[-2:]
     with FollowingServer(target, model, Path(directory), print) as server:
 

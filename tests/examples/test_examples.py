@@ -115,5 +115,5 @@ def test_roll_out(server, folder, capsys):
 
 
 def test_of_one_version_there_is_nothing_to_roll_out(tmp_path):
-    with pytest.raises(ValueError, match="has 0 versions: push"):
+    with pytest.raises(ValueError, match="needs two versions and has 0: push"):
         _program("roll_out").main("127.0.0.1:1", "example", str(tmp_path))
