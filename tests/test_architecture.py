@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.run import load, presets
+from pipeline.families.lookup import FAMILIES as PIPELINE_FAMILIES
+from serving.families.lookup import FAMILIES as SERVING_FAMILIES
+from trainer.families.lookup import FAMILIES as TRAINER_FAMILIES
 from trainer.models import registry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,12 +51,14 @@ TREE = {
     "trainer/analysis": NO_PIPELINE,
     "trainer/training": NO_PIPELINE,
     "trainer/export": NO_PIPELINE,
+    "trainer/families": NO_PIPELINE,
     "trainer/run_fn.py": NO_PIPELINE,
     "serving": NO_TRAINING,
     "serving/bundle": NO_TENSORFLOW,
     "serving/client": NO_TENSORFLOW | {"trainer"},
     "serving/index": NO_TRAINING,
     "serving/graph": NO_TRAINING,
+    "serving/families": NO_TRAINING,
     "serving/runtime": NO_TRAINING,
     "serving/versions": NO_TRAINING,
     "serving/publish": NO_TRAINING,
@@ -77,6 +82,7 @@ TREE = {
     "pipeline/presets": set(),
     "pipeline/engines": {"kfp"},
     "pipeline/terminal": {"kfp"},
+    "pipeline/families": {"kfp"},
     "pipeline/config": {"kfp"},
     "pipeline/graph": {"kfp"},
     "pipeline/results": {"kfp"},
@@ -97,6 +103,13 @@ WITHOUT_TENSORFLOW = ("serving/bundle", "serving/client")
 FACADES = {"serving/client", "serving/server", "serving/index"}
 """Packages that give out a name of their files. All others are empty, so that importing one file is not importing
 its neighbours, and a cache key covers no more than a component runs."""
+
+TYPE_QUESTIONS = ("isinstance", "issubclass")
+MAY_ASK = {
+    "pipeline/config/errors.py": {"BaseModel"},
+    "pipeline/config/settings_tables.py": {"Settings"},
+}
+"""Files that look for sections among the types of settings, whatever the sections are."""
 
 DECIDING = {"components", "pipeline"}
 """Packages whose files may import a Keras library first: they import trainer, which decides on Keras."""
@@ -199,6 +212,26 @@ def test_packages_are_empty(path):
         assert list(_imports(path)) == ["trainer"]
     elif folder not in FACADES | {"trainer"}:
         assert not list(_imports(path))
+
+
+def _asked_for_classes(path: Path) -> Iterator[str]:
+    """Names of the classes that a file asks isinstance or issubclass about."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in TYPE_QUESTIONS:
+            names = (part for part in ast.walk(node.args[1]) if isinstance(part, ast.Name | ast.Attribute))
+            yield from (name.id if isinstance(name, ast.Name) else name.attr for name in names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_families_are_told_apart_by_lookup(path):
+    """Not by the class of settings or of a model: what a family does in its own way stands in families/."""
+    asked = {name for name in _asked_for_classes(path) if name.endswith(("Settings", "Model", "Profile", "Config"))}
+    assert asked <= MAY_ASK.get(_name(path), set())
+
+
+def test_each_layer_has_the_same_families():
+    assert list(TRAINER_FAMILIES) == list(SERVING_FAMILIES) == list(PIPELINE_FAMILIES)
+    assert {registry.get(name).family for name in registry.names()} == set(TRAINER_FAMILIES)
 
 
 def test_tests_mirror_the_tree():

@@ -22,6 +22,15 @@ def first_problem(error: Exception) -> str:
     return f"{where}: {words}" if where else words
 
 
+def given(settings: Settings, *names: str) -> list[str]:
+    """Those of the settings that somebody has set to anything but their default."""
+    return [
+        name
+        for name in names
+        if name in settings.model_fields_set and getattr(settings, name) != type(settings).model_fields[name].default
+    ]
+
+
 class TransformSettings(Settings):
     """How raw examples become tensors (trainer/data/preprocessing.py)."""
 

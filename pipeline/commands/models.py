@@ -7,8 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.config.settings_tables import rows
-
-_KINDS = {"retrieval": "ranks items", "profile": "ranks tags"}
+from pipeline.families.lookup import FAMILIES
 
 
 def model_list(registry: Any) -> Group:
@@ -17,15 +16,14 @@ def model_list(registry: Any) -> Group:
     Args:
       registry: the module trainer.models.registry.
     """
-    return Group(*(_one(registry, name) for kind in _KINDS for name in registry.names(kind)))
+    return Group(*(_one(registry, name) for family in FAMILIES for name in registry.names(family)))
 
 
 def _one(registry: Any, name: str) -> Table:
     model = registry.get(name)
     paper = f" ({model.paper})" if model.paper else ""
-    table = Table(
-        title=f"[bold]{escape(name)}[/bold]{escape(paper)}, {_KINDS[model.kind]}\n{escape(registry.describe(name))}"
-    )
+    purpose = FAMILIES[model.family].purpose
+    table = Table(title=f"[bold]{escape(name)}[/bold]{escape(paper)}, {purpose}\n{escape(registry.describe(name))}")
     table.title_justify = "left"
     for heading in ("setting", "default", "values", "meaning"):
         table.add_column(heading)

@@ -6,13 +6,14 @@ What can only be an oversight, and changes nothing that somebody asked for, is t
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.config import data_contradictions
-from pipeline.config.data_contradictions import given
+from pipeline.families.base import Family
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
-from trainer.settings import TrainingSettings
+from trainer.settings import TrainingSettings, given
 
 if TYPE_CHECKING:
     from pipeline.config.run import Config
@@ -42,12 +43,12 @@ def check_sections(config: "Config") -> None:
     )
 
 
-def check_model(config: "Config", kind: str) -> list[str]:
+def check_model(config: "Config", family: Family) -> list[str]:
     """Refuses settings that contradict those of the model.
 
     Args:
       config: that :func:`check_sections` did not refuse.
-      kind: of the model, ``retrieval`` or ``profile``.
+      family: of the model.
 
     Returns:
       What should be told, a line each: settings that have no effect.
@@ -55,18 +56,16 @@ def check_model(config: "Config", kind: str) -> list[str]:
     Raises:
       InputError: there are contradictions; all of them, a line each.
     """
-    model: Any = config.model
-    retrieval = kind == "retrieval"
-    numbers = model.model_dump(exclude={"label_power"})  # infinite, it is the hard read-out
+    numbers = config.model.model_dump(exclude={"label_power"})  # infinite, it is the hard read-out
     _refuse(
         [
-            *(_interests(model, config) if retrieval else ()),
-            *_metrics(config, kind),
+            *family.contradictions(config),
+            *_metrics(config, family),
             *_thresholds(config),
             *_not_finite({"model": numbers}),
         ]
     )
-    return [*_unused_data(config), *(_unused_of_model(model, config) if retrieval else ())]
+    return [*_unused_data(config), *family.unused(config)]
 
 
 def _refuse(found: Sequence[str]) -> None:
@@ -98,31 +97,6 @@ def _lengths(config: "Config") -> Iterator[str]:
             f"{' with two held out (data.split.method)' if held_out else ''}: no user would have a target to train on. "
             f"Raise data.max_user_events to at least {least + held_out + 1}, or lower data.min_history."
         )
-
-
-def _interests(model: Any, config: "Config") -> Iterator[str]:
-    most, k = model.most_interests(config.transform.max_history), model.num_interests
-    if most is not None and k > most:
-        dynamic = getattr(model, "dynamic_interests", False)
-        why = "the base 2 logarithm of its length" if dynamic else "as many as it has items"
-        needed = 2**k if dynamic else k
-        yield (
-            f"model.num_interests is {k}, and transform.max_history is {config.transform.max_history}: a history has "
-            f"at most {most} interests with {model.name} ({why}), so that {k - most} of them would never be of use. "
-            f"Set model.num_interests to at most {most}, or transform.max_history to at least {needed}."
-        )
-    if model.use_category and (config.data.items is None or config.data.item_columns.category is None):
-        yield (
-            "model.use_category is true, and no item has a category: set data.items and data.item_columns.category, "
-            "or model.use_category: false."
-        )
-    if model.ranking == "log_sum_exp" and model.read_out != "mixture":
-        yield (
-            f"model.ranking is log_sum_exp, and model.read_out is {model.read_out}: items would be ranked by a sum "
-            "over interests that training never looked at. Set model.read_out: mixture, or model.ranking: max."
-        )
-    if getattr(model, "base_model", None) and not getattr(model, "text", True):
-        yield "model.base_model knows items by their texts, and model.text is false. Set model.text: true."
 
 
 def _training(training: TrainingSettings) -> Iterator[str]:
@@ -168,28 +142,18 @@ def _thresholds(config: "Config") -> Iterator[str]:
             )
 
 
-def _metrics(config: "Config", kind: str) -> Iterator[str]:
+def _metrics(config: "Config", family: Family) -> Iterator[str]:
     """Names of metrics that there are not."""
-    from components.evaluation.metric_names import AUC, check_metric, check_threshold, gated_metrics
+    from components.evaluation.metric_names import check_metric
 
     evaluation = config.evaluation
-    filtered = bool(evaluation.allow or evaluation.deny)
-    if kind == "profile":
-        from trainer.metrics.tags import TAG_CUTOFFS
-
-        trained = getattr(config.model, "train_tasks", None) or config.data.labels
-        gates = (*(f"{AUC}_{task}" for task in trained), *(f"precision_at_{k}" for k in TAG_CUTOFFS))
-    else:
-        gates = gated_metrics(filtered)
-    named = [(f"evaluation.thresholds.{name}", name) for name in evaluation.thresholds]
+    checks = [partial(family.check_threshold, name, config) for name in evaluation.thresholds]
     if evaluation.gate_metric is not None:
-        named.append(("evaluation.gate_metric", evaluation.gate_metric))
-    for key, name in named:
+        gates = family.gates(config)
+        checks.append(partial(check_metric, evaluation.gate_metric, "evaluation.gate_metric", gates))
+    for check in checks:
         try:
-            if kind == "retrieval" and key != "evaluation.gate_metric":
-                check_threshold(name, filtered)
-            else:
-                check_metric(name, key, gates)
+            check()
         except InputError as error:
             yield str(error)
 
@@ -259,15 +223,3 @@ def _unused_data(config: "Config") -> Iterator[str]:
     if data.split.method == "leave_last_out":
         for name in given(data.split, "train", "valid", "test", "history_fraction", "seed"):
             yield f"data.split.{name} is set, and data.split.method: leave_last_out makes no use of it."
-
-
-def _unused_of_model(model: Any, config: "Config") -> Iterator[str]:
-    if model.num_interests == 1:
-        for name in given(model, "disagreement"):
-            yield f"model.{name} is {getattr(model, name):g}, and model.num_interests is 1: there is nothing to differ."
-        if model.ranking != "max":
-            yield "model.ranking is log_sum_exp, and model.num_interests is 1: there is nothing to sum."
-    if model.read_out != "soft" and given(model, "label_power"):
-        yield f"model.label_power is set, and model.read_out: {model.read_out} makes no use of it; soft does."
-    if not config.data.user_columns.features and given(model, "profile_dimension"):
-        yield "model.profile_dimension is set, and data.user_columns.features names no feature."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from components.settings import DataSettings, DomainSettings, InteractionColumns, ItemColumns
 from trainer.data.schema import CATEGORY, user_feature
 from trainer.errors import InputError
-from trainer.settings import Settings
+from trainer.settings import given
 
 if TYPE_CHECKING:
     from pipeline.config.run import Config
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
 
 _OF_METRICS = ("precision_at_", "popularity_")
 """What the names of other outputs of a profile model's ``evaluate`` begin with."""
-
-
-def given(settings: Settings, *names: str) -> list[str]:
-    """Those of the settings that somebody has set to anything but their default."""
-    return [
-        name
-        for name in names
-        if name in settings.model_fields_set and getattr(settings, name) != type(settings).model_fields[name].default
-    ]
 
 
 def check_domain(name: str, domain: DomainSettings) -> None:

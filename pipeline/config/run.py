@@ -13,8 +13,9 @@ from pydantic import Field, SerializeAsAny, ValidationError
 from components.settings import DataSettings, EvaluationSettings, TextSettings, ValidationSettings
 from pipeline.config.contradictions import check_model, check_sections
 from pipeline.config.errors import explain
-from pipeline.config.model_and_data import check_model_and_data
 from pipeline.config.overrides import apply
+from pipeline.families.base import Family
+from pipeline.families.lookup import FAMILIES
 from pipeline.terminal.quiet import quiet
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
@@ -65,6 +66,15 @@ def model_registry() -> Any:
         # It imports the models, and TensorFlow with them, when it is asked for one.
         registry.names()
     return registry
+
+
+def family_of(config: Config) -> Family:
+    """The family of the configured model.
+
+    Raises:
+      InputError: no model has that name.
+    """
+    return FAMILIES[model_registry().get(config.model.model_dump()["name"]).family]
 
 
 def presets() -> list[str]:
@@ -142,15 +152,10 @@ def validate(values: Mapping[str, Any], source: str, overrides: Sequence[str] = 
         )
     if errors:
         raise InputError(explain(errors, source, overrides, {"": Config, "model": model_settings}))
-    if config.training.sampling == "users" and registry.get(section["name"]).kind == "profile":
-        raise InputError(
-            f"{source}: training.sampling: users draws users of sequences, and model.name: {section['name']} learns "
-            "from impressions. Set it to targets."
-        )
     try:
-        kind = registry.get(section["name"]).kind
-        check_model_and_data(model, kind, config.data, config.evaluation, registry.names("profile"))
-        for words in check_model(config, kind):
+        family = family_of(config)
+        family.check_data(config)
+        for words in check_model(config, family):
             progress.warning("%s: %s", source, words)
     except InputError as error:
         raise _named(source, error) from error

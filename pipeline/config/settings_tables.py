@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pipeline.config.errors import sections_of
 from pipeline.config.pretraining import PretrainingSections
 from pipeline.config.run import Config, model_registry
+from pipeline.families.lookup import FAMILIES
 from serving.server_settings import ServerSettings
 from serving.settings_command import options
 from trainer.settings import Settings
@@ -80,11 +81,11 @@ def tables() -> dict[str, str]:
         if section != "model" and (settings := _section(field.annotation)):
             found[section] = _table(rows(settings, section))
     registry = model_registry()
-    for kind in ("retrieval", "profile"):
-        names = registry.names(kind)
+    for family in FAMILIES:
+        names = registry.names(family)
         base = _shared(registry.settings_class(names[0]))
-        found[f"{kind}-models"] = _table(rows(base, "model"))
-        found[f"{kind}-models-own"] = "\n".join(
+        found[f"{family}-models"] = _table(rows(base, "model"))
+        found[f"{family}-models-own"] = "\n".join(
             f"`{name}` ({registry.get(name).paper or 'baseline'}):\n\n{_table(own)}"
             for name in names
             if (own := _own_rows(registry.settings_class(name), base))
@@ -123,7 +124,7 @@ def _section(annotation: Any) -> type[Settings] | None:
 
 
 def _shared(settings: type[Settings]) -> type[Settings]:
-    """The class of the settings that all models of a kind have: the ancestor next to :class:`Settings`."""
+    """The class of the settings that all models of a family have: the ancestor next to :class:`Settings`."""
     ancestors = settings.__mro__
     return ancestors[ancestors.index(Settings) - 1]
 

@@ -2,10 +2,7 @@
 
 from typing import Any
 
-from pipeline.config.run import Config, model_registry
-
-BASELINE = "two_tower"
-PROFILE_BASELINE = "shared_bottom"
+from pipeline.config.run import Config, family_of, model_registry
 
 
 def baseline_settings(config: Config) -> dict[str, Any] | None:
@@ -19,12 +16,10 @@ def baseline_settings(config: Config) -> dict[str, Any] | None:
     Returns:
       The section, or None where no baseline is wanted or the model is itself the baseline.
     """
-    registry = model_registry()
-    model = config.model.model_dump()
-    baseline = PROFILE_BASELINE if registry.get(model["name"]).kind == "profile" else BASELINE
+    model, baseline = config.model.model_dump(), family_of(config).baseline
     if not config.evaluation.baseline or model["name"] == baseline:
         return None
-    settings = registry.settings_class(baseline)
+    settings = model_registry().settings_class(baseline)
     # Its own temperature: the better of the same two, by the same users.
     own = {"name", "num_interests", "ranking", *(["temperature"] if model.get("normalize") else [])}
     shared = {name: model[name] for name in settings.model_fields if name in model.keys() - own}

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import tensorflow_data_validation as tfdv
-import tensorflow_model_analysis as tfma
 from tfx.components import ExampleValidator, StatisticsGen, Transform
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
@@ -17,8 +16,6 @@ from tfx.proto import transform_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.evaluation.over_baseline import over_baseline
-from components.evaluation.retrieval import eval_config
-from components.evaluation.tag_profiles import profile_eval_config
 from components.nodes.comparison import Comparison
 from components.nodes.data_gate import ACCEPTED, DataGate
 from components.nodes.data_schema import CuratedSchema, InferredSchema, content_of
@@ -29,14 +26,13 @@ from components.nodes.item_example_gen import ItemExampleGen
 from components.nodes.pusher import BundlePusher
 from components.nodes.serving_validator import ServingValidator
 from components.nodes.trainer import ModelTrainer
-from pipeline.config.run import Config
+from pipeline.config.run import Config, family_of
 from pipeline.graph.baseline import baseline_settings
 from pipeline.graph.beam_args import for_tfx
 from pipeline.graph.component_code import BASELINE_EVALUATOR, BASELINE_TRAINER, code_keys
 from pipeline.graph.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer.data import schema
 from trainer.errors import InputError
-from trainer.models.tag_profiles.base import ProfileSettings
 from trainer.plain_paths import plain_path
 
 CURATED_SCHEMA = "ImportSchemaGen"
@@ -144,7 +140,7 @@ def _after_training(
             baseline_trainer,
             _evaluator(config, examples, model, code[BASELINE_EVALUATOR], gated=False).with_id(BASELINE_EVALUATOR),
         ]
-        if not isinstance(config.model, ProfileSettings):
+        if family_of(config).paired:
             comparison = Comparison(trained, model, examples, code["Comparison"])
             baseline.append(comparison)
             compared = comparison.outputs["comparison"]
@@ -229,18 +225,12 @@ def _evaluator(
         examples=examples,
         model=model,
         baseline_model=blessed,
-        eval_config=_eval_config(config, gated),
+        eval_config=family_of(config).eval_config(config, gated),
         example_splits=[schema.TEST_SPLIT],
         code_fingerprint=code_fingerprint,
         comparison=compared,
         over_baseline=over_baseline(config.evaluation.thresholds) if gated else {},
     )
-
-
-def _eval_config(config: Config, gated: bool) -> tfma.EvalConfig:
-    if isinstance(config.model, ProfileSettings):
-        return profile_eval_config(config.evaluation, config.model.trained(list(config.data.labels)), gated)
-    return eval_config(config.evaluation, gated)
 
 
 def _delivery(

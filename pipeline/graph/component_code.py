@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from pipeline.config.run import Config, model_registry
+from pipeline.config.run import Config, family_of, model_registry
 from pipeline.graph.baseline import baseline_settings
 from pipeline.graph.code_fingerprint import ROOT, Sources
 from trainer.errors import InputError
-from trainer.models.tag_profiles.base import ProfileSettings
 
 BASELINE_TRAINER = "TwoTowerTrainer"
 BASELINE_EVALUATOR = "TwoTowerEvaluator"
@@ -45,11 +44,7 @@ def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
       InputError: the model's class comes from no file, such as from a cell of a notebook.
     """
     sources = Sources(root)
-    profile = isinstance(config.model, ProfileSettings)
-    evaluator = (
-        "components.nodes.evaluator",
-        "components.evaluation.tag_profiles" if profile else "components.evaluation.retrieval",
-    )
+    evaluator = ("components.nodes.evaluator", family_of(config).evaluation)
     starts: dict[str, tuple[str, ...]] = {
         **_STARTS,
         "Trainer": (*_TRAINER, _model_module(config.model.model_dump()["name"], sources)),

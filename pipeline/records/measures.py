@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.evaluation.paired import EVERYBODY, HISTORY, Paired
-from components.evaluation.tag_profiles import AUC
 from components.ingestion.files.report import has_report, read_report, rows_used
 from pipeline.engines.local import Output
-from pipeline.graph.baseline import BASELINE, PROFILE_BASELINE
+from pipeline.families.base import Family
+from pipeline.families.lookup import FAMILIES
 from pipeline.records.record import Data, Gate, Metric
 from pipeline.results.run_result import Evaluation, Metrics, RunResult
-from pipeline.results.tag_profile_table import is_of_profiles
-from trainer.metrics import table
-from trainer.metrics.table import POPULARITY, RECALL
+from trainer.metrics.table import POPULARITY
 
 _COUNT = "example_count"
 _AGAINST_BLESSED = "_diff"
@@ -23,28 +21,28 @@ _NOTHING: Metrics = {}
 
 def facts(result: RunResult) -> dict[str, Any]:
     """Fields of :class:`pipeline.records.record.RunRecord`, and ``unchanged``."""
-    of_profiles = is_of_profiles(result.model.overall)
+    family = FAMILIES[result.family]
     pairs = result.comparison.slices if result.comparison else {}
     by_history = {
-        name: _metrics(metrics, _of_slice(result.baseline, name), None, pairs.get(HISTORY + name, {}), of_profiles)
+        name: _metrics(metrics, _of_slice(result.baseline, name), None, pairs.get(HISTORY + name, {}), family)
         for name, metrics in result.model.slices.items()
     }
     # Thirds of the users that only the comparison knows.
     others = {
-        name: _metrics(_NOTHING, _NOTHING, None, paired, of_profiles)
+        name: _metrics(_NOTHING, _NOTHING, None, paired, family)
         for name, paired in pairs.items()
         if name != EVERYBODY and not name.startswith(HISTORY)
     }
     return {
         "test_examples": int(result.model.overall[_COUNT]),
-        "baseline": (PROFILE_BASELINE if of_profiles else BASELINE) if result.baseline else None,
-        "headline": _headline(result.model.overall, of_profiles),
+        "baseline": family.baseline if result.baseline else None,
+        "headline": family.headline(result.model.overall),
         "metrics": _metrics(
             result.model.overall,
             result.baseline.overall if result.baseline else _NOTHING,
             result.blessed_before.overall if result.blessed_before else None,
             pairs.get(EVERYBODY, {}),
-            of_profiles,
+            family,
         ),
         "slices": by_history | others,
         "gates": [
@@ -89,7 +87,7 @@ def _of_slice(evaluation: Evaluation | None, name: str) -> Metrics:
 
 
 def _metrics(
-    model: Metrics, baseline: Metrics, before: Metrics | None, paired: Mapping[str, Paired], of_profiles: bool
+    model: Metrics, baseline: Metrics, before: Metrics | None, paired: Mapping[str, Paired], family: Family
 ) -> dict[str, Metric]:
     names = [
         name
@@ -101,7 +99,7 @@ def _metrics(
     for name in names:
         pair = paired.get(name)
         found[name] = Metric(
-            title=name if of_profiles else table.title(name),
+            title=family.title(name),
             value=model.get(name, pair.model if pair else None),
             popularity=model.get(POPULARITY + name),
             # With as many places on a page as the model has, where the two are paired.
@@ -112,7 +110,3 @@ def _metrics(
             blessed_before=before.get(name) if before else None,
         )
     return found
-
-
-def _headline(overall: Metrics, of_profiles: bool) -> str:
-    return next(name for name in overall if name.startswith(f"{AUC}_")) if of_profiles else RECALL

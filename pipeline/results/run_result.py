@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tensorflow_model_analysis as tfma
@@ -49,6 +49,7 @@ class RunResult:
       pushed: the version folder, or None.
       unchanged: whether that version was there already, the same to the byte.
       comparison: of the model and the two-tower, paired by user, if one was trained.
+      family: name of the model's family.
     """
 
     model: Evaluation
@@ -60,14 +61,16 @@ class RunResult:
     pushed: str | None
     unchanged: bool
     comparison: Comparison | None = None
+    family: str = field(kw_only=True)
 
 
-def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
+def read(outputs: Outputs, settings: EvaluationSettings, family: str) -> RunResult:
     """Reads the result of a run that went through.
 
     Args:
       outputs: of :func:`pipeline.engines.local.run`.
       settings: of the evaluation, to explain refusals.
+      family: name of the model's family.
     """
     evaluation = outputs["Evaluator"]["evaluation"]
     models = _evaluations(evaluation)
@@ -94,6 +97,7 @@ def read(outputs: Outputs, settings: EvaluationSettings) -> RunResult:
         pushed=pushed_version(outputs["Pusher"]["pushed_model"]),
         unchanged=outputs["Pusher"]["pushed_model"].properties.get(UNCHANGED) == 1,
         comparison=comparison,
+        family=family,
     )
 
 

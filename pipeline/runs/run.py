@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.config.contradictions import check_model
-from pipeline.config.run import Config, model_registry, with_absolute_paths
+from pipeline.config.run import Config, family_of, with_absolute_paths
 from pipeline.engines.run_lock import run_lock
 from pipeline.records.record import RunRecord
 from pipeline.records.recorder import Recorder
@@ -104,7 +104,8 @@ def run(config: Config) -> Results:
 def _run(config: Config, console: Console, recorder: Recorder) -> tuple[str, str, Path]:
     """The version folder, the folder of the examples, and the file of results."""
     # Told when the configuration was read, and to be repeated with the others.
-    warnings = check_model(config, model_registry().get(config.model.model_dump()["name"]).kind)
+    family = family_of(config)
+    warnings = check_model(config, family)
     recorder.add(warnings=warnings)
     from pipeline.graph.component_code import code_keys
 
@@ -116,7 +117,7 @@ def _run(config: Config, console: Console, recorder: Recorder) -> tuple[str, str
     from pipeline.results import run_result as results
     from pipeline.results.training_report import training_line, training_reports
 
-    result = results.read(outputs, config.evaluation)
+    result = results.read(outputs, config.evaluation, family.name)
     name = config.model.model_dump()["name"]
     result_table.show(console, name, result)
     trainings = training_reports(outputs)

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-
+from serving.families.base import Family
 from serving.index import Index
 from serving.index.tuning import tune
 from serving.settings import IndexSettings
@@ -16,6 +15,7 @@ progress = logging.getLogger("polyrec.progress")
 
 
 def tune_indexes(
+    family: Family,
     indexes: Sequence[Index],
     exact: Sequence[Index],
     trained: Any,
@@ -27,7 +27,8 @@ def tune_indexes(
     """Sets the sizes of ScaNN indexes for ``settings.target_recall``; those without leaves are exact and stay.
 
     Args:
-      indexes: one, or of a model of profiles one a task.
+      family: of the model.
+      indexes: one a table of its content.
       exact: exact indexes of the same items.
       trained: the trainer's SavedModel, loaded.
       users: real users.
@@ -49,11 +50,7 @@ def tune_indexes(
     for number, (index, judge) in enumerate(zip(indexes, exact, strict=True)):
         if not isinstance(index, ScannIndex):
             continue
-        if "vectors" in encoded:  # of a model of profiles: one of each task
-            interests = encoded["vectors"][:, number, tf.newaxis]
-            mask = tf.ones(tf.shape(interests)[:2], tf.bool)
-        else:
-            interests, mask = encoded["interests"], encoded["interest_mask"]
+        interests, mask = family.queries(encoded, number)
         chosen = tune(index, judge, interests.numpy(), mask.numpy(), k, settings.target_recall or 1.0).chosen
         words = "" if chosen.reaches else f", below index.target_recall {settings.target_recall:g}"
         progress.info(

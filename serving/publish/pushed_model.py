@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from serving.bundle import manifest
+from serving.families.retrieval import Retrieval
 from serving.graph.items import Items, ItemVariables, pushed_items
 from serving.graph.trained_functions import VECTORS_FROM_TEXT, TrainedFunctions
 from serving.publish.writer import DESCRIPTION, TEXT_ENCODER, copy_files
@@ -99,6 +100,7 @@ def save_changed(pushed: PushedModel, items: Items, made_from: manifest.MadeFrom
     stated = pushed.stated
     description: dict[str, Any] = {
         "model": stated.model,
+        "family": Retrieval.name,
         "user_features": dict(stated.inputs.user_features),
         "interests": stated.interests,
         "dimension": stated.dimension,

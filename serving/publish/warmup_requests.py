@@ -7,7 +7,7 @@ from typing import Protocol
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.bundle.signatures import EXPLAIN, RECOMMEND, SERVING_DEFAULT, TAG_PROFILE, TAG_SCORES, USER_INTERESTS
+from serving.families.base import Family, Request
 from trainer.data import schema
 
 WARMUP_REQUESTS = "assets.extra/tf_serving_warmup_requests"
@@ -28,20 +28,22 @@ class Description(Protocol):
     def max_history(self) -> int:
         """T."""
 
-    @property
-    def tasks(self) -> list[str]:
-        """Of a model of profiles; empty for a model that retrieves items."""
-
 
 def write_warmup_requests(
-    version_dir: str, model_name: str, ids: Sequence[bytes], description: Description, filters: Sequence[bytes] = ()
+    version_dir: str,
+    model_name: str,
+    family: Family,
+    ids: Sequence[bytes],
+    description: Description,
+    filters: Sequence[bytes] = (),
 ) -> None:
     """Writes a TFRecord file of PredictionLog messages, where TensorFlow Serving looks for it.
 
     Args:
       version_dir: the folder of the version.
       model_name: the name the model is served under.
-      ids: what the index holds: items, of which histories are cut, or tags.
+      family: of the model.
+      ids: what the index holds; histories are cut from them.
       description: the profile features and T.
       filters: values that requests may filter items by.
     """
@@ -49,7 +51,7 @@ def write_warmup_requests(
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with tf.io.TFRecordWriter(path) as writer:
         for batch in BATCH_SIZES:
-            for signature, inputs in _inputs(batch, ids, description, filters):
+            for signature, inputs in _inputs(batch, family, ids, description, filters):
                 request = predict_pb2.PredictRequest()
                 request.model_spec.name = model_name
                 request.model_spec.signature_name = signature
@@ -60,8 +62,8 @@ def write_warmup_requests(
 
 
 def _inputs(
-    batch: int, ids: Sequence[bytes], description: Description, filters: Sequence[bytes]
-) -> list[tuple[str, dict[str, tf.Tensor]]]:
+    batch: int, family: Family, ids: Sequence[bytes], description: Description, filters: Sequence[bytes]
+) -> list[Request]:
     length = min(description.max_history, len(ids))
     histories = [[ids[(row + i) % len(ids)] for i in range(length)] for row in range(batch)]
     user = {
@@ -70,28 +72,8 @@ def _inputs(
     }
     for name, kind in description.user_features.items():
         user[schema.user_feature(name)] = tf.fill([batch, 1], "" if kind == "categorical" else float("nan"))
-    request = {
-        "exclude": tf.fill([batch, 1], ""),
-        "exclude_history": tf.constant(True),
-        "k": tf.constant(min(_K, len(ids))),
-        "diversity": tf.constant(0.0),
-    }
     examples = tf.constant([_example(history) for history in histories])
-    if description.tasks:  # the items of the histories are none of its items, but the graph is the same
-        return [
-            (TAG_PROFILE, {**user, "k": request["k"]}),
-            (TAG_SCORES, {**user, "tags": tf.constant(histories)}),
-            (SERVING_DEFAULT, {"examples": examples}),
-        ]
-    # What has a default is left out, as by a client that knows nothing of filters.
-    filtered = [(RECOMMEND, {**user, **request, "allow": tf.constant([filters[:1]])})] if filters else []
-    return [
-        (RECOMMEND, user | request),
-        *filtered,
-        (SERVING_DEFAULT, {"examples": examples}),
-        (USER_INTERESTS, user),
-        (EXPLAIN, {**user, "items": tf.constant(histories)}),
-    ]
+    return family.warmup(user, examples, histories, tf.constant(min(_K, len(ids))), filters)
 
 
 def _example(history: Sequence[bytes]) -> bytes:

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from serving.bundle import manifest
-from serving.graph.items import Items, trained_items
-from serving.graph.retrieval import ServedModel
-from serving.graph.tag_profiles import ServedProfile
+from serving.families.base import Content, Family
+from serving.families.lookup import FAMILIES, family_before
 from serving.graph.trained_functions import VECTORS_FROM_TEXT
 from serving.index import ExactIndex, Index, build_index
 from serving.publish.index_tuning import tune_indexes
@@ -39,6 +38,7 @@ class ModelDescription(Settings):
 
     Attributes:
       model: name of the architecture.
+      family: of the architecture.
       user_features: profile feature -> kind.
       interests: K, vectors a user has at most.
       tasks: of a model of profiles; empty for a model that retrieves items.
@@ -52,6 +52,7 @@ class ModelDescription(Settings):
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
 
     model: str
+    family: str
     user_features: dict[str, str] = Field(default_factory=dict)
     interests: int = 1
     tasks: list[str] = Field(default_factory=list)
@@ -60,6 +61,18 @@ class ModelDescription(Settings):
     ranking_temperature: float | None = Field(None, gt=0)
     text_encoder: str | None = None
     made_from: manifest.MadeFrom | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, values: dict[str, Any]) -> dict[str, Any]:
+        return {"family": family_before(values.get("tasks")), **values}
+
+    @field_validator("family")
+    @classmethod
+    def _known(cls, family: str) -> str:
+        if family not in FAMILIES:
+            raise ValueError(f"there is no family of models {family!r}, only {', '.join(FAMILIES)}")
+        return family
 
 
 def read_description(model_dir: str) -> ModelDescription:
@@ -101,32 +114,30 @@ def build_bundle(
     """
     description = read_description(model_dir)
     trained = tf.saved_model.load(model_dir)
-    profile = bool(description.tasks)
-    items = None if profile else trained_items(trained)
-    ids: list[bytes] = trained.tag_names.numpy().tolist() if items is None else list(items.ids)
-    # A model of profiles has an index a task, of other vectors of the same tags.
-    tables = list(trained.tag_vectors.numpy()) if items is None else [items.vectors]
+    family = FAMILIES[description.family]
+    content = family.content(trained)
+    ids, tables, items = content.ids, content.tables, content.items
     for vectors in tables:
         _check_vectors(vectors, model_dir)
     parent = os.path.dirname(os.path.abspath(output_dir))
     os.makedirs(parent, exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(output_dir)}-", dir=parent)
     try:
-        searched, temperature = tables if profile else [trained.item_vectors], description.ranking_temperature
-        exact = [ExactIndex(vectors, index.exact_chunk, temperature) for vectors in searched]
-        batching = _save(trained, items, exact, description, index, serving, temporary)
+        temperature = description.ranking_temperature
+        exact = [ExactIndex(vectors, index.exact_chunk, temperature) for vectors in content.searched]
+        batching = _save(family, trained, content, exact, description, index, serving, temporary)
         if index.kind == "scann":
             approximate = [build_index(vectors, index, temperature) for vectors in tables]
             if index.target_recall is not None:
                 features, k = description.user_features, serving.default_k
-                tune_indexes(approximate, exact, trained, users, features, index, k)
+                tune_indexes(family, approximate, exact, trained, users, features, index, k)
             scann = os.path.join(temporary, manifest.SCANN_MODEL)
-            _save(trained, items, approximate, description, index, serving, scann)
+            _save(family, trained, content, approximate, description, index, serving, scann)
         encoder = os.path.join(model_dir, base_model.FOLDER, base_model.ENCODER)
         if hasattr(trained, VECTORS_FROM_TEXT) and tf.io.gfile.exists(encoder):
             copy_files(encoder, os.path.join(temporary, TEXT_ENCODER))
         values = [] if items is None else items.attributes.values
-        write_warmup_requests(temporary, serving.model_name, ids, description, values)
+        write_warmup_requests(temporary, serving.model_name, family, ids, description, values)
         manifest.write(
             temporary,
             model=description.model,
@@ -163,8 +174,9 @@ def build_bundle(
 
 
 def _save(
+    family: Family,
     trained: Any,
-    items: Items | None,
+    content: Content,
     indexes: Sequence[Index],
     description: ModelDescription,
     settings: IndexSettings,
@@ -173,12 +185,8 @@ def _save(
 ) -> dict[str, manifest.SignatureBatching]:
     """Saves the model that is served; returns how its requests may be joined."""
     limits = serving.default_k, max(settings.max_k, serving.default_k)
-    with vocabulary_file([] if items is None else items.all_ids) as vocabulary:
-        model: ServedModel | ServedProfile
-        if items is None:
-            model = ServedProfile(trained, indexes, description.user_features, *limits)
-        else:
-            model = ServedModel(trained, items, indexes[0], vocabulary, description.user_features, *limits)
+    with vocabulary_file([] if content.items is None else content.items.all_ids) as vocabulary:
+        model = family.served(trained, content, indexes, vocabulary, description.user_features, *limits)
         options = tf.saved_model.SaveOptions(namespace_whitelist=["Scann"])
         tf.saved_model.save(model, directory, signatures=model.signatures(), options=options)
         return model.batching()
@@ -200,7 +208,7 @@ def _check_vectors(vectors: np.ndarray, model_dir: str) -> None:
         )
 
 
-def _vocabulary_fingerprint(ids: list[bytes]) -> str:
+def _vocabulary_fingerprint(ids: Sequence[bytes]) -> str:
     digest = hashlib.sha256()
     for item in ids:
         digest.update(len(item).to_bytes(4, "big") + item)

@@ -7,13 +7,15 @@ and inner products by NumPy.
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from serving.bundle import manifest
 from serving.client import Client
 from serving.client.answers import ClientError
 from serving.errors import ServingError
+from serving.families.retrieval import Retrieval
+from serving.families.tag_profiles import TagProfiles
 from serving.publish.writer import read_description
 from serving.server import Server
 from serving.settings import ServingSettings
@@ -25,6 +27,12 @@ from trainer.errors import InputError
 
 _START_SECONDS = 600.0
 _TIMEOUT_SECONDS = 120.0
+
+_CHECKS: dict[str, Callable[[str, Sequence[RawUser], ServingSettings], RecommendationChecks | ProfileChecks]] = {
+    Retrieval.name: RecommendationChecks,
+    TagProfiles.name: ProfileChecks,
+}
+"""Family -> what is asked of its bundles. Not a part of serving.families: a bundle is built without a server."""
 
 
 def validate(model_dir: str, bundle_dir: str, users: Sequence[RawUser], serving: ServingSettings) -> ValidationReport:
@@ -45,9 +53,7 @@ def validate(model_dir: str, bundle_dir: str, users: Sequence[RawUser], serving:
         checks.add("users", False, "There is no user with a history to validate with: the test split is empty.")
         return checks.report()
     try:
-        judge: RecommendationChecks | ProfileChecks
-        of_profiles = bool(read_description(model_dir).tasks)
-        judge = (ProfileChecks if of_profiles else RecommendationChecks)(model_dir, users, serving)
+        judge = _CHECKS[read_description(model_dir).family](model_dir, users, serving)
         stated = manifest.verify(bundle_dir)
         with tempfile.TemporaryDirectory(prefix="polyrec-validation-") as base:
             versions = Path(base, serving.model_name)

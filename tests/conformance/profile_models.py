@@ -55,7 +55,7 @@ def options(name: str) -> dict[str, dict]:
     return {**OPTIONS, **VARIANTS.get(name, {})}
 
 
-PROFILES = [(name, option) for name in registry.names("profile") for option in options(name)]
+PROFILES = [(name, option) for name in registry.names("tag_profiles") for option in options(name)]
 
 
 def catalogue(option: str) -> Catalogue:

@@ -9,7 +9,7 @@ from trainer.models import registry
 from trainer.training.step import total_loss
 
 TOLERANCE = {"float16": 0.005, "bfloat16": 0.04}
-EVERY = [(name, kind) for name in registry.names("profile") for kind in TOLERANCE]
+EVERY = [(name, kind) for name in registry.names("tag_profiles") for kind in TOLERANCE]
 
 
 def _gradients(model, given):

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.conformance.profile_models import PROFILE, B, batch, built, catalogue, made
 from trainer.models import registry
 
-NAMES = registry.names("profile")
+NAMES = registry.names("tag_profiles")
 FEATURES = ("history", "history_mask", "history_gap", "user_job", "user_age")
 
 

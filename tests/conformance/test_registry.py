@@ -29,7 +29,7 @@ def test_descriptions(name):
 
 
 def test_every_model_is_of_one_kind():
-    retrieval, profile = set(registry.names("retrieval")), set(registry.names("profile"))
+    retrieval, profile = set(registry.names("retrieval")), set(registry.names("tag_profiles"))
     assert retrieval and profile and not retrieval & profile
     assert retrieval | profile == set(registry.names())
 

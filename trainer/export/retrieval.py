@@ -193,6 +193,7 @@ def save(
         directory,
         {
             "model": model.settings.name,
+            "family": model.family,
             "user_features": dict(user_features),
             "interests": model.served_interests,
             "dimension": model.vector_width,

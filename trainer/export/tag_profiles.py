@@ -138,6 +138,7 @@ def save(
         directory,
         {
             "model": model.settings.name,
+            "family": model.family,
             "user_features": dict(user_features),
             "tasks": list(model.tasks),
             "dimension": int(trained.tag_vectors.shape[2]),

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from trainer.errors import InputError
 from trainer.settings import Settings
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from trainer.models.retrieval.base import RetrievalModel
     from trainer.models.tag_profiles.base import ProfileModel
 
-Kind = Literal["retrieval", "profile"]
 Model: TypeAlias = "RetrievalModel | ProfileModel"
 ModelClass: TypeAlias = "type[RetrievalModel] | type[ProfileModel]"
 
@@ -37,10 +36,10 @@ def register(name: str) -> Callable[[_Model], _Model]:
     return decorate
 
 
-def names(kind: Kind | None = None) -> list[str]:
-    """The registered names, sorted: all of them, or those of a kind."""
+def names(family: str | None = None) -> list[str]:
+    """The registered names, sorted: all of them, or those of a family."""
     _import_all()
-    return sorted(name for name, model in _models.items() if kind in (None, model.kind))
+    return sorted(name for name, model in _models.items() if family in (None, model.family))
 
 
 def get(name: str) -> ModelClass:

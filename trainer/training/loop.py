@@ -4,8 +4,9 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
 
 import tensorflow as tf
 
@@ -16,7 +17,7 @@ from trainer.settings import TrainingSettings
 from trainer.training.optimizer import optimizer
 from trainer.training.schedule import PlateauRate, learning_rate, steady_steps
 from trainer.training.step import training_step
-from trainer.training.validation import validator_of
+from trainer.training.validation import Validator
 
 progress = logging.getLogger("polyrec.progress")
 
@@ -69,6 +70,21 @@ def fit(
     return fitting.finish()
 
 
+class Validation(Protocol):
+    """What training asks of a validator.
+
+    Attributes:
+      watched: the metric that decides.
+      title: its name for people.
+    """
+
+    watched: ClassVar[str]
+    title: ClassVar[str]
+
+    def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
+        """Metric -> value over all of ``batches``."""
+
+
 class Fitting:
     """The training of one model, which may be left for a while and taken up again.
 
@@ -94,6 +110,7 @@ class Fitting:
       summary_directory: where to write TensorBoard summaries; None for none.
       prepare: is called when the model is built, before a state is looked for; may set weights.
       title: what its lines of progress begin with; the model's name by default.
+      validator: makes, of the built model, what is watched.
     """
 
     def __init__(
@@ -106,6 +123,7 @@ class Fitting:
         summary_directory: str | None = None,
         prepare: Callable[[], None] | None = None,
         title: str = "",
+        validator: Callable[[Any], Validation] = Validator,
     ) -> None:
         self._started = time.monotonic()
         self.model, self._validation, self._settings, self._title = model, validation, settings, title or model.name
@@ -113,7 +131,7 @@ class Fitting:
         if prepare is not None:
             prepare()
         self._resumed_at = self._state.restore()
-        self._validator = validator_of(model)
+        self._validator = validator(model)
         self._writer = (
             tf.summary.create_file_writer(summary_directory) if summary_directory else tf.summary.create_noop_writer()
         )

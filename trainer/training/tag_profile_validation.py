@@ -1,6 +1,7 @@
 """What training of a model of profiles watches."""
 
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,8 @@ class ProfileValidator:
       model: a built model.
     """
 
-    watched, title = "auc", "AUC"
+    watched: ClassVar[str] = "auc"
+    title: ClassVar[str] = "AUC"
 
     def __init__(self, model: ProfileModel) -> None:
         self._model = model

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -11,11 +12,8 @@ from trainer.metrics import table
 from trainer.metrics.interest_health import OWN_LENGTH, mean_jaccard
 from trainer.metrics.ranking import rank_metrics
 from trainer.metrics.user_metrics import own_lists
-from trainer.models.registry import Model
 from trainer.models.retrieval.base import RetrievalModel
-from trainer.models.tag_profiles.base import ProfileModel
 from trainer.ranking.fair_ranking import Candidates, Columns, computed, fair_ranking, kept, of_kept
-from trainer.training.tag_profile_validation import ProfileValidator
 
 OVERLAP_USERS = 256
 """Users whose interests are compared at each validation, rounded up to a batch: a standard error of about .01."""
@@ -23,11 +21,6 @@ OVERLAP_USERS = 256
 MOST_KEPT = 1 << 24
 """Numbers of all item vectors together (64 MB) up to which they are computed once a validation. Training's memory is
 mostly the item table and the optimiser's two of the same size; beyond this a fourth is not made."""
-
-
-def validator_of(model: Model) -> "Validator | ProfileValidator":
-    """The validator of a model of this kind."""
-    return ProfileValidator(model) if isinstance(model, ProfileModel) else Validator(model)
 
 
 class Validator:
@@ -39,7 +32,8 @@ class Validator:
       most_kept: up to how many numbers item vectors are computed once and kept, not chunk by chunk for each batch.
     """
 
-    watched, title = table.RECALL, table.title(table.RECALL)
+    watched: ClassVar[str] = table.RECALL
+    title: ClassVar[str] = table.title(table.RECALL)
 
     def __init__(self, model: RetrievalModel, cutoffs: tuple[int, ...] = (50,), most_kept: int = MOST_KEPT) -> None:
         self._model, self._cutoffs, self._most_kept = model, cutoffs, most_kept

@@ -59,7 +59,7 @@ def test_a_block_is_a_valid_part_of_a_configuration(page, block):
     if "labels" in merged["data"]:
         merged["model"] = {"name": "utpm"}
         merged["data"].setdefault("items", "items.csv")
-    if merged["model"].get("name") in registry.names("profile") and "labels" not in merged["data"]:
+    if merged["model"].get("name") in registry.names("tag_profiles") and "labels" not in merged["data"]:
         merged["data"] |= {
             "labels": {"click": {"column": "click"}},
             "items": "items.csv",

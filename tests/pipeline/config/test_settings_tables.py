@@ -98,9 +98,9 @@ def test_the_defaults_are_those_of_a_configuration_that_sets_nothing():
 
 @pytest.mark.parametrize("name", registry.names())
 def test_the_settings_of_a_model_are_all_there(found, name):
-    kind = registry.get(name).kind
-    own = re.search(rf"^`{name}` \(.*?(?=^`|\Z)", found[f"{kind}-models-own"], re.DOTALL | re.MULTILINE)
-    told = _cells(found[f"{kind}-models"]) | (_cells(own[0]) if own else {})
+    family = registry.get(name).family
+    own = re.search(rf"^`{name}` \(.*?(?=^`|\Z)", found[f"{family}-models-own"], re.DOTALL | re.MULTILINE)
+    told = _cells(found[f"{family}-models"]) | (_cells(own[0]) if own else {})
     fields = registry.settings_class(name).model_fields
     assert told.keys() == {f"model.{key}" for key in fields}
     for key, field in fields.items():

@@ -33,6 +33,8 @@ RUNS = {
     "trainer/data/schema.py": ALL - {"Pusher"},
     "trainer/errors.py": ALL - {"Transform"} - COMPARISON,
     "trainer/run_fn.py": TRAINERS,
+    "trainer/families/retrieval.py": TRAINERS,
+    "trainer/families/tag_profiles.py": TRAINERS,
     "trainer/training/loop.py": TRAINERS,
     "trainer/training/schedule.py": TRAINERS,
     "trainer/training/optimizer.py": TRAINERS,
@@ -58,6 +60,7 @@ RUNS = {
     "serving/__init__.py": SERVING | {"Pusher", "DataGate"},
     "serving/index/scann.py": SERVING,
     "serving/index/exact.py": SERVING,
+    "serving/families/tag_profiles.py": SERVING,
     "serving/publish/writer.py": SERVING,
     "serving/bundle/manifest.py": SERVING | {"Pusher"},
     "serving/server/server.py": {"ServingValidator"},
@@ -91,7 +94,8 @@ RUNS = {
     "components/jobs/audience.py": set(),
     "pipeline/graph/build.py": set(),
     "pipeline/results/result_table.py": set(),
-    "pipeline/results/findings.py": set(),
+    "pipeline/families/retrieval.py": set(),
+    "pipeline/families/findings.py": set(),
 }
 
 

@@ -25,6 +25,7 @@ def result(**fields):
         "serving_reason": "All checks passed.",
         "pushed": "/served/1",
         "unchanged": False,
+        "family": "retrieval",
         "comparison": Comparison(30, 4, {"all": {"recall_at_50": PAIR}, "diverse": {"recall_at_50": THIRD}}),
     }
     return RunResult(**{**given, **fields})
@@ -59,8 +60,9 @@ def test_gates_have_their_reasons(refusals, served):
 def test_a_model_of_profiles_has_the_metrics_of_its_tasks():
     model = Evaluation({"example_count": 9.0, "auc_click": 0.7, "auc_click_diff": 0.1, "popularity_auc_click": 0.5}, {})
     baseline = Evaluation({"auc_click": 0.6}, {})
-    found = facts(result(model=model, baseline=baseline, blessed_before=None, comparison=None))
+    profiles = {"family": "tag_profiles", "blessed_before": None, "comparison": None}
+    found = facts(result(model=model, baseline=baseline, **profiles))
     assert found["metrics"] == {"auc_click": Metric(title="auc_click", value=0.7, popularity=0.5, baseline=0.6)}
     assert (found["baseline"], found["headline"], found["slices"]) == ("shared_bottom", "auc_click", {})
-    alone = facts(result(model=model, baseline=None, blessed_before=None, comparison=None))
+    alone = facts(result(model=model, baseline=None, **profiles))
     assert alone["baseline"] is None and alone["metrics"]["auc_click"].baseline is None

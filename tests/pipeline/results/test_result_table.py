@@ -4,7 +4,8 @@ import pytest
 from rich.console import Console
 
 from components.evaluation.paired import Comparison, Paired
-from pipeline.results.result_table import interests, show
+from pipeline.families.retrieval_tables import interests
+from pipeline.results.result_table import show
 from pipeline.results.run_result import Evaluation, RunResult
 
 
@@ -35,7 +36,7 @@ def test_the_difference_and_thirds_are_shown_where_there_is_a_comparison(capsys)
     overall = {"recall_at_50": 0.4, "shelf_recall_at_10": 0.4, "example_count": 90.0}
     model = Evaluation(overall, {"050+": {"recall_at_50": 0.4, "example_count": 30.0}})
     baseline = Evaluation({**overall, "recall_at_50": 0.3, "shelf_recall_at_10": 0.1}, {})
-    result = RunResult(model, baseline, None, [], True, "", None, False, Comparison(90, 4, slices))
+    result = RunResult(model, baseline, None, [], True, "", None, False, Comparison(90, 4, slices), family="retrieval")
     show(Console(width=120), "mind", result)
     printed = capsys.readouterr().out
     rows = {row[0]: row[1:] for row in _cells(printed)}

@@ -11,6 +11,7 @@ from components.evaluation.over_baseline import over_baseline_names
 from components.evaluation.paired import paired
 from components.evaluation.retrieval import eval_config, gated_metrics
 from components.settings import EvaluationSettings
+from pipeline.families.retrieval_tables import interests
 from pipeline.results import result_table
 from pipeline.results.run_result import Evaluation, RunResult
 from trainer.metrics import table
@@ -63,7 +64,7 @@ def test_the_tables_of_a_run_and_of_the_benchmarks_read_the_table(made_up, capsy
     from rich.console import Console
 
     overall = {"listed_at_7": 0.5, "popularity_listed_at_7": 0.25, "oddness": 1.5, "example_count": 3.0}
-    result = RunResult(Evaluation(overall, {}), None, None, [], True, "", None, False)
+    result = RunResult(Evaluation(overall, {}), None, None, [], True, "", None, False, family="retrieval")
     result_table.show(Console(width=120), "some_model", result)
     printed = capsys.readouterr().out
     (row,) = [line for line in printed.splitlines() if "Listed@7" in line]
@@ -88,5 +89,5 @@ def test_the_popularity_ranking_has_no_interests():
 
 
 def test_of_both_tables_the_overlap_is_first_in_the_interests_line():
-    line = result_table.interests({"active_interests": 4.0, "interest_overlap_at_50": 0.85, "effective_interests": 1.3})
+    line = interests({"active_interests": 4.0, "interest_overlap_at_50": 0.85, "effective_interests": 1.3})
     assert line == "Interests: overlap 0.85, effective 1.30, active 4.00"

@@ -1,7 +1,7 @@
 """What every retrieval model is: a user tower that gives interests, an item tower, a loss."""
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -38,7 +38,7 @@ class RetrievalModel(tfrs.models.Model):
       seed: seed of initialisation, dropout and drawing.
     """
 
-    kind: ClassVar[Literal["retrieval", "profile"]] = "retrieval"
+    family: ClassVar[str] = "retrieval"
     settings_class: ClassVar[type[ModelSettings]] = ModelSettings
     paper: ClassVar[str] = ""
 

@@ -77,7 +77,7 @@ class ProfileModel(tfrs.models.Model):
       InputError: no item has a tag, the user has no field, or settings and tasks do not fit.
     """
 
-    kind: ClassVar[Literal["retrieval", "profile"]] = "profile"
+    family: ClassVar[str] = "tag_profiles"
     settings_class: ClassVar[type[ProfileSettings]] = ProfileSettings
     paper: ClassVar[str] = ""
 

@@ -60,7 +60,7 @@ def test_tasks_keep_the_order_of_the_labels():
     assert _model(train_tasks=["conversion", "click"]).tasks == TASKS
 
 
-@pytest.mark.parametrize("name", registry.names("profile"))
+@pytest.mark.parametrize("name", registry.names("tag_profiles"))
 def test_what_a_user_likes_is_found(name):
     """Each of four jobs likes two of eight tags; items have two tags. After training the liked ones are first."""
     random = np.random.default_rng(0)

@@ -3,7 +3,7 @@
 import pytest
 
 from components.evaluation.paired import Comparison, Paired
-from pipeline.results.findings import findings
+from pipeline.families.findings import findings
 
 
 def _said(pair=None, **overall):

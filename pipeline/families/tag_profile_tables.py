@@ -3,17 +3,12 @@
 from rich.table import Table
 
 from components.evaluation.tag_profiles import AUC, CALIBRATION, LOG_LOSS, PRECISIONS
-from pipeline.results.run_result import Evaluation, Metrics
+from pipeline.families.base import Column
 
 _TITLES = {AUC: "AUC", LOG_LOSS: "log loss", CALIBRATION: "calibration (predicted / seen)"}
 
 
-def is_of_profiles(overall: Metrics) -> bool:
-    """Whether these are the metrics of a model of profiles."""
-    return any(name.startswith(f"{AUC}_") for name in overall)
-
-
-def profile_metrics(columns: list[tuple[str, Evaluation, str]]) -> Table:
+def profile_metrics(columns: list[Column]) -> Table:
     """Metrics of each task, then Precision@k of the first task's tags.
 
     Args:
@@ -36,7 +31,7 @@ def profile_metrics(columns: list[tuple[str, Evaluation, str]]) -> Table:
     return table
 
 
-def _row(table: Table, title: str, metric: str, columns: list[tuple[str, Evaluation, str]]) -> None:
+def _row(table: Table, title: str, metric: str, columns: list[Column]) -> None:
     values = [evaluation.overall.get(prefix + metric) for _, evaluation, prefix in columns]
     if any(value is not None for value in values):
         table.add_row(title, *("" if value is None else f"{value:.4f}" for value in values))

@@ -1,0 +1,1 @@
+"""Families of models: what training and export do differently for each."""
