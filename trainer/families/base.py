@@ -19,11 +19,13 @@ class Family(ABC):
 
     Attributes:
       name: what a model's class calls it (``family``).
-      validator: makes, of a built model, what training watches.
     """
 
     name: ClassVar[str]
-    validator: ClassVar[Callable[[Any], Validation]]
+
+    @abstractmethod
+    def validator(self, model: Any) -> Validation:
+        """What training watches of a built model."""
 
     @abstractmethod
     def datasets(

@@ -26,7 +26,10 @@ class Retrieval(Family):
     """Item retrieval; the temperature is a choice among candidates."""
 
     name = RetrievalModel.family
-    validator = Validator
+
+    def validator(self, model: Any) -> Validator:
+        """Ranking metrics of held-out users."""
+        return Validator(model)
 
     def datasets(
         self,
@@ -82,7 +85,7 @@ class Retrieval(Family):
 
     def choose(self, model: Any, validation: tf.data.Dataset) -> dict[str, float]:
         """What the model chooses on the validation users."""
-        validator = Validator(model)
+        validator = self.validator(model)
         users = sum(int(batch[schema.HISTORY].shape[0]) for batch in validation)
         return model.choose_after_training(
             lambda: validator.evaluate(validation)[validator.watched], users, validator.title

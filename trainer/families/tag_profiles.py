@@ -23,7 +23,10 @@ class TagProfiles(Family):
     """Tag profiles; the tasks are the labels of the log."""
 
     name = ProfileModel.family
-    validator = ProfileValidator
+
+    def validator(self, model: Any) -> ProfileValidator:
+        """AUC on held-out impressions."""
+        return ProfileValidator(model)
 
     def datasets(
         self,
