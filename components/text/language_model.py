@@ -51,7 +51,8 @@ class LanguageModel:
             list(texts), padding=True, truncation=True, max_length=self._max_tokens, return_tensors="tf"
         )
         states = self._model(tokens, training=False).last_hidden_state
-        return pooled(states, tokens["attention_mask"], self._pooling).numpy()
+        vectors: npt.NDArray[np.float32] = pooled(states, tokens["attention_mask"], self._pooling).numpy()
+        return vectors
 
 
 def pooled(states: tf.Tensor, mask: tf.Tensor, pooling: str) -> tf.Tensor:

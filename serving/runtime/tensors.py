@@ -79,7 +79,8 @@ def to_array(
     try:
         if proto.dtype == types_pb2.DT_STRING and proto.tensor_content:
             return np.asarray(tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy(), object)
-        return tf.make_ndarray(proto)
+        read: npt.NDArray[Any] = tf.make_ndarray(proto)
+        return read
     except (ValueError, TypeError, OverflowError, tf.errors.OpError):
         raise _unreadable(alias, "its values do not fit its type and shape") from None
 
@@ -108,7 +109,8 @@ def to_proto(array: npt.NDArray[Any], dtype: int) -> tensor_pb2.TensorProto:
 def dtype_name(dtype: int) -> str:
     """``string``, ``int64`` ... of a ``DataType``; the number itself if there is no such type."""
     try:
-        return tf.as_dtype(dtype).name if dtype else "of no type"
+        name: str = tf.as_dtype(dtype).name if dtype else "of no type"
+        return name
     except TypeError:
         return f"of the unknown type {dtype}"
 

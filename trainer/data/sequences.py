@@ -141,7 +141,8 @@ def parse_dense(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> Batch
 
 
 def _parse(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> dict[str, Any]:
-    return tf.io.parse_example(serialized, dict(feature_spec))
+    parsed: dict[str, Any] = tf.io.parse_example(serialized, dict(feature_spec))
+    return parsed
 
 
 def _dense(features: Mapping[str, Any]) -> Batch:

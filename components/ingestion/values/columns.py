@@ -263,7 +263,8 @@ def _parsed_numbers(strings: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    found: bool = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return found
 
 
 def _flatten(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:
