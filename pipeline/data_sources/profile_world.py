@@ -109,4 +109,5 @@ def _offset_for(mean: float, scores: npt.NDArray[np.floating[Any]], weights: npt
 def draw_items(random: np.random.Generator, world: World, count: int) -> Ints:
     """The items [count] of as many impressions."""
     drawn = np.searchsorted(world.shown, random.random(count) * world.shown[-1], side="right")
-    return np.minimum(drawn, len(world.shown) - 1)
+    items: Ints = np.minimum(drawn, len(world.shown) - 1)
+    return items

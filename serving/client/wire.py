@@ -89,7 +89,7 @@ def _build() -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for text in fields.split():
             _add_field(message, text)
-    pool = descriptor_pool.DescriptorPool()
+    pool: Any = descriptor_pool.DescriptorPool()
     pool.Add(file)
     descriptors = {name: pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in _MESSAGES}
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later

@@ -85,7 +85,8 @@ def tune(
     num_leaves, least, trials = index.sizes.num_leaves, index.least_leaves(k), []
 
     def cost(reorder: int, leaves: int) -> float:
-        return leaves * index.num_items / num_leaves + _POINTS_PER_REORDERED * reorder
+        points: float = leaves * index.num_items / num_leaves + _POINTS_PER_REORDERED * reorder
+        return points
 
     def reaches(reorder: int, leaves: int) -> bool:
         index.sizes = replace(index.sizes, leaves_to_search=leaves, reorder=reorder)

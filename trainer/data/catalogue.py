@@ -146,7 +146,8 @@ def read_catalogue(
 
 def _lines(path: str) -> list[bytes]:
     with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read().split(b"\n")[:-1]
+        content: bytes = file.read()
+    return content.split(b"\n")[:-1]
 
 
 def _count_and_id(line: bytes) -> tuple[bytes, int]:

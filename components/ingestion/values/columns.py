@@ -135,7 +135,8 @@ def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
         known &= ~mask
 
     def where_ids(chosen: pa.Array) -> Mask:
-        return np.append(as_mask(chosen), False)[places] & known
+        found: Mask = np.append(as_mask(chosen), False)[places] & known
+        return found
 
     trimmed = pc.utf8_trim_whitespace(ids)
     is_null_like = where_ids(pc.is_in(pc.utf8_lower(trimmed), value_set=NULL_LIKE))
