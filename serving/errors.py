@@ -36,7 +36,8 @@ class ServingError(Exception):
     @property
     def number(self) -> int:
         """The code as in tensorflow/core/protobuf/error_codes.proto, which are gRPC's numbers."""
-        return self.code.value[0]
+        number: int = self.code.value[0]
+        return number
 
 
 def invalid_argument(text: str) -> ServingError:

@@ -68,10 +68,12 @@ def _users(files: Sequence[str], user_features: Mapping[str, str]) -> Iterator[R
             yield RawUser(history, times + [0] * (len(history) - len(times)), profile)
 
 
-def as_tensors(users: Sequence[RawUser], user_features: Mapping[str, str]) -> tuple[tf.Tensor, tf.Tensor, dict]:
+def as_tensors(
+    users: Sequence[RawUser], user_features: Mapping[str, str]
+) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
     """``history`` string [B, S], ``history_time`` int64 [B, S], and per profile feature [B, M], padded."""
 
-    def padded(rows: list, dtype: tf.DType, fill: object) -> tf.Tensor:
+    def padded(rows: Sequence[Sequence[object]], dtype: tf.DType, fill: object) -> tf.Tensor:
         width = max(map(len, rows), default=0)
         filled = [list(row) + [fill] * (width - len(row)) for row in rows]
         return tf.constant(filled, dtype, shape=[len(rows), width])

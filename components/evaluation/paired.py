@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data import schema
@@ -94,7 +95,11 @@ def compare(model: str, baseline: str, files: Sequence[str]) -> Comparison:
     )
 
 
-def paired(model: Mapping[str, np.ndarray], baseline: Mapping[str, np.ndarray], users: np.ndarray) -> dict[str, Paired]:
+def paired(
+    model: Mapping[str, npt.NDArray[np.floating[Any]]],
+    baseline: Mapping[str, npt.NDArray[np.floating[Any]]],
+    users: npt.NDArray[np.bool_],
+) -> dict[str, Paired]:
     """Means, differences and standard errors of all metrics of lists that both have.
 
     Args:
@@ -118,7 +123,7 @@ def paired(model: Mapping[str, np.ndarray], baseline: Mapping[str, np.ndarray], 
     return found
 
 
-def thirds(diversity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def thirds(diversity: npt.NDArray[np.floating[Any]]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """The third of the users with the lowest values and the third with the highest: bool each.
 
     Users without a value (NaN) are in neither. Equal values are divided at random, always alike.
@@ -133,15 +138,15 @@ def thirds(diversity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return lowest, highest
 
 
-def _per_user(loaded: Any, files: Sequence[str], page_rows: int) -> dict[str, np.ndarray]:
-    values: dict[str, list[np.ndarray]] = {}
+def _per_user(loaded: Any, files: Sequence[str], page_rows: int) -> dict[str, npt.NDArray[np.floating[Any]]]:
+    values: dict[str, list[npt.NDArray[np.floating[Any]]]] = {}
     for examples in _examples(files):
         for name, value in loaded.evaluate_beside(examples, tf.constant(page_rows)).items():
             values.setdefault(name, []).append(value.numpy())
     return {name: np.concatenate(parts) for name, parts in values.items()}
 
 
-def _buckets(files: Sequence[str]) -> np.ndarray:
+def _buckets(files: Sequence[str]) -> npt.NDArray[np.str_]:
     """The name of the history's bucket of each user."""
     spec = {schema.HISTORY_BUCKET: tf.io.FixedLenFeature([], tf.string, "")}
     parts = [tf.io.parse_example(examples, spec)[schema.HISTORY_BUCKET].numpy() for examples in _examples(files)]

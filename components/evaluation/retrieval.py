@@ -10,6 +10,7 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
@@ -25,7 +26,7 @@ SIGNATURE = "evaluate"
 LEAST_GATE_VALUE = 1e-6
 """What ``gate_metric`` has to reach when no threshold is configured for it."""
 
-_Accumulator = tuple[np.ndarray, np.ndarray]
+_Accumulator = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]
 
 
 class PerExampleMeans(metric_types.Metric):

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import tensorflow_model_analysis as tfma
 
-from components.evaluation.metric_names import AUC, check_metric
+from components.evaluation.metric_names import AUC as AUC
+from components.evaluation.metric_names import check_metric
 from components.evaluation.retrieval import LEAST_GATE_VALUE, SIGNATURE, PerExampleMeans, at_least, overall
 from components.settings import EvaluationSettings
 from trainer.data import schema

@@ -4,9 +4,11 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,7 +28,7 @@ from trainer.errors import InputError
 
 _BATCH = 512
 
-Best = dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]
+Best = dict[tuple[str, str], tuple[npt.NDArray[np.float32], npt.NDArray[Any]]]
 """(task, tag) -> scores, descending, and the ids of their users."""
 
 
@@ -57,7 +59,7 @@ class _Score(beam.DoFn):
 
 def _users_of(
     settings: DataSettings, tables: dict[str, Iterable[bytes]], max_history: int
-) -> Iterator[tuple[list[RawUser], np.ndarray]]:
+) -> Iterator[tuple[list[RawUser], npt.NDArray[Any]]]:
     """The users of a shard in batches, with and without events, and their ids."""
     events, rows = list(tables[INTERACTIONS]), list(tables.get(USERS, ()))
     profiles = concat_in_order(rows) if rows else None
@@ -174,7 +176,7 @@ def write_audience(
 
 
 def _write(best: Best, path: str) -> None:
-    columns: dict[str, list] = {"task": [], "tag": [], "rank": [], "user_id": [], "score": []}
+    columns: dict[str, list[Any]] = {"task": [], "tag": [], "rank": [], "user_id": [], "score": []}
     for (task, tag), (scores, ids) in best.items():
         columns["task"] += [task] * len(ids)
         columns["tag"] += [tag] * len(ids)

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
@@ -37,7 +38,7 @@ class Wishes:
     """
 
     table: ItemTable = field(default_factory=ItemTable)
-    vectors: Mapping[bytes, np.ndarray] = field(default_factory=dict)
+    vectors: Mapping[bytes, npt.NDArray[np.float32]] = field(default_factory=dict)
     remove: Sequence[str] = ()
     remove_missing: bool = False
     add: bool = True
@@ -104,7 +105,7 @@ def read_ids(given: str | Sequence[str]) -> list[str]:
 
 def read_given_vectors(
     path: str, id_column: str, vector_column: str, dimension: int, constant_components: int = 0
-) -> dict[bytes, np.ndarray]:
+) -> dict[bytes, npt.NDArray[np.float32]]:
     """Vectors of items from a Parquet file.
 
     Args:
@@ -155,10 +156,10 @@ class _Placed:
     """New items with vectors, and how many of them were placed how."""
 
     ids: list[bytes] = field(default_factory=list)
-    vectors: list[np.ndarray] = field(default_factory=list)
+    vectors: list[npt.NDArray[np.float32]] = field(default_factory=list)
     how: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("by_text", "by_category", "by_vector"), 0))
 
-    def add(self, item: bytes, vector: np.ndarray, how: str | None = None) -> None:
+    def add(self, item: bytes, vector: npt.NDArray[np.float32], how: str | None = None) -> None:
         self.ids.append(item)
         self.vectors.append(vector)
         if how is not None:
@@ -210,7 +211,7 @@ def _placed(pushed: PushedModel, wishes: Wishes, served: set[bytes]) -> _Placed:
     return placed
 
 
-def _by_text(pushed: PushedModel, texts: Mapping[bytes, str]) -> Iterator[tuple[bytes, np.ndarray]]:
+def _by_text(pushed: PushedModel, texts: Mapping[bytes, str]) -> Iterator[tuple[bytes, npt.NDArray[np.float32]]]:
     """Items with a text that says something to the model, and their vectors."""
     ids = [item for item, text in texts.items() if text]
     if pushed.text_encoder is None or not ids:

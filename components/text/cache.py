@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Collection
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data.text_vectors import VECTORS, read_vectors
@@ -31,10 +32,10 @@ class TextCache:
     def __init__(self, root: str, fingerprint: str, dimension: int) -> None:
         self.folder, self._dimension = os.path.join(root, fingerprint), dimension
 
-    def look_up(self, keys: Collection[bytes]) -> dict[bytes, np.ndarray]:
+    def look_up(self, keys: Collection[bytes]) -> dict[bytes, npt.NDArray[np.float32]]:
         """The vectors [E] of those of ``keys`` that are kept."""
         wanted = set(keys)
-        found: dict[bytes, np.ndarray] = {}
+        found: dict[bytes, npt.NDArray[np.float32]] = {}
         if tf.io.gfile.exists(self.folder):
             for kept, vectors in read_vectors(self.folder, self._dimension):
                 found |= {key: vector for key, vector in zip(kept, vectors, strict=True) if key in wanted}

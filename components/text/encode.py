@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from components.ingestion.files.storage import full_disk_in_words, write_records, write_text
@@ -24,7 +25,7 @@ _AT_A_TIME = 4096
 
 progress = logging.getLogger("polyrec.progress")
 
-Vectors = Callable[[int, int], np.ndarray]
+Vectors = Callable[[int, int], npt.NDArray[np.float32]]
 """Vectors float32 [B, E] of the texts from one number to another."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from components.settings import TextSettings
 from components.text import language_model, tfidf
@@ -14,7 +15,7 @@ from trainer.errors import InputError
 _AT_A_TIME = 256
 
 
-def encode_again(texts: Sequence[str], encoder: str) -> np.ndarray:
+def encode_again(texts: Sequence[str], encoder: str) -> npt.NDArray[np.float32]:
     """Vectors of texts, float32 [M, E] of length 1; zero for a text without a known word.
 
     Args:

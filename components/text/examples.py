@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
@@ -10,7 +11,7 @@ from components.ingestion.write.examples import lists, one_each
 from trainer.data import schema
 
 
-def vector_examples(ids: Sequence[bytes], vectors: np.ndarray) -> Iterator[bytes]:
+def vector_examples(ids: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> Iterator[bytes]:
     """Serialized examples.
 
     Args:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from components.settings import TextSettings
@@ -44,13 +45,14 @@ class LanguageModel:
             raise InputError(f"text.model: {folder} holds no model that can be loaded: {error}") from error
         self._pooling, self._max_tokens = pooling, max_tokens
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of texts, float32 [B, E]."""
         tokens = self._tokenizer(
             list(texts), padding=True, truncation=True, max_length=self._max_tokens, return_tensors="tf"
         )
         states = self._model(tokens, training=False).last_hidden_state
-        return pooled(states, tokens["attention_mask"], self._pooling).numpy()
+        vectors: npt.NDArray[np.float32] = pooled(states, tokens["attention_mask"], self._pooling).numpy()
+        return vectors
 
 
 def pooled(states: tf.Tensor, mask: tf.Tensor, pooling: str) -> tf.Tensor:

@@ -5,8 +5,10 @@ import io
 import json
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -30,7 +32,9 @@ class TfidfEncoder:
       components: float32 [E, V], directions of the SVD.
     """
 
-    def __init__(self, words: Sequence[str], idf: np.ndarray, components: np.ndarray) -> None:
+    def __init__(
+        self, words: Sequence[str], idf: npt.NDArray[np.floating[Any]], components: npt.NDArray[np.floating[Any]]
+    ) -> None:
         self.words, self.idf, self.components = list(words), idf.astype(np.float32), components.astype(np.float32)
         self._weights = _vectorizer(vocabulary=self.words)
         self._weights.idf_ = self.idf
@@ -66,7 +70,7 @@ class TfidfEncoder:
             digest.update(np.ascontiguousarray(array, "<f4").data)
         return digest.hexdigest()
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of texts, float32 [B, E]; zero for a text without a known word."""
         return np.asarray(self._weights.transform(texts) @ self.components.T, np.float32)
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import click
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -28,10 +29,10 @@ class Learned(NamedTuple):
       category_names: of the categories.
     """
 
-    prototypes: np.ndarray
-    item_vectors: np.ndarray
+    prototypes: npt.NDArray[np.float32]
+    item_vectors: npt.NDArray[np.float32]
     item_ids: list[str]
-    item_category: np.ndarray
+    item_category: npt.NDArray[np.int32]
     category_names: list[str]
 
 

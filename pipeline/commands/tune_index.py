@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
@@ -27,9 +28,9 @@ class _Pushed(NamedTuple):
       default_k: length of the lists it answers with when none is asked for.
     """
 
-    vectors: np.ndarray
-    interests: np.ndarray
-    interest_mask: np.ndarray
+    vectors: npt.NDArray[np.float32]
+    interests: npt.NDArray[np.float32]
+    interest_mask: npt.NDArray[np.bool_]
     default_k: int
 
 

@@ -1,6 +1,7 @@
 """Users with liked tags, and items with tags: the random world behind synthetic_profiles."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +43,13 @@ class World:
     click_offset: float = 0.0
     conversion_offset: float = 0.0
 
-    def scores(self, likes: Floats, user: Ints, item: Ints) -> np.ndarray:
+    def scores(self, likes: Floats, user: Ints, item: Ints) -> npt.NDArray[np.floating[Any]]:
         """The scores [n] of users [n] and items [n], by ``clicking`` or ``converting``."""
         held = np.arange(MOST_TAGS) < self.tag_count[item][:, None]
         of_tags = likes[user[:, None], self.tags[item]]
         return np.asarray(np.sum(of_tags * held, axis=1) / np.sqrt(self.tag_count[item]))
 
-    def probabilities(self, user: Ints, item: Ints) -> tuple[np.ndarray, np.ndarray]:
+    def probabilities(self, user: Ints, item: Ints) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Of a click, and of a conversion after a click, [n] each, for users [n] and items [n]."""
         click = _sigmoid(_SLOPE * self.scores(self.clicking, user, item) + self.click_offset)
         return click, _sigmoid(_SLOPE * self.scores(self.converting, user, item) + self.conversion_offset)
@@ -89,11 +90,11 @@ def _mix(part: float, common: Floats, random: np.random.Generator) -> Floats:
     return np.float32(part) * common + np.float32(np.sqrt(1 - part**2)) * own
 
 
-def _sigmoid(values: np.ndarray) -> np.ndarray:
+def _sigmoid(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + np.exp(-values.astype(np.float64))))
 
 
-def _offset_for(mean: float, scores: np.ndarray, weights: np.ndarray) -> float:
+def _offset_for(mean: float, scores: npt.NDArray[np.floating[Any]], weights: npt.NDArray[np.floating[Any]]) -> float:
     """What to add to ``scores`` so that the weighted mean of their sigmoid is ``mean``, by halving an interval."""
     low, high = -30.0, 30.0
     for _ in range(60):
@@ -108,4 +109,5 @@ def _offset_for(mean: float, scores: np.ndarray, weights: np.ndarray) -> float:
 def draw_items(random: np.random.Generator, world: World, count: int) -> Ints:
     """The items [count] of as many impressions."""
     drawn = np.searchsorted(world.shown, random.random(count) * world.shown[-1], side="right")
-    return np.minimum(drawn, len(world.shown) - 1)
+    items: Ints = np.minimum(drawn, len(world.shown) - 1)
+    return items

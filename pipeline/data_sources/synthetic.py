@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -73,7 +74,7 @@ def write(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _choose_interests(random: np.random.Generator, users: int, interests: int) -> np.ndarray:
+def _choose_interests(random: np.random.Generator, users: int, interests: int) -> npt.NDArray[np.int64]:
     """Interests [users, 4] of every user, the first counts; -1 where a user has fewer."""
     most = max(_INTERESTS_OF_A_USER)
     # Distinct by construction: a start on a ring, and steps round it that differ by at least one.
@@ -85,7 +86,7 @@ def _choose_interests(random: np.random.Generator, users: int, interests: int) -
     return np.where(np.arange(most) < count[:, None], chosen, -1)
 
 
-def _names(prefix: str, numbers: np.ndarray) -> pa.Array:
+def _names(prefix: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
     return pc.binary_join_element_wise(prefix, pa.array(numbers).cast(pa.string()), "")
 
 
@@ -96,7 +97,7 @@ def _write_items(path: Path, items: int, interests: int) -> None:
     pq.write_table(table, path)
 
 
-def _write_users(path: Path, chosen: np.ndarray) -> None:
+def _write_users(path: Path, chosen: npt.NDArray[np.int64]) -> None:
     present = chosen >= 0
     offsets = np.concatenate([[0], np.cumsum(present.sum(1))]).astype(np.int32)
     planted = pa.ListArray.from_arrays(pa.array(offsets), _names("interest", chosen[present]))
@@ -104,7 +105,12 @@ def _write_users(path: Path, chosen: np.ndarray) -> None:
 
 
 def _write_interactions(
-    path: Path, random: np.random.Generator, chosen: np.ndarray, items: int, interests: int, interactions: int
+    path: Path,
+    random: np.random.Generator,
+    chosen: npt.NDArray[np.int64],
+    items: int,
+    interests: int,
+    interactions: int,
 ) -> None:
     users = len(chosen)
     lengths = 1 + random.multinomial(interactions - users, random.dirichlet(np.full(users, 2.0)))
@@ -126,10 +132,10 @@ def _write_interactions(
 
 def _events(
     random: np.random.Generator,
-    owner: np.ndarray,
-    chosen: np.ndarray,
-    cumulative: np.ndarray,
-    popularity: np.ndarray,
+    owner: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.int64],
+    cumulative: npt.NDArray[np.float64],
+    popularity: npt.NDArray[np.float64],
     interests: int,
 ) -> pa.Table:
     count = len(owner)

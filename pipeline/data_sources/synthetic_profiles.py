@@ -27,6 +27,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -91,11 +92,11 @@ def write(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _names(prefix: str, numbers: np.ndarray) -> pa.Array:
+def _names(prefix: str, numbers: npt.NDArray[np.int64]) -> pa.Array:
     return pc.binary_join_element_wise(prefix, pa.array(numbers).cast(pa.string()), "")
 
 
-def _lists(prefix: str, numbers: np.ndarray, held: np.ndarray | None = None) -> pa.Array:
+def _lists(prefix: str, numbers: npt.NDArray[np.int64], held: npt.NDArray[np.bool_] | None = None) -> pa.Array:
     """Lists of names [n] out of numbers [n, m], of those that are ``held`` [n, m]."""
     held = np.ones(numbers.shape, dtype=bool) if held is None else held
     offsets = np.concatenate([[0], np.cumsum(held.sum(1))]).astype(np.int32)

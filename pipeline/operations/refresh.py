@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -143,7 +143,7 @@ def _step(console: Console, name: str, since: Cost) -> Cost:
     return end
 
 
-def _results(config: Config) -> dict:
+def _results(config: Config) -> dict[str, Any]:
     """What the last run of the pipeline left, if it is there."""
     try:
         return dict(json.loads((Path(config.pipeline.root) / config.pipeline.name / RESULTS).read_text()))

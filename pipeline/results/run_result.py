@@ -16,7 +16,7 @@ from components.nodes.pusher import UNCHANGED
 from components.nodes.serving_validator import REPORT
 from components.settings import EvaluationSettings
 from pipeline.engines.local import Output, Outputs
-from pipeline.graph.build import BASELINE_EVALUATOR
+from pipeline.graph.component_code import BASELINE_EVALUATOR
 from pipeline.results.evaluator_refusals import metric_name, refusals, too_little_gained
 
 Metrics = Mapping[str, float]

@@ -7,9 +7,9 @@ changed is not served. It is written last, so a folder that is still being writt
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
@@ -259,7 +259,7 @@ def verify(version_dir: str | os.PathLike[str]) -> Manifest:
     return manifest
 
 
-def _validated(validate, content, directory: Path) -> Manifest:  # type: ignore[no-untyped-def]
+def _validated(validate: Callable[[Any], Manifest], content: Any, directory: Path) -> Manifest:
     try:
         return validate(content)
     except ValidationError as error:

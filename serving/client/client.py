@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.client import wire
 from serving.client.answers import Explanation, Recommendations, TagProfile, TagScores
@@ -83,7 +84,7 @@ class Client(Connection):
         histories: Sequence[Sequence[Id]],
         times: Sequence[Sequence[int]] | None = None,
         user_features: Sequence[Mapping[str, Any]] | None = None,
-    ) -> list[np.ndarray]:
+    ) -> list[npt.NDArray[np.float32]]:
         """The interest vectors of users.
 
         Args:

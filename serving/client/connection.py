@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
-import numpy as np
+import numpy.typing as npt
 
 from serving.client import wire
 from serving.client.answers import ClientError, Input, VersionStatus
@@ -161,7 +161,7 @@ class Connection:
         inputs: Mapping[str, Any],
         user_features: Sequence[Mapping[str, Any]] | None,
         batch: int,
-    ) -> dict[str, np.ndarray]:
+    ) -> dict[str, npt.NDArray[Any]]:
         """Sends what the served signature asks for; once more if that turns out to have changed meanwhile."""
         if user_features is not None and len(user_features) != batch:
             raise ValueError(f"user_features has {len(user_features)} entries for {batch} histories")

@@ -1,14 +1,16 @@
 """The tensors of a reply as answers."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.bundle.signatures import UNMATCHED_FILTERS
 from serving.client.answers import Explanation, Recommendation, Recommendations, ScoredTag, TagProfile, TagScores
 
 
-def recommendations(outputs: Mapping[str, np.ndarray]) -> list[Recommendations]:
+def recommendations(outputs: Mapping[str, npt.NDArray[Any]]) -> list[Recommendations]:
     """Of the signature ``recommend``, one a user."""
     columns = ("item_ids", "scores", "interest", "because", "valid")
     answers = []
@@ -25,7 +27,7 @@ def recommendations(outputs: Mapping[str, np.ndarray]) -> list[Recommendations]:
     return answers
 
 
-def profiles(outputs: Mapping[str, np.ndarray]) -> list[TagProfile]:
+def profiles(outputs: Mapping[str, npt.NDArray[Any]]) -> list[TagProfile]:
     """Of the signature ``tag_profile``, one a user."""
     tasks = [task.decode() for task in outputs["tasks"]]
     answers = []
@@ -38,7 +40,7 @@ def profiles(outputs: Mapping[str, np.ndarray]) -> list[TagProfile]:
     return answers
 
 
-def tag_scores(outputs: Mapping[str, np.ndarray], counts: Sequence[int]) -> list[TagScores]:
+def tag_scores(outputs: Mapping[str, npt.NDArray[Any]], counts: Sequence[int]) -> list[TagScores]:
     """Of the signature ``tag_scores``, one a user, for the tags that each was asked about."""
     tasks = [task.decode() for task in outputs["tasks"]]
     return [
@@ -51,7 +53,7 @@ def tag_scores(outputs: Mapping[str, np.ndarray], counts: Sequence[int]) -> list
     ]
 
 
-def explanations(outputs: Mapping[str, np.ndarray], items: Sequence[Sequence[str]]) -> list[list[Explanation]]:
+def explanations(outputs: Mapping[str, npt.NDArray[Any]], items: Sequence[Sequence[str]]) -> list[list[Explanation]]:
     """Of the signature ``explain``, one a user and item asked about."""
     answers = []
     for row, asked in enumerate(items):

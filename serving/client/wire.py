@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 DT_FLOAT, DT_DOUBLE, DT_INT32, DT_STRING, DT_INT64, DT_BOOL = 1, 2, 3, 7, 9, 10
@@ -88,7 +89,7 @@ def _build() -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for text in fields.split():
             _add_field(message, text)
-    pool = descriptor_pool.DescriptorPool()
+    pool: Any = descriptor_pool.DescriptorPool()
     pool.Add(file)
     descriptors = {name: pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in _MESSAGES}
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
@@ -142,7 +143,7 @@ def matrix(rows: Sequence[Sequence[Any]], dtype: int, padding: Any) -> Any:
     return proto
 
 
-def array(proto: Any) -> np.ndarray:
+def array(proto: Any) -> npt.NDArray[Any]:
     """The array of a TensorProto in either encoding; strings as ``bytes`` objects.
 
     Raises:

@@ -26,4 +26,7 @@ def with_filter_by_default(
         return recommend(**inputs, allow=allow, deny=deny)
 
     filters = [tf.TensorSpec([None, None], tf.string, name=name) for name in FILTERS]
-    return tf.function(filtered, input_signature=[dict(inputs), *filters], autograph=False)
+    function: Callable[..., dict[str, tf.Tensor]] = tf.function(
+        filtered, input_signature=[dict(inputs), *filters], autograph=False
+    )
+    return function

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data.item_attributes import ItemAttributes
@@ -31,14 +32,14 @@ class Items:
     """
 
     ids: Sequence[bytes]
-    vectors: np.ndarray
-    counts: np.ndarray
-    category: np.ndarray
+    vectors: npt.NDArray[np.float32]
+    counts: npt.NDArray[np.int64]
+    category: npt.NDArray[np.int32]
     category_names: Sequence[bytes]
     attributes: ItemAttributes
     retired_ids: Sequence[bytes]
-    retired_vectors: np.ndarray
-    tower_rows: np.ndarray
+    retired_vectors: npt.NDArray[np.float32]
+    tower_rows: npt.NDArray[np.int32]
     constant_components: int = 0
 
     @property
@@ -92,7 +93,7 @@ def _read(saved: Any, item_vectors: tf.Variable, item_filter: Any, category_name
     Attributes that an earlier polyrec wrote are put into their one spelling.
     """
 
-    def array(owner: Any, name: str, default: np.ndarray) -> np.ndarray:
+    def array(owner: Any, name: str, default: npt.NDArray[Any]) -> npt.NDArray[Any]:
         variable = getattr(owner, name, None)
         return default if variable is None else variable.numpy()
 

@@ -54,7 +54,7 @@ class ServedModel(tf.Module):
         self._num_items, self.default_k, self.max_k = len(items.ids), default_k, max_k
         self._inputs = UserInputs(user_features)
 
-    def signatures(self) -> dict[str, Callable]:
+    def signatures(self) -> dict[str, Callable[..., Any]]:
         """The functions to save, by the name of their signature."""
         user = self._inputs.specs()
         request = {

@@ -37,7 +37,7 @@ class ServedProfile(tf.Module):
         self.default_k, self.max_k = default_k, max_k
         self._inputs = UserInputs(user_features)
 
-    def signatures(self) -> dict[str, Callable]:
+    def signatures(self) -> dict[str, Callable[..., Any]]:
         """The functions to save, by the name of their signature."""
         user = self._inputs.specs()
         k, tags = tf.TensorSpec([], tf.int32, name="k"), tf.TensorSpec([None, None], tf.string, name="tags")

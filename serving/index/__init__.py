@@ -5,6 +5,7 @@ where its op does not load, everything else still works.
 """
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.index.base import Index
@@ -16,7 +17,9 @@ __all__ = ["ExactIndex", "Index", "build_index"]
 
 
 def build_index(
-    item_vectors: np.ndarray | tf.Tensor | tf.Variable, settings: IndexSettings, temperature: float | None = None
+    item_vectors: npt.NDArray[np.float32] | tf.Tensor | tf.Variable,
+    settings: IndexSettings,
+    temperature: float | None = None,
 ) -> Index:
     """Builds the index that ``settings.kind`` names; a small catalogue is searched exactly whatever it names.
 

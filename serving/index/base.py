@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.ranking.top_k import Keep, TopK
@@ -44,7 +45,7 @@ class Index(tf.Module, ABC):
         """Vectors of items: int [...] in 0 .. N - 1 to float32 [..., D]."""
 
 
-def as_variable(item_vectors: np.ndarray | tf.Tensor | tf.Variable) -> tf.Variable:
+def as_variable(item_vectors: npt.NDArray[np.float32] | tf.Tensor | tf.Variable) -> tf.Variable:
     """Vectors that an index keeps; a variable is shared, not copied."""
     if isinstance(item_vectors, tf.Variable):
         return item_vectors

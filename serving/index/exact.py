@@ -1,6 +1,7 @@
 """Exact search with operations of core TensorFlow."""
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.index.base import Index, as_variable, gather_rows
@@ -18,7 +19,7 @@ class ExactIndex(Index):
 
     def __init__(
         self,
-        item_vectors: np.ndarray | tf.Tensor | tf.Variable,
+        item_vectors: npt.NDArray[np.float32] | tf.Tensor | tf.Variable,
         chunk: int = 65_536,
         temperature: float | None = None,
     ) -> None:

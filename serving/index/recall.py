@@ -1,6 +1,9 @@
 """How much of the exact answer an approximate index finds."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.index.base import Index
@@ -25,20 +28,22 @@ def ann_recall(index: Index, exact: Index, interests: tf.Tensor, interest_mask: 
     )
 
 
-def list_recall(found: np.ndarray, expected: np.ndarray) -> float:
+def list_recall(found: npt.NDArray[np.integer[Any]], expected: npt.NDArray[np.integer[Any]]) -> float:
     """The part of ``expected`` [B, k] that stands in ``found`` [B, k], averaged over the rows; -1 is padding."""
     recalls = list_recalls(found, expected)
     return float(recalls.mean()) if len(recalls) else 1.0
 
 
-def list_recalls(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def list_recalls(
+    found: npt.NDArray[np.integer[Any]], expected: npt.NDArray[np.integer[Any]]
+) -> npt.NDArray[np.float64]:
     """The same of each row in which something is expected."""
     wanted = [row[row >= 0] for row in expected]
     pairs = zip(wanted, found, strict=True)
     return np.array([np.isin(row, found_row).mean() for row, found_row in pairs if len(row)])
 
 
-def surely_reached(recalls: np.ndarray, target: float) -> bool:
+def surely_reached(recalls: npt.NDArray[np.float64], target: float) -> bool:
     """Whether the mean of the users' recalls [U] is at least the target, with one standard error to spare.
 
     The cheapest setting that just reaches it on some users would miss it on half of all others.

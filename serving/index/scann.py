@@ -9,6 +9,7 @@ Reference: Guo et al., Accelerating Large-Scale Inference with Anisotropic Vecto
 import uuid
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.index.base import Index, as_variable, gather_rows
@@ -62,7 +63,7 @@ class ScannIndex(Index):
 
     def __init__(
         self,
-        item_vectors: np.ndarray | tf.Tensor | tf.Variable,
+        item_vectors: npt.NDArray[np.float32] | tf.Tensor | tf.Variable,
         settings: IndexSettings,
         temperature: float | None = None,
     ) -> None:

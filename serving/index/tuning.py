@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.index.base import Index
@@ -55,7 +56,12 @@ class Tuned(NamedTuple):
 
 
 def tune(
-    index: "ScannIndex", exact: Index, interests: np.ndarray, interest_mask: np.ndarray, k: int, target: float
+    index: "ScannIndex",
+    exact: Index,
+    interests: npt.NDArray[np.float32],
+    interest_mask: npt.NDArray[np.bool_],
+    k: int,
+    target: float,
 ) -> Tuned:
     """Sets the sizes of ``index`` to the cheapest that reach the recall.
 
@@ -79,7 +85,8 @@ def tune(
     num_leaves, least, trials = index.sizes.num_leaves, index.least_leaves(k), []
 
     def cost(reorder: int, leaves: int) -> float:
-        return leaves * index.num_items / num_leaves + _POINTS_PER_REORDERED * reorder
+        points: float = leaves * index.num_items / num_leaves + _POINTS_PER_REORDERED * reorder
+        return points
 
     def reaches(reorder: int, leaves: int) -> bool:
         index.sizes = replace(index.sizes, leaves_to_search=leaves, reorder=reorder)

@@ -29,7 +29,7 @@ def check_free(host: str, port: int) -> None:
         raise InputError(f"Cannot listen on {host}:{port}: {problem.strerror or problem}.{hint}") from problem
 
 
-def _problem(family: int, address: tuple) -> OSError | None:
+def _problem(family: int, address: tuple[str | int, ...]) -> OSError | None:
     try:
         with socket.socket(family, socket.SOCK_STREAM) as tried:
             # As gRPC does: the last connections of a server that just ended are no obstacle.

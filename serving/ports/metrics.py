@@ -55,7 +55,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Callable[[Any, Any], Iterable[bytes]]:
-    metrics = make_wsgi_app(registry)
+    metrics: Callable[[Any, Any], Iterable[bytes]] = make_wsgi_app(registry)
 
     def answer(environment: Any, start_response: Any) -> Iterable[bytes]:
         if environment.get("PATH_INFO") != "/ready":

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.graph.items import Items
 from trainer.data.item_attributes import number_attributes
@@ -58,7 +59,7 @@ def without(items: Items, gone: Sequence[bytes]) -> Items:
     )
 
 
-def with_more(items: Items, ids: Sequence[bytes], vectors: np.ndarray) -> Items:
+def with_more(items: Items, ids: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> Items:
     """The items and more of them behind, of which nothing else is known yet.
 
     An item that had been removed comes back with the vector given here.
@@ -91,7 +92,7 @@ def with_more(items: Items, ids: Sequence[bytes], vectors: np.ndarray) -> Items:
 
 def with_known(
     items: Items, known: Mapping[bytes, Known], names: Sequence[bytes], categories: bool
-) -> tuple[Items, np.ndarray]:
+) -> tuple[Items, npt.NDArray[np.bool_]]:
     """The items with what a table says of some; what it does not say stays as it is.
 
     Args:
@@ -139,9 +140,9 @@ class CategoryPlaces:
     def __init__(self, items: Items) -> None:
         self._items = items
         self._size_of = dict(zip(items.attributes.values, items.attributes.counts.tolist(), strict=True))
-        self._vector_of: dict[bytes, np.ndarray] = {}
+        self._vector_of: dict[bytes, npt.NDArray[np.float32]] = {}
 
-    def vector(self, categories: Sequence[bytes]) -> np.ndarray | None:
+    def vector(self, categories: Sequence[bytes]) -> npt.NDArray[np.float32] | None:
         """float32 [D]; None where no item has one of the categories (the last of equals decides)."""
         values = [spelled_entry(b"category=" + category) for category in reversed(categories)]
         sizes = {value: size for value in values if (size := self._size_of.get(value, 0))}
@@ -152,7 +153,7 @@ class CategoryPlaces:
             self._vector_of[smallest] = self._mean_of(self._items.attributes.having(smallest))
         return self._vector_of[smallest]
 
-    def _mean_of(self, rows: np.ndarray) -> np.ndarray:
+    def _mean_of(self, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
         vectors = self._items.vectors[rows]
         width = vectors.shape[1] - self._items.constant_components
         mean = vectors.astype(np.float64).mean(axis=0)

@@ -45,7 +45,8 @@ def base_path(directory: Path, model: str) -> Path:
     Raises:
       InputError: as :func:`read_labels`.
     """
-    return directory / _entry(_load(directory), directory, model).base_path
+    relative: str = _entry(_load(directory), directory, model).base_path
+    return directory / relative
 
 
 @contextlib.contextmanager

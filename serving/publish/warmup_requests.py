@@ -81,4 +81,5 @@ def _example(history: Sequence[bytes]) -> bytes:
         schema.HISTORY: tf.train.Feature(bytes_list=tf.train.BytesList(value=history)),
         schema.HISTORY_TIME: tf.train.Feature(int64_list=tf.train.Int64List(value=[_TIME] * len(history))),
     }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    serialized: bytes = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+    return serialized

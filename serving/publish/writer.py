@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -199,7 +200,7 @@ def copy_files(source: str, target: str) -> None:
         tf.io.gfile.copy(os.path.join(source, name), os.path.join(target, name))
 
 
-def _check_vectors(vectors: np.ndarray, model_dir: str) -> None:
+def _check_vectors(vectors: npt.NDArray[np.float32], model_dir: str) -> None:
     broken = int((~np.isfinite(vectors)).any(axis=1).sum())
     if broken:
         raise InputError(
@@ -215,7 +216,7 @@ def _vocabulary_fingerprint(ids: Sequence[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _index_fingerprint(tables: Sequence[np.ndarray], settings: IndexSettings, temperature: float | None) -> str:
+def _index_fingerprint(tables: Sequence[npt.NDArray[Any]], settings: IndexSettings, temperature: float | None) -> str:
     digest = hashlib.sha256(settings.model_dump_json().encode())
     digest.update(b"" if temperature is None else str(temperature).encode())
     for vectors in tables:

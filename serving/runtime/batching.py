@@ -20,14 +20,14 @@ from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple
 
 import grpc
-import numpy as np
+import numpy.typing as npt
 
 from serving.bundle.manifest import SignatureBatching
 from serving.errors import ServingError
 from serving.runtime.joining import join, kind_of, split
 
 Outputs = dict[str, Any]
-Run = Callable[[str, Mapping[str, np.ndarray]], Outputs]
+Run = Callable[[str, Mapping[str, npt.NDArray[Any]]], Outputs]
 Wanted = Callable[[], bool]
 
 
@@ -53,7 +53,7 @@ def always() -> bool:
 class _Call:
     """A request, and where its answer goes."""
 
-    def __init__(self, inputs: Mapping[str, np.ndarray], rows: int, wanted: Wanted) -> None:
+    def __init__(self, inputs: Mapping[str, npt.NDArray[Any]], rows: int, wanted: Wanted) -> None:
         self.inputs, self.rows, self._wanted, self.since = inputs, rows, wanted, time.monotonic()
         self.answer: Future[Outputs] = Future()
 
@@ -109,7 +109,9 @@ class Batcher:
         self._lock = threading.Lock()
         self._lanes: dict[Hashable, _Lane] = {}
 
-    def submit(self, signature: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> Future[Outputs]:
+    def submit(
+        self, signature: str, inputs: Mapping[str, npt.NDArray[Any]], wanted: Wanted = always
+    ) -> Future[Outputs]:
         """Has one request answered, alone or in a batch.
 
         The answer does not depend on the neighbours, but for the last bits of floating point. If a batch fails, each of

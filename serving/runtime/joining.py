@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.bundle.manifest import Padding, SignatureBatching
 
@@ -26,7 +27,7 @@ class Kind(NamedTuple):
     rows: int
 
 
-def kind_of(batching: SignatureBatching, inputs: Mapping[str, np.ndarray]) -> Kind | None:
+def kind_of(batching: SignatureBatching, inputs: Mapping[str, npt.NDArray[Any]]) -> Kind | None:
     """Looks at a request of a signature.
 
     Args:
@@ -64,7 +65,9 @@ def kind_of(batching: SignatureBatching, inputs: Mapping[str, np.ndarray]) -> Ki
     return Kind(tuple(same), rows.pop())
 
 
-def join(batching: SignatureBatching, requests: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def join(
+    batching: SignatureBatching, requests: Sequence[Mapping[str, npt.NDArray[Any]]]
+) -> dict[str, npt.NDArray[Any]]:
     """One request with the rows of several of one kind, padded to the widest."""
     joined = dict(requests[0])
     for group in batching.inputs:

@@ -1,10 +1,10 @@
 """One Predict call on a loaded model, in TensorFlow Serving's words: read, run, reply."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
-import numpy as np
+import numpy.typing as npt
 
 from serving.errors import ServingError, invalid_argument
 from serving.limits import Limits
@@ -29,7 +29,7 @@ class Asked(NamedTuple):
 
     model: str
     signature: str
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, npt.NDArray[Any]]
     outputs: dict[str, int]
 
 
@@ -75,7 +75,7 @@ def read(servable: Servable, request: predict_pb2.PredictRequest, limits: Limits
     return Asked(request.model_spec.name, name, inputs, outputs)
 
 
-def reply(asked: Asked, outputs: Mapping[str, np.ndarray]) -> predict_pb2.PredictResponse:
+def reply(asked: Asked, outputs: Mapping[str, npt.NDArray[Any]]) -> predict_pb2.PredictResponse:
     """The reply to a request; its version is the caller's to fill.
 
     All outputs were computed also where ``output_filter`` asks for some of them: TensorFlow keeps an executor for every
@@ -91,7 +91,7 @@ def reply(asked: Asked, outputs: Mapping[str, np.ndarray]) -> predict_pb2.Predic
 
 def _inputs(
     signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest, limits: Limits
-) -> dict[str, np.ndarray]:
+) -> dict[str, npt.NDArray[Any]]:
     sent, expected = set(request.inputs), set(signature.inputs)
     if len(sent) > len(expected) or (len(sent) < len(expected) and not signature.defaults):
         raise invalid_argument(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.bundle import manifest
 from serving.bundle.signatures import TAG_PROFILE, TAG_SCORES
@@ -44,7 +45,7 @@ class Describer:
         if not known.all():
             self._refuse(self._tags[int(np.flatnonzero(~known)[0])], stated.items)
 
-    def scores(self, users: Sequence[RawUser]) -> np.ndarray:
+    def scores(self, users: Sequence[RawUser]) -> npt.NDArray[np.float32]:
         """Probabilities float32 [B, Y, M] of the tags asked about."""
         tags = np.array([self._tags] * len(users), object)
         return np.asarray(self._run(TAG_SCORES, users, tags=tags)["scores"])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.bundle import manifest as manifests
 from serving.bundle.manifest import BundleError, Manifest, SignatureBatching
@@ -70,7 +71,7 @@ class Servable:
             self.close()
             raise
 
-    def run(self, signature_name: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> Outputs:
+    def run(self, signature_name: str, inputs: Mapping[str, npt.NDArray[Any]], wanted: Wanted = always) -> Outputs:
         """Runs one signature and waits for it; see :meth:`submit`.
 
         Raises:
@@ -78,7 +79,9 @@ class Servable:
         """
         return self.submit(signature_name, inputs, wanted).result()
 
-    def submit(self, signature_name: str, inputs: Mapping[str, np.ndarray], wanted: Wanted = always) -> Future[Outputs]:
+    def submit(
+        self, signature_name: str, inputs: Mapping[str, npt.NDArray[Any]], wanted: Wanted = always
+    ) -> Future[Outputs]:
         """Has one signature run, in a batch with other requests where that is allowed.
 
         Args:
@@ -99,7 +102,7 @@ class Servable:
             answer.set_exception(error)
         return answer
 
-    def _run_now(self, signature_name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    def _run_now(self, signature_name: str, inputs: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
         signature = self.signatures[signature_name]
         try:
             call = self._calls.get(signature_name) or self._make_call(signature_name)

@@ -6,9 +6,11 @@ shape of a few bytes can stand for any amount of memory.
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import grpc
 import numpy as np
+import numpy.typing as npt
 
 from serving.errors import ServingError, invalid_argument
 from serving.limits import Limits
@@ -18,7 +20,7 @@ _STRING_OVERHEAD = 64
 """Bytes that a string costs beside its content, in NumPy and in TensorFlow together."""
 _MOST_DIMENSIONS = 254
 
-_FIELDS: dict[int, tuple[str, Callable[[np.ndarray], list]]] = {
+_FIELDS: dict[int, tuple[str, Callable[[npt.NDArray[Any]], list[Any]]]] = {
     types_pb2.DT_FLOAT: ("float_val", np.ndarray.tolist),
     types_pb2.DT_DOUBLE: ("double_val", np.ndarray.tolist),
     types_pb2.DT_INT64: ("int64_val", np.ndarray.tolist),
@@ -44,7 +46,9 @@ _FIELDS: dict[int, tuple[str, Callable[[np.ndarray], list]]] = {
 _VALUES_PER_ELEMENT = {types_pb2.DT_COMPLEX64: 2, types_pb2.DT_COMPLEX128: 2}
 
 
-def to_array(alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.TensorInfo, limits: Limits) -> np.ndarray:
+def to_array(
+    alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.TensorInfo, limits: Limits
+) -> npt.NDArray[Any]:
     """Reads one input of a request.
 
     Both encodings are read: ``tensor_content``, and the typed fields, where the last value stands for all that
@@ -75,12 +79,13 @@ def to_array(alias: str, proto: tensor_pb2.TensorProto, info: meta_graph_pb2.Ten
     try:
         if proto.dtype == types_pb2.DT_STRING and proto.tensor_content:
             return np.asarray(tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy(), object)
-        return tf.make_ndarray(proto)
+        read: npt.NDArray[Any] = tf.make_ndarray(proto)
+        return read
     except (ValueError, TypeError, OverflowError, tf.errors.OpError):
         raise _unreadable(alias, "its values do not fit its type and shape") from None
 
 
-def to_proto(array: np.ndarray, dtype: int) -> tensor_pb2.TensorProto:
+def to_proto(array: npt.NDArray[Any], dtype: int) -> tensor_pb2.TensorProto:
     """Writes one output of a reply, its values in the field of its type (floats as ``float_val``).
 
     Args:
@@ -104,7 +109,8 @@ def to_proto(array: np.ndarray, dtype: int) -> tensor_pb2.TensorProto:
 def dtype_name(dtype: int) -> str:
     """``string``, ``int64`` ... of a ``DataType``; the number itself if there is no such type."""
     try:
-        return tf.as_dtype(dtype).name if dtype else "of no type"
+        name: str = tf.as_dtype(dtype).name if dtype else "of no type"
+        return name
     except TypeError:
         return f"of the unknown type {dtype}"
 

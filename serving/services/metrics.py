@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import grpc
 import numpy as np
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -86,7 +87,7 @@ class Metrics:
 
         return ended
 
-    def answered(self, spec: Any, outputs: Mapping[str, np.ndarray]) -> None:
+    def answered(self, spec: Any, outputs: Mapping[str, npt.NDArray[Any]]) -> None:
         """Looks at the answer of a signature that has ``fallback`` [B] and, of recommendations, ``interest`` [B, k]."""
         fallback, of_model = outputs.get("fallback"), self._labels(spec)
         if fallback is None:

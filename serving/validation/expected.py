@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.graph.items import trained_items
@@ -28,9 +30,9 @@ class TrainedAnswer:
       ranking_temperature: of the log-sum-exp over interests that items are ranked by; None for the maximum.
     """
 
-    interests: np.ndarray
-    mask: np.ndarray
-    vectors: np.ndarray
+    interests: npt.NDArray[np.float32]
+    mask: npt.NDArray[np.bool_]
+    vectors: npt.NDArray[np.float32]
     ids: list[str]
     attributes: ItemAttributes
     ranking_temperature: float | None = None
@@ -40,11 +42,11 @@ class TrainedAnswer:
         """Row of each item."""
         return {item: row for row, item in enumerate(self.ids)}
 
-    def scores(self, user: int) -> np.ndarray:
+    def scores(self, user: int) -> npt.NDArray[np.floating[Any]]:
         """[K, N], -inf for inactive interests. One user at a time: those of all would not fit into memory."""
         return np.where(self.mask[user][:, np.newaxis], self.interests[user] @ self.vectors.T, -np.inf)
 
-    def merged(self, by_interest: np.ndarray) -> np.ndarray:
+    def merged(self, by_interest: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
         """What items are ranked by, [N], from the scores [K, N] of a user with an active interest."""
         tau = self.ranking_temperature
         return by_interest.max(axis=0) if tau is None else tau * np.logaddexp.reduce(by_interest / tau, axis=0)
@@ -75,7 +77,9 @@ def trained_answer(model_dir: str, users: Sequence[RawUser]) -> TrainedAnswer:
     )
 
 
-def worst_difference(worst: float, served: np.ndarray, *trained: np.ndarray) -> float:
+def worst_difference(
+    worst: float, served: npt.NDArray[np.floating[Any]], *trained: npt.NDArray[np.floating[Any]]
+) -> float:
     """The largest difference so far, relative to the largest trained value; NaN and infinity count as infinite."""
     for values in trained:
         if served.size:
@@ -85,7 +89,9 @@ def worst_difference(worst: float, served: np.ndarray, *trained: np.ndarray) -> 
     return worst
 
 
-def top_k_recall(found: np.ndarray, scores: np.ndarray, k: int, tolerance: float) -> float:
+def top_k_recall(
+    found: npt.NDArray[np.integer[Any]], scores: npt.NDArray[np.floating[Any]], k: int, tolerance: float
+) -> float:
     """The part of one user's true top k that is among ``found``, rows of items.
 
     Items whose scores equal the k-th best within the tolerance are interchangeable: rounding decides among them.

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.client import Client
 from serving.client.answers import Recommendations
@@ -52,7 +53,9 @@ def check_filters(
     checks.at_least("filtered_recall", recall, least, "The same part of the exact list with a filter")
 
 
-def _problem(answers: list[Recommendations], trained: TrainedAnswer, allowed: np.ndarray, k: int) -> str | None:
+def _problem(
+    answers: list[Recommendations], trained: TrainedAnswer, allowed: npt.NDArray[np.bool_], k: int
+) -> str | None:
     full = min(k, int(allowed.sum()))
     for answer in answers:
         wrong = [item.item_id for item in answer.items if not allowed[trained.row_of[item.item_id]]]
@@ -64,7 +67,7 @@ def _problem(answers: list[Recommendations], trained: TrainedAnswer, allowed: np
 
 
 def _recalls(
-    answers: list[Recommendations], trained: TrainedAnswer, allowed: np.ndarray, serving: ServingSettings
+    answers: list[Recommendations], trained: TrainedAnswer, allowed: npt.NDArray[np.bool_], serving: ServingSettings
 ) -> list[float]:
     """The part of each user's exact list of allowed items that was found; of users of whom something is known."""
     rows = np.flatnonzero(allowed)

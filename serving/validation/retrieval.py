@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.bundle import manifest
 from serving.client import Client
@@ -52,7 +53,7 @@ class RecommendationChecks:
 def _check_interests(
     client: Client, trained: TrainedAnswer, users: Sequence[RawUser], serving: ServingSettings, checks: Checks
 ) -> None:
-    served: list[np.ndarray] = []
+    served: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(users), BATCH):
         batch = users[start : start + BATCH]
         served += client.user_interests(

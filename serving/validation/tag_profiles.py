@@ -4,8 +4,10 @@ import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.bundle import manifest
@@ -145,5 +147,5 @@ class ProfileChecks:
         checks.at_most("latency", statistics.median(milliseconds), limit, "Median milliseconds of one user's query")
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
+def _sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     return 1.0 / (1.0 + np.exp(-logits))

@@ -1,9 +1,10 @@
 """What more diverse lists cost: recall and category diversity over the weight of diversity."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from matplotlib.figure import Figure
 
@@ -29,9 +30,12 @@ class Batch(NamedTuple):
 
 
 def diversity_curve(
-    recommend: Recommend, batches: Iterable[Batch], item_ids: Sequence[str], item_category: np.ndarray,
+    recommend: Recommend,
+    batches: Iterable[Batch],
+    item_ids: Sequence[str],
+    item_category: npt.NDArray[np.integer[Any]],
     weights: Sequence[float] = WEIGHTS,
-) -> list[dict[str, float]]:  # fmt: skip
+) -> list[dict[str, float]]:
     """Mean metrics of the lists that are served with each weight, ties as served: the lower index first.
 
     Reference: table 5 of Cen et al., KDD 2020.
@@ -47,7 +51,7 @@ def diversity_curve(
       for each weight: ``weight``, and the metrics of trainer/metrics/ranking.py and category_diversity.py.
     """
     place = {item: number for number, item in enumerate(item_ids)}
-    sums: list[dict[str, np.ndarray]] = [{} for _ in weights]
+    sums: list[dict[str, npt.NDArray[np.float64]]] = [{} for _ in weights]
     for batch in batches:
         targets = tf.ragged.constant(
             [[place.get(item, -2 - items.index(item)) for item in items] for items in batch.targets],

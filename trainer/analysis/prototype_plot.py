@@ -1,8 +1,10 @@
 """A drawing of prototypes and categories."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from trainer.analysis.figures import save_figure
@@ -10,7 +12,7 @@ from trainer.analysis.figures import save_figure
 MOST_PROTOTYPES, MOST_CATEGORIES = 40, 30
 
 
-def plot_categories(counts: np.ndarray, names: Sequence[str], title: str, path: str) -> None:
+def plot_categories(counts: npt.NDArray[np.integer[Any]], names: Sequence[str], title: str, path: str) -> None:
     """Draws which share of each prototype's items has which category.
 
     Columns are the categories with the most items; rows are the prototypes with the most items, in the order of

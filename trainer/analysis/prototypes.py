@@ -1,12 +1,17 @@
 """What the prototypes of SINE and the channels of Octopus stand for."""
 
+from typing import Any
+
 import numpy as np
-from sklearn.metrics import normalized_mutual_info_score  # type: ignore[import-untyped]
+import numpy.typing as npt
+from sklearn.metrics import normalized_mutual_info_score
 
 _CHUNK = 65_536
 
 
-def nearest_items(prototypes: np.ndarray, item_vectors: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def nearest_items(
+    prototypes: npt.NDArray[np.floating[Any]], item_vectors: npt.NDArray[np.floating[Any]], n: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.floating[Any]]]:
     """The items that point most nearly the way of each prototype.
 
     Args:
@@ -35,7 +40,9 @@ def nearest_items(prototypes: np.ndarray, item_vectors: np.ndarray, n: int) -> t
     return indices, cosines
 
 
-def nearest_prototypes(item_vectors: np.ndarray, prototypes: np.ndarray) -> np.ndarray:
+def nearest_prototypes(
+    item_vectors: npt.NDArray[np.floating[Any]], prototypes: npt.NDArray[np.floating[Any]]
+) -> npt.NDArray[np.int64]:
     """The prototype that each item points most nearly the way of.
 
     Args:
@@ -51,7 +58,7 @@ def nearest_prototypes(item_vectors: np.ndarray, prototypes: np.ndarray) -> np.n
     return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def mean_cosine(prototypes: np.ndarray) -> float:
+def mean_cosine(prototypes: npt.NDArray[np.floating[Any]]) -> float:
     """How alike the prototypes are: the mean cosine of their pairs, 1 where they are one direction, NaN if alone.
 
     Args:
@@ -64,7 +71,11 @@ def mean_cosine(prototypes: np.ndarray) -> float:
     return float((together - count) / (count * (count - 1)))
 
 
-def prototype_category_nmi(item_vectors: np.ndarray, prototypes: np.ndarray, categories: np.ndarray) -> float:
+def prototype_category_nmi(
+    item_vectors: npt.NDArray[np.floating[Any]],
+    prototypes: npt.NDArray[np.floating[Any]],
+    categories: npt.NDArray[np.integer[Any]],
+) -> float:
     """How much the nearest prototype of an item and its category tell of each other.
 
     Normalised mutual information, ``I(P; C) / ((H(P) + H(C)) / 2)``: 0 for independence, 1 where each can be told
@@ -89,7 +100,11 @@ def prototype_category_nmi(item_vectors: np.ndarray, prototypes: np.ndarray, cat
     return float(normalized_mutual_info_score(categories[known], nearest))
 
 
-def category_counts(item_vectors: np.ndarray, prototypes: np.ndarray, categories: np.ndarray) -> np.ndarray:
+def category_counts(
+    item_vectors: npt.NDArray[np.floating[Any]],
+    prototypes: npt.NDArray[np.floating[Any]],
+    categories: npt.NDArray[np.integer[Any]],
+) -> npt.NDArray[np.int64]:
     """Which categories the items nearest to each prototype have.
 
     Args:
@@ -106,5 +121,6 @@ def category_counts(item_vectors: np.ndarray, prototypes: np.ndarray, categories
     return counts
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+def _unit(vectors: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    unit: npt.NDArray[np.floating[Any]] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data import schema
@@ -28,9 +29,9 @@ class NewItems:
     """
 
     ids: Sequence[bytes]
-    text_vectors: np.ndarray
-    categories: np.ndarray
-    attributes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    text_vectors: npt.NDArray[np.float32]
+    categories: npt.NDArray[np.int32]
+    attributes: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,15 @@ class Catalogue:
     """
 
     ids: Sequence[bytes]
-    counts: np.ndarray
-    categories: np.ndarray
+    counts: npt.NDArray[np.int64]
+    categories: npt.NDArray[np.int32]
     category_names: Sequence[bytes]
-    text_vectors: np.ndarray | None = None
+    text_vectors: npt.NDArray[np.float32] | None = None
     text_encoder: EncoderDescription | None = None
     new_items: NewItems | None = None
-    tags: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    tags: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
     tag_names: Sequence[bytes] = ()
-    attributes: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.int32))
+    attributes: npt.NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
     attribute_values: Sequence[bytes] = ()
 
     @property
@@ -70,7 +71,7 @@ class Catalogue:
         return len(self.ids)
 
     @property
-    def finest_category(self) -> np.ndarray:
+    def finest_category(self) -> npt.NDArray[np.int32]:
         """int32 [N], number of the last category of each item from 0 on, -1 where an item has none."""
         if not self.categories.shape[1]:
             return np.full(self.size, -1, np.int32)
@@ -145,7 +146,8 @@ def read_catalogue(
 
 def _lines(path: str) -> list[bytes]:
     with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read().split(b"\n")[:-1]
+        content: bytes = file.read()
+    return content.split(b"\n")[:-1]
 
 
 def _count_and_id(line: bytes) -> tuple[bytes, int]:
@@ -153,7 +155,9 @@ def _count_and_id(line: bytes) -> tuple[bytes, int]:
     return item, int(count)
 
 
-def _texts(row_of: dict[bytes, int], directory: str, dimension: int) -> tuple[np.ndarray, list[bytes], np.ndarray]:
+def _texts(
+    row_of: dict[bytes, int], directory: str, dimension: int
+) -> tuple[npt.NDArray[np.float32], list[bytes], npt.NDArray[np.float32]]:
     """Vectors [N, E] of the vocabulary's items, and the ids and vectors [M, E] of all others."""
     known = np.zeros((len(row_of), dimension), np.float32)
     new_ids: list[bytes] = []
@@ -197,7 +201,7 @@ def _numbered(
     return rows, {name: number + 1 for name, number in number_of.items()}
 
 
-def _matrix(rows: list[list[int]]) -> np.ndarray:
+def _matrix(rows: list[list[int]]) -> npt.NDArray[np.int32]:
     matrix = np.zeros((len(rows), max(map(len, rows), default=0)), np.int32)
     for row, numbers in enumerate(rows):
         matrix[row, : len(numbers)] = numbers

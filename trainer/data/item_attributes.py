@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from trainer.data import schema
 from trainer.data.catalogue import Catalogue
@@ -28,14 +29,14 @@ class ItemAttributes:
 
     names: Sequence[bytes]
     values: Sequence[bytes]
-    rows: np.ndarray
+    rows: npt.NDArray[np.int32]
 
-    def having(self, value: bytes) -> np.ndarray:
+    def having(self, value: bytes) -> npt.NDArray[np.bool_]:
         """Which items have a value: bool [N]."""
         return np.asarray((self.rows == list(self.values).index(value) + 1).any(axis=1))
 
     @property
-    def counts(self) -> np.ndarray:
+    def counts(self) -> npt.NDArray[np.int64]:
         """How many items have each value: int64 [V]; 0 of one whose items were all removed."""
         return np.bincount(self.rows.ravel(), minlength=len(self.values) + 1)[1:]
 
@@ -92,7 +93,9 @@ def number_attributes(names: Sequence[bytes], items: Sequence[Sequence[bytes]], 
     return _checked(names, list(number_of), rows, ids)
 
 
-def _checked(names: Sequence[bytes], values: Sequence[bytes], rows: np.ndarray, ids: Sequence[bytes]) -> ItemAttributes:
+def _checked(
+    names: Sequence[bytes], values: Sequence[bytes], rows: npt.NDArray[np.int32], ids: Sequence[bytes]
+) -> ItemAttributes:
     """The attributes in one spelling, their rows as narrow as can be."""
     values, rows = (found := ItemAttributes(names, values, rows).with_one_spelling()).values, found.rows
     if len(names) > MOST_ATTRIBUTES:

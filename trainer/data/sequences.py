@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data import schema
@@ -69,7 +70,9 @@ def _of_drawn_users(
     return numbered.batch(rows).map(drawn).rebatch(rows)
 
 
-def _targets_of_users(files: Sequence[str], feature_spec: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def _targets_of_users(
+    files: Sequence[str], feature_spec: Mapping[str, Any]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The hashes of all users, ascending, and the number of training targets of each; int64 [U]."""
     spec = {name: feature_spec[name] for name in (schema.USER, schema.TARGETS)}
     hashes, counts = [], []
@@ -138,7 +141,8 @@ def parse_dense(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> Batch
 
 
 def _parse(serialized: tf.Tensor, feature_spec: Mapping[str, Any]) -> dict[str, Any]:
-    return tf.io.parse_example(serialized, dict(feature_spec))
+    parsed: dict[str, Any] = tf.io.parse_example(serialized, dict(feature_spec))
+    return parsed
 
 
 def _dense(features: Mapping[str, Any]) -> Batch:

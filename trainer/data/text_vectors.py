@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from pydantic import ConfigDict, Field, ValidationError
 
@@ -56,7 +57,7 @@ def read_description(folder: str) -> EncoderDescription:
         raise InputError(f"{path} does not describe a text encoder: {first_problem(error)}") from error
 
 
-def read_vectors(directory: str, dimension: int) -> Iterator[tuple[list[bytes], np.ndarray]]:
+def read_vectors(directory: str, dimension: int) -> Iterator[tuple[list[bytes], npt.NDArray[np.float32]]]:
     """Batches of item ids, and their vectors float32 [B, E]."""
     spec = {
         schema.ITEM_ID: tf.io.FixedLenFeature([], tf.string),

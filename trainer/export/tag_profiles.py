@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_transform as tft
 
@@ -109,7 +110,7 @@ class TrainedProfile(tf.Module):
         return hits[:, 1:] > 0
 
 
-def _tag_counts(catalogue: Catalogue) -> np.ndarray:
+def _tag_counts(catalogue: Catalogue) -> npt.NDArray[np.int64]:
     counts = np.zeros(len(catalogue.tag_names) + 1, np.int64)
     np.add.at(counts, catalogue.tags, catalogue.counts[:, np.newaxis])
     return counts[1:]

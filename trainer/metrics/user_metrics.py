@@ -132,7 +132,10 @@ def own_lists(
         winners=False,
         **options,
     )
-    return tf.nest.map_structure(lambda values: tf.reshape(values, [batch, wide, tf.shape(values)[1]]), found)
+    by_interest: Ranking = tf.nest.map_structure(
+        lambda values: tf.reshape(values, [batch, wide, tf.shape(values)[1]]), found
+    )
+    return by_interest
 
 
 def _ranked(users: Users, catalogue: Catalogue, options: Mapping[str, Any]) -> tuple[Ranking, Ranking]:

@@ -1,9 +1,10 @@
 """What training of a model of profiles watches."""
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
@@ -58,5 +59,5 @@ class ProfileValidator:
         return {**by_task, "auc": float(np.mean(list(by_task.values())))}
 
 
-def _columns(batch: Batch, feature: Callable[[str], str], tasks: Iterable[str]) -> np.ndarray:
+def _columns(batch: Batch, feature: Callable[[str], str], tasks: Iterable[str]) -> npt.NDArray[Any]:
     return np.concatenate([batch[feature(task)].numpy() for task in tasks], axis=1)

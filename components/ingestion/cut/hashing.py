@@ -19,7 +19,10 @@ def hash_strings(strings: pa.Array) -> Hashes:
     """FarmHash fingerprints [n] of strings [n] without nulls."""
     if not len(strings):
         return np.zeros(0, np.uint64)
-    return tf.strings.to_hash_bucket_fast(strings.to_numpy(zero_copy_only=False), 2**63 - 1).numpy().astype(np.uint64)
+    hashes: npt.NDArray[np.int64] = tf.strings.to_hash_bucket_fast(
+        strings.to_numpy(zero_copy_only=False), 2**63 - 1
+    ).numpy()
+    return hashes.astype(np.uint64)
 
 
 def mix(hashes: Hashes, salt: int) -> Hashes:

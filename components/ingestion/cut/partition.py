@@ -1,8 +1,10 @@
 """Sending every user's rows to one shard, as Arrow IPC bytes."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,7 +15,7 @@ ORDER = "order"
 _FILE_BITS = 40
 
 
-def order_of(file_index: int, rows: np.ndarray) -> pa.Array:
+def order_of(file_index: int, rows: npt.NDArray[np.integer[Any]]) -> pa.Array:
     """A key int64 [rows] that sorts rows by file and then by their number in it."""
     return pa.array(rows.astype(np.int64) + (file_index << _FILE_BITS))
 
@@ -23,7 +25,8 @@ def to_ipc(batch: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    payload: bytes = sink.getvalue().to_pybytes()
+    return payload
 
 
 def from_ipc(payload: bytes) -> pa.RecordBatch:
@@ -56,7 +59,7 @@ def by_shard(batch: pa.RecordBatch, shards: int) -> Iterator[tuple[int, pa.Recor
             yield number, in_shards.slice(start, int(end) - start)
 
 
-def batch_take(batch: pa.RecordBatch, rows: np.ndarray) -> pa.RecordBatch:
+def batch_take(batch: pa.RecordBatch, rows: npt.NDArray[np.integer[Any]]) -> pa.RecordBatch:
     """The rows [m] of a batch, in that order."""
     indices = pa.array(rows)
     return pa.RecordBatch.from_arrays([column.take(indices) for column in batch.columns], schema=batch.schema)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from os.path import basename
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
@@ -50,7 +51,7 @@ class Batch:
     """
 
     columns: pa.RecordBatch
-    rows: np.ndarray
+    rows: npt.NDArray[np.int64]
     malformed: list[BadRow]
     notes: Counter[str] = field(default_factory=Counter)
 
@@ -174,7 +175,7 @@ def _never_closed(file: TableFile, row: int, text: str) -> InputError:
     )
 
 
-def _numbers_without(read: int, count: int, skipped: np.ndarray) -> np.ndarray:
+def _numbers_without(read: int, count: int, skipped: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The file's row numbers of the next ``count`` good rows after ``read`` good ones.
 
     The good row with rank r is the number r + (skipped rows before it); a skipped row s has s - j good
@@ -186,7 +187,7 @@ def _numbers_without(read: int, count: int, skipped: np.ndarray) -> np.ndarray:
 
 def drop_bad(
     batch: Batch, columns: Mapping[str, tuple[str, Column]], file: TableFile, report: TableReport
-) -> tuple[pa.RecordBatch, np.ndarray]:
+) -> tuple[pa.RecordBatch, npt.NDArray[np.int64]]:
     """Drops the rows in which any column is bad, and counts each under its first reason.
 
     Args:

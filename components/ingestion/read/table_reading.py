@@ -1,6 +1,6 @@
 """The tables of a log on Beam: whole Arrow tables, every user's rows under the number of one shard."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import apache_beam as beam
 
@@ -9,6 +9,7 @@ from components.ingestion.cut.partition import by_shard, to_ipc
 from components.ingestion.cut.sequences import ITEM
 from components.ingestion.files.inputs import Tables, reads_users
 from components.ingestion.files.report import Report, merge_reports, write_report
+from components.ingestion.files.tables import TableFile
 from components.ingestion.read.batches import Piece, list_pieces
 from components.ingestion.read.interactions import read_interactions
 from components.ingestion.read.user_table import read_profiles
@@ -21,7 +22,7 @@ _Keyed = tuple[int, bytes]
 
 
 def read_table(
-    pipeline: beam.Pipeline, name: str, files: list, settings: DataSettings, shards: int
+    pipeline: beam.Pipeline, name: str, files: Sequence[TableFile], settings: DataSettings, shards: int
 ) -> beam.pvalue.DoOutputsTuple:
     """Reads a table.
 

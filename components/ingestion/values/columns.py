@@ -135,7 +135,8 @@ def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
         known &= ~mask
 
     def where_ids(chosen: pa.Array) -> Mask:
-        return np.append(as_mask(chosen), False)[places] & known
+        found: Mask = np.append(as_mask(chosen), False)[places] & known
+        return found
 
     trimmed = pc.utf8_trim_whitespace(ids)
     is_null_like = where_ids(pc.is_in(pc.utf8_lower(trimmed), value_set=NULL_LIKE))
@@ -263,7 +264,8 @@ def _parsed_numbers(strings: pa.Array) -> tuple[pa.Array, Mask]:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    found: bool = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return found
 
 
 def _flatten(values: pa.Array) -> tuple[npt.NDArray[np.int64], pa.Array]:

@@ -17,7 +17,7 @@ from serving.runtime.tensors import to_proto
 BASE64 = "b64"
 _DEEPEST = 254
 _MOST_SHOWN = 60
-_JSON_TYPES: dict[type, str] = {
+_JSON_TYPES: dict[type[Any], str] = {
     **{type(None): "Null", bool: "Boolean", str: "String", int: "Number", float: "Number", list: "Array"},
     dict: "Object",
 }

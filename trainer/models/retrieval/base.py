@@ -17,7 +17,7 @@ from trainer.layers.towers.item_tower import ItemTower
 from trainer.layers.towers.residual_projection import ResidualProjection
 from trainer.layers.towers.side_features import profile_layer
 from trainer.losses.interest_regularisers import disagreement, routing_variance
-from trainer.models.retrieval.encoding import Encoding
+from trainer.models.retrieval.encoding import Encoding as Encoding
 from trainer.models.retrieval.loss import TargetLoss
 from trainer.models.retrieval.settings import ModelSettings
 
