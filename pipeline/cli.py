@@ -1,4 +1,4 @@
-"""The command ``polyrec``. Nothing heavy is imported before a command needs it."""
+"""The ``polyrec`` command line. Nothing heavy is imported before a command needs it."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Whether the model can learn from the data that the configuration describes."""
+"""Checks that the model can learn from the configured data."""
 
 from collections.abc import Sequence
 from typing import Any

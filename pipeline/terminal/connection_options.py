@@ -1,4 +1,4 @@
-"""The options of every command that talks to a running server."""
+"""Options shared by the commands that talk to a running server."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

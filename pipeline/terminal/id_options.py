@@ -1,4 +1,4 @@
-"""Options that name items, whatever letters their ids hold."""
+"""Options for item ids, with any characters in them."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""What the prototypes of SINE and the channels of Octopus stand for."""
+"""Nearest items and categories of SINE's prototypes and Octopus's channels."""
 
 import numpy as np
 from sklearn.metrics import normalized_mutual_info_score  # type: ignore[import-untyped]
