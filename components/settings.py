@@ -1,4 +1,4 @@
-"""Settings of ingestion, of data validation and of evaluation."""
+"""Settings of ingestion, data validation and evaluation."""
 
 from typing import Annotated, Any, Literal
 

@@ -1,3 +1,3 @@
-"""What runs: configuration, the graph, the runners and the command line."""
+"""Configuration, pipeline graph, runners and the command line."""
 
 import trainer  # noqa: F401  (decides on Keras before a library asks for it)

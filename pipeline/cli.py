@@ -1,4 +1,4 @@
-"""The command ``polyrec``. Nothing heavy is imported before a command needs it."""
+"""The ``polyrec`` command line. Nothing heavy is imported before a command needs it."""
 
 import os
 import sys
@@ -57,7 +57,7 @@ def run_command(command: Callable[..., Any], *args: Any) -> int:
 
 
 _SET = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. model.num_interests=6."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. model.num_interests=6."
 )
 _CONFIG = click.argument("config", metavar="CONFIG")
 
@@ -66,9 +66,9 @@ _CONFIG = click.argument("config", metavar="CONFIG")
 @_CONFIG
 @_SET
 @click.option("--engine", type=click.Choice(["local", "kubeflow"]), default="local", show_default=True)
-@click.option("--beam-arg", "beam_args", multiple=True, metavar="ARG", help="Further option of every Beam job.")
+@click.option("--beam-arg", "beam_args", multiple=True, metavar="ARG", help="Pass this option to every Beam job.")
 def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[str, ...]) -> None:
-    """Runs the pipeline CONFIG (a YAML file or a preset) on this machine, up to the pushed model."""
+    """Train, evaluate and push the model of CONFIG (a YAML file or a preset) on this machine."""
     from pipeline.config.writable import check_run_paths
     from pipeline.runs.run import RunFailed
     from pipeline.runs.run import run as run_pipeline
@@ -90,7 +90,7 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
 @_CONFIG
 @_SET
 def pretrain(config: str, overrides: tuple[str, ...]) -> None:
-    """Trains one model on several logs, the domains of CONFIG, and leaves a base model for model.base_model."""
+    """Train a base model (for model.base_model) on several logs, the domains of CONFIG."""
     from pipeline.config.pretraining import load as load_pretraining
     from pipeline.config.writable import check_run_paths, check_writable
     from pipeline.runs.pretrain import pretrain as run_pretraining
@@ -123,9 +123,9 @@ def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = 
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml", show_default=True
 )
-@click.option("--image", default="polyrec:latest", show_default=True, help="Container image of the steps.")
+@click.option("--image", default="polyrec:latest", show_default=True, help="Run the steps in this container image.")
 def compile_(config: str, overrides: tuple[str, ...], engine: str, output: Path, image: str) -> None:
-    """Writes CONFIG's pipeline as a specification for Kubeflow Pipelines 2."""
+    """Compile the pipeline of CONFIG for Kubeflow Pipelines 2."""
     from pipeline.config.run import with_absolute_paths
     from pipeline.terminal.quiet import quiet
 
@@ -139,7 +139,7 @@ def compile_(config: str, overrides: tuple[str, ...], engine: str, output: Path,
 
 @cli.command()
 def models() -> None:
-    """Lists the models, where they come from and their settings."""
+    """List the models, their papers and their settings."""
     from rich.console import Console
 
     from pipeline.commands.models import model_list
@@ -150,7 +150,7 @@ def models() -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Checks whether this machine can run polyrec. Ends with 2 if something has to be done."""
+    """Check this machine and print the fixes; exit with 2 if there is one to make."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -174,7 +174,7 @@ def _server_settings() -> "type[ServerSettings]":
 @cli.command(cls=SettingsCommand, settings=_server_settings)
 @click.argument("directory", metavar="[SERVING_DIR]", required=False)
 def serve(settings: "ServerSettings") -> None:
-    """Serve the models of SERVING_DIR over gRPC, and over REST with --rest-port, until told to stop.
+    """Serve the models of SERVING_DIR over gRPC, and over REST with --rest-port, until stopped.
 
     SERVING_DIR is a folder of models (SERVING_DIR/MODEL/VERSION), or of one model's versions.
     """
@@ -187,14 +187,18 @@ def serve(settings: "ServerSettings") -> None:
 @cli.command()
 @_CONFIG
 @_SET
-@click.option("--tag", "tags", multiple=True, required=True, help="What the users should like; again for more.")
-@click.option("--k", default=1000, show_default=True, type=click.IntRange(min=1), help="Users a tag and task.")
+@click.option("--tag", "tags", multiple=True, required=True, help="Tag that the users should like; repeat for more.")
+@click.option(
+    "--k", default=1000, show_default=True, type=click.IntRange(min=1), help="Number of users per tag and task."
+)
 @click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), default="audience.parquet")
-@click.option("--model", "version", type=click.Path(path_type=Path, exists=True), help="Version folder; the newest.")
+@click.option(
+    "--model", "version", type=click.Path(path_type=Path, exists=True), help="Version folder; by default the newest."
+)
 def audience(
     config: str, overrides: tuple[str, ...], tags: tuple[str, ...], k: int, output: Path, version: Path | None
 ) -> None:
-    """Writes the users who like a tag most, by the pushed model of profiles that CONFIG trained."""
+    """Find the users who like a tag most, by the pushed tag-profile model of CONFIG."""
     from pipeline.commands.audience import audience as write
 
     loaded = _load(config, overrides)
@@ -208,12 +212,12 @@ def audience(
     "--k", type=click.IntRange(min=1), help="Length of the lists; by default the model's (serving.default_k)."
 )
 @click.option("--users", default=256, show_default=True, type=click.IntRange(min=1))
-@click.option("--leaves", type=click.IntRange(min=1), help="Leaves of the index; by the catalogue's size.")
+@click.option("--leaves", type=click.IntRange(min=1), help="Leaves of the index; by default from the catalogue's size.")
 @click.option("--model", "version", type=click.Path(path_type=Path), help="Version folder; by default the run's.")
 def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int | None, version: Path | None) -> None:
-    """Finds the cheapest index that reaches a recall for the users of the run's split `valid`.
+    """Find the cheapest index that reaches a recall for the validation users of a run.
 
-    RUN_DIR is the folder of a run (pipeline.root/pipeline.name), whose pushed version is looked at.
+    RUN_DIR is the folder of a run (pipeline.root/pipeline.name); its pushed version is tuned.
     """
     from pipeline.commands.tune_index import print_tuning
 
@@ -221,11 +225,9 @@ def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int 
 
 
 @cli.command()
-@click.option(
-    "--preset", default="shrinkage", show_default=True, help="A configuration of MovieLens-100K, or shared_accounts."
-)
+@click.option("--preset", default="shrinkage", show_default=True, help="Preset of MovieLens-100K, or shared_accounts.")
 def demo(preset: str) -> None:
-    """Runs everything on MovieLens-100K, down to recommendations for a real user: what `make run` does."""
+    """Train on MovieLens-100K, serve, and recommend for a test user: what `make run` does."""
     from pipeline.commands.demo import demo as run_demo
     from pipeline.runs.run import RunFailed
 

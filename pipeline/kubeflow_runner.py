@@ -1,4 +1,4 @@
-"""The pipeline as a specification that a Kubeflow Pipelines 2 cluster runs."""
+"""Compiles the pipeline for Kubeflow Pipelines 2."""
 
 import re
 from pathlib import Path

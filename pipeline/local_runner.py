@@ -1,4 +1,4 @@
-"""The pipeline for TFX's own command line, on this machine.
+"""Entry point for TFX's own command line on this machine.
 
     tfx pipeline create --engine=local --pipeline_path=pipeline/local_runner.py
     tfx run create --engine=local --pipeline_name=NAME

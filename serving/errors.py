@@ -1,4 +1,4 @@
-"""Answers that are errors: a status code and a text, and what a client is told of an error that nobody expected."""
+"""Errors with a status code, and what a client sees of an unexpected one."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""What one request may ask for; more is refused before any work is done for it."""
+"""Limits of a request, checked before any work is done for it."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

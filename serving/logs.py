@@ -1,4 +1,4 @@
-"""What a server logs, as lines for people or as JSON for a collector."""
+"""Server logs, as text lines or JSON."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""The errors a user can cause, told apart from the ones that are our fault."""
+"""Errors that a user can cause, as opposed to bugs."""
 
 
 class InputError(ValueError):

@@ -1,4 +1,4 @@
-r"""Paths that TensorFlow and Beam do not take for patterns.
+r"""Path aliases without characters that TensorFlow and Beam read as patterns.
 
 Both find files of their own, such as the parts of a checkpoint, by a pattern that begins with the folder's path. In a
 folder with ``* ? [ \`` in its path they find none, or those of another folder.

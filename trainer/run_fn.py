@@ -1,4 +1,4 @@
-"""TFX's entry into training. Thin, because TFX reloads this module: nothing here registers with Keras."""
+"""TFX's entry point for training. Thin, because TFX reloads this module: nothing here registers with Keras."""
 
 import dataclasses
 import hashlib

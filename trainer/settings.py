@@ -1,4 +1,4 @@
-"""Settings of the transformation and of training, and the base class of every settings section."""
+"""Settings of Transform and training, and the base class of all settings sections."""
 
 from typing import Literal
 

@@ -1,1 +1,1 @@
-"""What the Evaluator computes and demands of each family, and paired differences to the baseline."""
+"""Evaluation configuration of each family, and paired differences to the baseline."""

@@ -1,4 +1,4 @@
-"""The names of the metrics that thresholds can ask for."""
+"""Metric names that thresholds accept."""
 
 import difflib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Thresholds on the difference to the single vector: ``recall_at_50_over_baseline``."""
+"""Thresholds on the difference to the baseline: ``recall_at_50_over_baseline``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Differences between a model and the single vector trained beside it, paired by user."""
+"""Paired differences between a model and its two-tower baseline, by user."""
 
 import json
 from collections.abc import Mapping, Sequence

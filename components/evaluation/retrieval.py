@@ -1,4 +1,4 @@
-"""What the Evaluator computes and demands: the EvalConfig, and the metric that averages per-example values.
+"""EvalConfig of a retrieval model, and the metric that averages per-user values.
 
 The trainer's ``evaluate`` signature already returns every metric for every user, so all that is left to
 TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds.

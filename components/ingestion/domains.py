@@ -1,4 +1,4 @@
-"""Several logs as one: the tables that a model is pre-trained on."""
+"""Merges the logs of several domains for pre-training."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""How settings and tables reach the executors of ingestion, and how their output is described to TFX."""
+"""Passes settings and tables to the ingestion executors, and describes their output to TFX."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The Beam pipeline of ingestion: whole Arrow tables flow, never single rows."""
+"""Beam pipeline of ingestion, over whole Arrow tables."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator

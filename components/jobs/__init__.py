@@ -1,1 +1,1 @@
-"""Batch jobs that are no TFX components."""
+"""Batch jobs outside the TFX pipeline."""

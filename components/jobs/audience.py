@@ -1,4 +1,4 @@
-"""The users who like a tag most: a batch job on Beam over the log and the users' table, with a pushed model."""
+"""Beam job that finds the users who like a tag most, with a pushed model."""
 
 import os
 import tempfile

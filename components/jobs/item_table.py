@@ -1,4 +1,4 @@
-"""The items' table in memory, for a change of items without training."""
+"""Reads the items' table into memory, for item changes without training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A pushed model with other items, without training."""
+"""Writes a pushed model with other items, without training."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence

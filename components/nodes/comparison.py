@@ -1,4 +1,4 @@
-"""TFX component: the model beside the single vector, paired by user."""
+"""TFX component: compares the model with its baseline, paired by user."""
 
 import os
 from typing import Any

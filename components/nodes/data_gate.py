@@ -1,4 +1,4 @@
-"""The gate behind data validation: an anomaly, or drift against the last accepted data, ends the run."""
+"""TFX component: gate that refuses data with anomalies or drift."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""The data's schema, inferred or curated, without the bounds that ordinary growth breaks.
+"""TFX component: the data schema, inferred or curated, without bounds that ordinary growth breaks.
 
 TensorFlow Data Validation infers a schema from what it is shown: a history of 3 to 11 items, a bucket that is one of
 two. Frozen and held against later data, such a schema refuses a log that has merely grown. What is structural stays as

@@ -1,4 +1,4 @@
-"""TFX's Evaluator with the code of its metrics in the cache key, and thresholds on the difference to a baseline."""
+"""TFX's Evaluator with its metric code in the cache key, and thresholds on the difference to a baseline."""
 
 import os
 from collections.abc import Mapping, Sequence

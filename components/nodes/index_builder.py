@@ -1,4 +1,4 @@
-"""TFX component: the trainer's model to the bundle that is served."""
+"""TFX component: builds the served bundle from the trained model."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""The TFX component that reads the interaction log."""
+"""TFX component: reads the interaction log."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The TFX component that reads the catalogue."""
+"""TFX component: reads the catalogue."""
 
 from typing import Any
 

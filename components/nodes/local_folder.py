@@ -1,4 +1,4 @@
-"""Artifacts as folders of this machine, wherever the pipeline root is."""
+"""Local copies of artifacts, wherever the pipeline root is."""
 
 import tempfile
 from collections.abc import Iterator

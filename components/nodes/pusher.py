@@ -1,4 +1,4 @@
-"""TFX component: the Pusher, with a copy that is atomic and verified."""
+"""TFX component: Pusher with an atomic, verified copy."""
 
 import os
 from typing import Any

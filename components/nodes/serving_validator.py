@@ -1,4 +1,4 @@
-"""TFX component: the gate between a bundle and the server's folder."""
+"""TFX component: gate that validates the bundle in the real server before it is pushed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""TFX component: the items' texts as vectors."""
+"""TFX component: encodes the items' texts as vectors."""
 
 import os
 from typing import Any

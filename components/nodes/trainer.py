@@ -1,4 +1,4 @@
-"""TFX's Trainer with the catalogue as one more input."""
+"""TFX's Trainer with the catalogue as an additional input."""
 
 import os
 from typing import Any

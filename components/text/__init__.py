@@ -1,1 +1,1 @@
-"""From the items' texts to vectors."""
+"""Text encoders for items."""

@@ -1,4 +1,4 @@
-"""Encoding texts with a language model, on Beam."""
+"""Encodes texts with a language model, on Beam."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any

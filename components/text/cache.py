@@ -1,4 +1,4 @@
-"""Encoded texts, kept by text and encoder, so that a text is encoded once."""
+"""Cache of encoded texts, keyed by text and encoder."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""From item examples to vectors of their texts, by the configured encoder."""
+"""Encodes the texts of item examples with the configured encoder."""
 
 import logging
 import os

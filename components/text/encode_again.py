@@ -1,4 +1,4 @@
-"""Further texts, encoded as those that a model was trained with."""
+"""Encodes more texts with the encoder that a model was trained with."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Vectors of texts as tf.Examples (trainer/data/schema.py)."""
+"""Text vectors as tf.Examples (trainer/data/schema.py)."""
 
 from collections.abc import Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""A pre-trained language model, such as BERT, as a text encoder. Needs the extra: pip install polyrec[text]."""
+"""Text encoder: a pre-trained language model such as BERT. Needs the extra: pip install polyrec[text]."""
 
 import hashlib
 import json

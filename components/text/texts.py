@@ -1,4 +1,4 @@
-"""The texts of the items, from their examples."""
+"""Reads the item texts from their examples."""
 
 from collections.abc import Mapping, Sequence
 

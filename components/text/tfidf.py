@@ -1,4 +1,4 @@
-"""Texts as weighted words, and those as a few dimensions: the text encoder that needs nothing but the texts."""
+"""Text encoder: TF-IDF with a truncated SVD."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""`polyrec analyse`: what a trained model has learned."""
+"""`polyrec analyse`: inspect a trained model."""
 
 import os
 from pathlib import Path
@@ -38,23 +38,25 @@ class Learned(NamedTuple):
 
 @click.group()
 def analyse() -> None:
-    """Looks into a trained model."""
+    """Inspect a trained model."""
 
 
 _MODEL = click.argument("model", metavar="MODEL_DIR", type=click.Path(path_type=Path))
 _PLOT = click.option(
-    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Draw it: a .png, .svg or .pdf file."
+    "--plot", type=click.Path(path_type=Path, dir_okay=False), help="Plot into this .png, .svg or .pdf file."
 )
 
 
 @analyse.command()
 @_MODEL
-@click.option("-n", "number", default=5, show_default=True, type=click.IntRange(1), help="Items of each prototype.")
-@click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
+@click.option(
+    "-n", "number", default=5, show_default=True, type=click.IntRange(1), help="Number of items per prototype."
+)
+@click.option("--items", type=click.Path(path_type=Path), help="Read titles from this item table (Parquet or CSV).")
 @click.option("--item-column", default="item_id", show_default=True)
 @click.option("--title-column", default="title", show_default=True)
 def prototypes(model: Path, number: int, items: Path | None, item_column: str, title_column: str) -> None:
-    """Lists the items nearest to each prototype of a SINE or Octopus model.
+    """List the items nearest to each prototype of a SINE or Octopus model.
 
     MODEL_DIR is the trained SavedModel, or the folder of the run's Model artifact that holds it.
     """
@@ -76,7 +78,7 @@ def prototypes(model: Path, number: int, items: Path | None, item_column: str, t
 @_MODEL
 @_PLOT
 def categories(model: Path, plot: Path | None) -> None:
-    """Says how much prototypes and item categories agree (normalised mutual information).
+    """Measure how far prototypes and item categories agree (normalised mutual information).
 
     MODEL_DIR is the trained SavedModel, or the folder of the run's Model artifact that holds it.
     """
@@ -99,7 +101,7 @@ def categories(model: Path, plot: Path | None) -> None:
 @_PLOT
 @click.option("--unseen", is_flag=True, help="Exclude the items of the history.")
 def diversity(run: Path, plot: Path | None, unseen: bool) -> None:
-    """Says what diverse lists cost: recall and category diversity over lambda, as the pushed model serves them.
+    """Measure what diverse lists cost: recall and category diversity over lambda, as the pushed model serves them.
 
     RUN_DIR is the folder of a run (pipeline.root/pipeline.name): its pushed version answers for its test users.
     """

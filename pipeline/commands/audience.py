@@ -1,4 +1,4 @@
-"""`polyrec audience`: the users who like a tag most, by the model that was pushed last."""
+"""`polyrec audience`: find the users who like a tag most, by the newest pushed model."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`polyrec data`: gets or makes a data set. Nothing heavy is imported before a command needs it."""
+"""`polyrec data`: fetch or generate a data set. Nothing heavy is imported before a command needs it."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ import click
 
 @click.group()
 def data() -> None:
-    """Gets or makes a data set."""
+    """Fetch or generate a data set."""
 
 
 @data.command("movielens-100k")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def movielens_100k(directory: Path) -> None:
-    """Fetches MovieLens-100K into DIRECTORY."""
+    """Fetch MovieLens-100K into DIRECTORY."""
     from pipeline.data_sources.movielens_100k import fetch
 
     click.echo(fetch(directory))
@@ -22,7 +22,7 @@ def movielens_100k(directory: Path) -> None:
 @data.command("shared-accounts")
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 def shared_accounts(directory: Path) -> None:
-    """Makes up accounts that two people of MovieLens-100K share, and writes them into DIRECTORY."""
+    """Generate accounts that two people of MovieLens-100K share, into DIRECTORY."""
     from pipeline.data_sources.shared_accounts import fetch
 
     click.echo(fetch(directory))
@@ -32,11 +32,13 @@ def shared_accounts(directory: Path) -> None:
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--users", default=20_000, show_default=True)
 @click.option("--items", default=5_000, show_default=True)
-@click.option("--interests", default=50, show_default=True, help="Planted interests; each user has a few of them.")
+@click.option(
+    "--interests", default=50, show_default=True, help="Number of planted interests; each user has a few of them."
+)
 @click.option("--interactions", default=1_000_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 def synthetic(directory: Path, users: int, items: int, interests: int, interactions: int, seed: int) -> None:
-    """Writes a made-up log with planted interests into DIRECTORY."""
+    """Generate a log with planted interests into DIRECTORY."""
     from pipeline.data_sources.synthetic import write
 
     write(directory, users, items, interests, interactions, seed)
@@ -47,11 +49,13 @@ def synthetic(directory: Path, users: int, items: int, interests: int, interacti
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--users", default=5_000, show_default=True)
 @click.option("--items", default=2_000, show_default=True)
-@click.option("--tags", default=40, show_default=True, help="Each item has 2 to 4; each user likes some.")
+@click.option(
+    "--tags", default=40, show_default=True, help="Number of tags; each item has 2 to 4, each user likes some."
+)
 @click.option("--impressions", default=500_000, show_default=True)
 @click.option("--seed", default=1, show_default=True)
 def synthetic_profiles(directory: Path, users: int, items: int, tags: int, impressions: int, seed: int) -> None:
-    """Writes a made-up impression log, with clicks, conversions and known liked tags, into DIRECTORY."""
+    """Generate an impression log with clicks, conversions and known liked tags into DIRECTORY."""
     from pipeline.data_sources.synthetic_profiles import write
 
     write(directory, users, items, tags, impressions, seed)

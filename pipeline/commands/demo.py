@@ -1,4 +1,4 @@
-"""`make run`: from nothing to recommendations for a user, on MovieLens-100K or accounts made up of it."""
+"""`make run`: train on MovieLens-100K or accounts generated from it, serve, and recommend for a test user."""
 
 import os
 import re

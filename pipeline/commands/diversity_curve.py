@@ -1,4 +1,4 @@
-"""`polyrec analyse diversity`: recall and category diversity of what a pushed model serves."""
+"""`polyrec analyse diversity`: measure recall and category diversity of served lists."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`polyrec doctor`: is this machine fit to run polyrec, and if not, what to do."""
+"""`polyrec doctor`: check this machine and print the fixes."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""`polyrec models`."""
+"""`polyrec models`: list models, papers and settings."""
 
 from typing import Any
 

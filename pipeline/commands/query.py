@@ -1,4 +1,4 @@
-"""`polyrec query`: the command and its options. Nothing heavy is imported before it is called."""
+"""`polyrec query`: ask a running server. Nothing heavy is imported before it is called."""
 
 from pathlib import Path
 from typing import Any
@@ -13,18 +13,22 @@ from trainer.errors import InputError
 
 @click.command()
 @id_options("history", "of the user, oldest first")
-@click.option("--user", "features", multiple=True, metavar="NAME=VALUE", help="Profile feature; again for more values.")
-@click.option("--k", default=20, show_default=True, type=click.IntRange(min=1), help="Items, or tags a task.")
+@click.option(
+    "--user", "features", multiple=True, metavar="NAME=VALUE", help="Profile feature; repeat for more values."
+)
+@click.option(
+    "--k", default=20, show_default=True, type=click.IntRange(min=1), help="Number of items, or of tags per task."
+)
 @id_options("exclude", "not to recommend")
-@click.option("--allow", multiple=True, metavar="NAME=VALUE", help="Only items with this attribute; again for more.")
-@click.option("--deny", multiple=True, metavar="NAME=VALUE", help="No item with this attribute; again for more.")
-@click.option("--exclude-history", is_flag=True, help="Do not recommend what is in the history.")
-@click.option("--diversity", default=0.0, show_default=True, help="Larger: more categories, lower scores.")
-@id_options("tags", "to score, of a model of profiles", "Tags")
-@id_options("explain", "to explain instead of recommending any")
-@click.option("--label", help="Of the version to ask, such as canary; by default the server's choice.")
+@click.option("--allow", multiple=True, metavar="NAME=VALUE", help="Allow items with this attribute; repeat for more.")
+@click.option("--deny", multiple=True, metavar="NAME=VALUE", help="Exclude items with this attribute; repeat for more.")
+@click.option("--exclude-history", is_flag=True, help="Exclude the items of the history.")
+@click.option("--diversity", default=0.0, show_default=True, help="Weight of variety: more categories, lower scores.")
+@id_options("tags", "to score, with a tag-profile model", "Tags")
+@id_options("explain", "to explain, instead of recommending")
+@click.option("--label", help="Ask the version with this label, such as canary; by default the server's choice.")
 @connection_options
-@click.option("--items", type=click.Path(path_type=Path), help="Item table (Parquet or CSV) to show titles from.")
+@click.option("--items", type=click.Path(path_type=Path), help="Read titles from this item table (Parquet or CSV).")
 @click.option("--item-column", default="item_id", show_default=True)
 @click.option("--title-column", default="title", show_default=True)
 def query(
@@ -49,7 +53,7 @@ def query(
     title_column: str,
     **connection: Any,
 ) -> None:
-    """Asks a running server what to recommend after a history, or which tags a user likes."""
+    """Ask a running server for recommendations after a history, or for the tags a user likes."""
     from rich.console import Console
 
     from pipeline.operations.query import ask

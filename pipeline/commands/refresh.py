@@ -1,4 +1,4 @@
-"""`polyrec refresh`: the command and its options. Nothing heavy is imported before it is called."""
+"""`polyrec refresh`: change the items of the pushed model. Nothing heavy is imported before it is called."""
 
 from pathlib import Path
 from typing import Any
@@ -10,21 +10,30 @@ from pipeline.terminal.id_options import RULE, given_ids
 
 @click.command()
 @click.argument("config", metavar="CONFIG")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override, e.g. serving.model_name=shop.")
-@click.option("--items", type=click.Path(exists=True), help="Item table: new items are added, what is known replaced.")
 @click.option(
-    "--remove", multiple=True, metavar="A,B,...|FILE", help=f"Items to remove: a file of ids; or ids, {RULE}."
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, e.g. serving.model_name=shop."
+)
+@click.option("--items", type=click.Path(exists=True), help="Add and update items from this item table.")
+@click.option(
+    "--remove", multiple=True, metavar="A,B,...|FILE", help=f"Remove these items: a file of ids; or ids, {RULE}."
 )
 @click.option("--remove-missing", is_flag=True, help="Remove the items that the table lacks.")
-@click.option("--vectors", type=click.Path(exists=True, dir_okay=False), help="Parquet file: vectors of items to add.")
+@click.option(
+    "--vectors", type=click.Path(exists=True, dir_okay=False), help="Parquet file with vectors of items to add."
+)
 @click.option("--vector-column", default="vector", show_default=True, help="Its column of vectors.")
 @click.option("--add/--no-add", default=True, show_default=True, help="Add new items.")
-@click.option("--leave-out", is_flag=True, help="Leave out new items that have no place, instead of refusing them.")
-@click.option("--model", "version", type=click.Path(path_type=Path, exists=True), help="Version folder; the newest.")
+@click.option("--leave-out", is_flag=True, help="Leave out new items without a vector, instead of failing.")
+@click.option(
+    "--model",
+    "version",
+    type=click.Path(path_type=Path, exists=True),
+    help="Start from this version folder; the newest by default.",
+)
 def refresh(
     config: str, overrides: tuple[str, ...], version: Path | None, remove: tuple[str, ...], **options: Any
 ) -> None:
-    """Pushes the model that CONFIG trained once more, with other items and without training."""
+    """Push a new version of the model of CONFIG with other items, without training."""
     from pipeline.config.run import load
     from pipeline.operations.refresh import Options
     from pipeline.operations.refresh import refresh as run_refresh

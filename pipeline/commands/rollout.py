@@ -1,4 +1,4 @@
-"""`polyrec rollout`: the commands and their options. Nothing heavy is imported before one is called."""
+"""`polyrec rollout`: roll out a version. Nothing heavy is imported before one is called."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -17,11 +17,11 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 @click.group()
 def rollout() -> None:
-    """Tries a new version as canary, makes it the stable one, or goes back; a restart keeps what was decided."""
+    """Roll out a version: canary, promote, roll back. The labels survive a restart."""
 
 
 def _of_a_model(command: _Command) -> _Command:
-    offline = click.option("--offline", is_flag=True, help="Ask no server: one that starts later reads the file.")
+    offline = click.option("--offline", is_flag=True, help="Contact no server; one that starts later reads the file.")
     directory = click.argument(
         "directory", metavar="[SERVING_DIR]", default="served", type=click.Path(path_type=Path, file_okay=False)
     )
@@ -30,9 +30,9 @@ def _of_a_model(command: _Command) -> _Command:
 
 @rollout.command()
 @_of_a_model
-@click.option("--version", type=click.IntRange(min=0), help="This one instead of the canary.")
+@click.option("--version", type=click.IntRange(min=0), help="Promote this version instead of the canary.")
 def promote(version: int | None, **where: Any) -> None:
-    """Makes the canary the stable version; the first time, labels what is served now as stable."""
+    """Make the canary stable; the first time, label the served version stable."""
     with _roll_out(**where) as of_model:
         click.echo(of_model.promote(version))
 
@@ -40,16 +40,16 @@ def promote(version: int | None, **where: Any) -> None:
 @rollout.command()
 @_of_a_model
 def rollback(**where: Any) -> None:
-    """Makes the version that was stable before the stable one again, and ends the trial of the one it leaves."""
+    """Make the previous version stable again, and end the trial of the current one."""
     with _roll_out(**where) as of_model:
         click.echo(of_model.rollback())
 
 
 @rollout.command()
 @_of_a_model
-@click.option("--version", type=click.IntRange(min=0), help="By default the newest.")
+@click.option("--version", type=click.IntRange(min=0), help="Version to try; by default the newest.")
 def canary(version: int | None, **where: Any) -> None:
-    """Puts a version on trial; what polyrec pushes is put there by itself."""
+    """Label a version as canary; a push does so by itself."""
     with _roll_out(**where) as of_model:
         click.echo(of_model.canary(version))
 
@@ -57,7 +57,7 @@ def canary(version: int | None, **where: Any) -> None:
 @rollout.command()
 @_of_a_model
 def withdraw(**where: Any) -> None:
-    """Ends the trial of the canary: who asks for it is answered by the stable version."""
+    """End the canary: its requests go to the stable version."""
     with _roll_out(**where) as of_model:
         click.echo(of_model.withdraw())
 
@@ -65,7 +65,7 @@ def withdraw(**where: Any) -> None:
 @rollout.command()
 @_of_a_model
 def status(**where: Any) -> None:
-    """Shows the versions, their labels, and why one was refused."""
+    """Show the versions, their labels, and why one was refused."""
     from rich.console import Console
 
     with _roll_out(**where) as of_model:

@@ -1,4 +1,4 @@
-"""`polyrec runs`: lists runs and compares two of them."""
+"""`polyrec runs`: list runs and compare two of them."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

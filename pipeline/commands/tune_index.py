@@ -1,4 +1,4 @@
-"""`polyrec tune-index`: how many leaves to search and how many candidates to reorder, for a model's own users."""
+"""`polyrec tune-index`: find the cheapest index that reaches a recall for a model's own users."""
 
 import os
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""The configuration of a run or a pre-training, checked before anything starts."""
+"""Configuration of a run or a pre-training, validated before anything starts."""

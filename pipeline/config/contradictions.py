@@ -1,4 +1,4 @@
-"""Settings that contradict each other, each of them right by itself: refused before anything is started.
+"""Checks of settings that are valid one by one and contradict each other.
 
 What can only be an oversight, and changes nothing that somebody asked for, is told as a warning instead.
 """

@@ -1,4 +1,4 @@
-"""Settings of data and texts that contradict each other; see pipeline/config/contradictions.py."""
+"""Checks of data and text settings that contradict each other; see pipeline/config/contradictions.py."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

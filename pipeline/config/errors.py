@@ -1,4 +1,4 @@
-"""Pydantic's errors in words: the whole dotted key, what was received, what was expected, the nearest valid key."""
+"""Pydantic errors as messages: the dotted key, the value received, what was expected, the nearest valid key."""
 
 import difflib
 import types

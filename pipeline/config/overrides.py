@@ -1,4 +1,4 @@
-"""``--set section.key=value``."""
+"""Overrides of the form ``section.key=value``."""
 
 import copy
 from collections.abc import Mapping, Sequence

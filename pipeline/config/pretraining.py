@@ -1,4 +1,4 @@
-"""The configuration of a pre-training: that of a run, with several domains in the place of one log."""
+"""Configuration of a pre-training: that of a run, with several domains instead of one log."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The configuration of a run: one YAML file, overridden by ``--set``, checked before anything is started."""
+"""Configuration of a run: one YAML file with ``--set`` overrides, validated before anything starts."""
 
 import logging
 import os

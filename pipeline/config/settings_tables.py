@@ -1,4 +1,4 @@
-"""Tables of the settings, made of their classes: for ``polyrec models`` and for the documentation.
+"""Tables of settings derived from their classes, for ``polyrec models`` and the documentation.
 
 ``python -m pipeline.config.settings_tables`` (``make docs``) writes them between the markers of the pages.
 """

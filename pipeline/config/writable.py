@@ -1,4 +1,4 @@
-"""Whether a run can write its folders and read the files that it is told of, asked before it is started."""
+"""Checks that a run can write its folders and read its files, before it starts."""
 
 import os
 from collections.abc import Iterable, Mapping

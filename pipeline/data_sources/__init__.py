@@ -1,1 +1,1 @@
-"""Data to start with: a public log that is fetched, and one that is made up."""
+"""Data sets to start with: MovieLens-100K and generated logs."""

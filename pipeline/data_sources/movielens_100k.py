@@ -1,4 +1,4 @@
-"""MovieLens-100K: fetched, checked, kept in the user's cache and written as polyrec's three tables.
+"""MovieLens-100K: downloaded, verified, cached and written as polyrec's three tables.
 
 The archive of GroupLens comes first. Where only a package registry is reached, the same files come out
 of the wheel of recbole 1.2.1, which carries a copy of them in another notation.

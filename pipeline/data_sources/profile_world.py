@@ -1,4 +1,4 @@
-"""Users with liked tags, and items with tags: the random world behind synthetic_profiles."""
+"""Users with liked tags and items with tags: the random world behind synthetic_profiles."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Made-up accounts that two people share, of MovieLens-100K: a log whose users really have several tastes.
+"""Generated accounts that two MovieLens-100K users share: a log of users with several tastes.
 
 Two people of MovieLens are drawn for each account, at random and each once. Who rated what is real; that they share an
 account, and when they do, is made up: they take turns, an evening of a few films each.

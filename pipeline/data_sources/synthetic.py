@@ -1,4 +1,4 @@
-"""A made-up interaction log with planted interests, of any size.
+"""Generated interaction log with planted interests, of any size.
 
 Items belong to interests; an item's popularity follows Zipf's law. A user has a few interests with
 weights of their own; their events come in sessions, and each session stays in one interest. What a

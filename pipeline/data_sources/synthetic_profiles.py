@@ -1,4 +1,4 @@
-"""A made-up impression log of users whose liked tags are known, with a chain from click to conversion.
+"""Generated impression log with known liked tags and a chain from click to conversion.
 
 The model that writes it. There are 8 groups, and T tags. N(0, 1) is drawn anew for each number, group or user g, u
 and tag t:

@@ -1,1 +1,1 @@
-"""Runs a TFX pipeline, one run at a time in a folder."""
+"""Local engine for TFX pipelines, one run at a time per folder."""

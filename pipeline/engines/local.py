@@ -1,4 +1,4 @@
-"""Runs a TFX pipeline in this process, component by component, and tells listeners what happens."""
+"""Local engine: runs a TFX pipeline in this process, component by component, and notifies listeners."""
 
 import datetime
 import time

@@ -1,4 +1,4 @@
-"""One run at a time on a pipeline's folder."""
+"""Lock that allows one run at a time in a pipeline's folder."""
 
 import contextlib
 import fcntl

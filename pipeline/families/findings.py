@@ -1,4 +1,4 @@
-"""What a run found out about the model, in sentences."""
+"""Findings about the model of a run, as sentences."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Metrics of a model of profiles as a person reads them."""
+"""Result table of a tag-profile model."""
 
 from rich.table import Table
 

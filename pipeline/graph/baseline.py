@@ -1,4 +1,4 @@
-"""The model that the configured one has to be compared with: of one vector, or of one bottom for all tasks."""
+"""Settings of the baseline: a two-tower, or a shared bottom for tag profiles."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What TFX is told besides the options of a Beam job."""
+"""Beam options for the jobs of TFX components."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The pipeline as a TFX graph: values in, a Pipeline out; nothing is started or decided here."""
+"""Builds the pipeline as a TFX graph from values; starts and decides nothing."""
 
 import os
 from collections.abc import Callable, Mapping

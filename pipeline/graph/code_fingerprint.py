@@ -1,4 +1,4 @@
-"""Keys of our code, because TFX's cache sees the arguments of a component and not the code behind them."""
+"""Fingerprints of our code for TFX's cache, which sees a component's arguments but not its code."""
 
 import ast
 import hashlib

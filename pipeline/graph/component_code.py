@@ -1,4 +1,4 @@
-"""What code each component of the graph runs, as a key of its cache."""
+"""Cache key of each component: the code that it runs."""
 
 from pathlib import Path
 

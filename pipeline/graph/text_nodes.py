@@ -1,4 +1,4 @@
-"""The part of the graph that encodes the items' texts, and the base model that training starts from."""
+"""Part of the graph that encodes item texts and imports the base model."""
 
 import os
 from typing import NamedTuple

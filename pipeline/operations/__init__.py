@@ -1,1 +1,1 @@
-"""Work on a pushed model or a running server: ask, refresh, roll out."""
+"""Operations on a pushed model or a running server: query, refresh, roll out."""

@@ -1,4 +1,4 @@
-"""A running server that reads the labels of a roll-out from its ``models.config``."""
+"""Client of a running server that follows the rollout labels in its ``models.config``."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

@@ -1,4 +1,4 @@
-"""`polyrec query`: asks a running server, whatever kind of model it serves."""
+"""`polyrec query`: queries a running server, for either family of models."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""`polyrec refresh`: a new version of the pushed model with other items, through the same checks, without training."""
+"""`polyrec refresh`: a new version of the pushed model with other items, validated, without training."""
 
 import glob
 import json

@@ -1,4 +1,4 @@
-"""`polyrec rollout`: labels in ``models.config`` say which version is stable and which on trial; the server follows.
+"""`polyrec rollout`: stable and canary labels in ``models.config``, which the server follows.
 
 The file is what lasts; the server is asked before a change whether it can answer with the version, and after it whether
 it does.

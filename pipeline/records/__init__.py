@@ -1,1 +1,1 @@
-"""What a run leaves: run.json, and the list of runs made of it."""
+"""Records of runs: run.json, and the list of runs."""

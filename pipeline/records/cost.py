@@ -1,4 +1,4 @@
-"""What something cost."""
+"""Cost of a step or a run: time, CPU and memory."""
 
 import contextlib
 import re

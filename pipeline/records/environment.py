@@ -1,4 +1,4 @@
-"""What a run ran with: code, packages, machine."""
+"""Environment of a run: code, packages, machine."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""The runs that left a record below a folder, and what tells two of them apart."""
+"""Finds the records below a folder and compares two runs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

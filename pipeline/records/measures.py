@@ -1,4 +1,4 @@
-"""What a run counted and measured, and the verdicts on it, as its record keeps them."""
+"""Counts, metrics and verdicts of a run, as its record keeps them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a run ends, and the exit code of each end."""
+"""Outcomes of a run and their exit codes."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Collects the record of a run while it runs, and writes it however the run ends."""
+"""Collects the record of a run, and writes it however the run ends."""
 
 import contextlib
 import datetime

@@ -1,1 +1,1 @@
-"""What a run found: metrics, verdicts of the gates, findings in words, tables."""
+"""Results of a run: metrics, gate verdicts, findings, tables."""

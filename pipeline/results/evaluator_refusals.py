@@ -1,4 +1,4 @@
-"""Why the Evaluator refused a model, in words."""
+"""Reasons why the Evaluator refused a model, as sentences."""
 
 import math
 from collections.abc import Mapping, Sequence

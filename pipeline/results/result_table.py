@@ -1,4 +1,4 @@
-"""The end of a run as a person reads it."""
+"""Prints the results of a run."""
 
 from collections.abc import Iterable
 from pathlib import Path

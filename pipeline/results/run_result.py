@@ -1,4 +1,4 @@
-"""What a run found out, read from the artifacts it wrote."""
+"""Reads the results of a run from its artifacts."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the trainings of a run cost, and how they ended."""
+"""Cost and stopping point of each training in a run."""
 
 import json
 from collections.abc import Mapping, Sequence

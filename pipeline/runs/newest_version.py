@@ -1,4 +1,4 @@
-"""The model that was pushed last."""
+"""Finds the newest pushed version of a model."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pre-training: from several logs to a base model."""
+"""Pre-training: a base model from several logs."""
 
 import datetime
 import os

@@ -1,4 +1,4 @@
-"""A run from the configuration to the table at its end."""
+"""Runs the pipeline of a configuration and reports the results."""
 
 import dataclasses
 import errno

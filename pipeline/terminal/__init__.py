@@ -1,1 +1,1 @@
-"""What a person types and reads: options, progress, tables, paths."""
+"""Terminal input and output: options, progress, tables, paths."""

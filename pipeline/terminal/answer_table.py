@@ -1,4 +1,4 @@
-"""Recommendations as a person reads them."""
+"""Table of recommendations."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

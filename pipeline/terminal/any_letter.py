@@ -1,4 +1,4 @@
-"""Output that takes any letter, whatever encoding the terminal or the file behind it has."""
+"""Output that never fails on a character, whatever the terminal's encoding."""
 
 import os
 import sys

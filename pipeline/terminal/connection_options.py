@@ -1,4 +1,4 @@
-"""The options of every command that talks to a running server."""
+"""Options shared by the commands that talk to a running server."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -17,12 +17,16 @@ def connection_options(command: _Command) -> _Command:
         (
             click.option("--server", "target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT"),
             click.option(
-                "--model", "model_name", default="polyrec", show_default=True, help="serving.model_name of the run."
+                "--model",
+                "model_name",
+                default="polyrec",
+                show_default=True,
+                help="Model name: serving.model_name of the run.",
             ),
-            click.option("--tls", is_flag=True, help="The server's connections are encrypted."),
-            click.option("--ca", metavar="PEM", help="Authorities to check the server's certificate against."),
-            click.option("--certificate", metavar="PEM", help="The client's own, where the server asks for one."),
-            click.option("--key", metavar="PEM", help="Its key."),
+            click.option("--tls", is_flag=True, help="Connect with TLS."),
+            click.option("--ca", metavar="PEM", help="Check the server's certificate against these authorities."),
+            click.option("--certificate", metavar="PEM", help="Client certificate, if the server requires one."),
+            click.option("--key", metavar="PEM", help="Key of the client certificate."),
         )
     ):
         command = option(command)

@@ -1,4 +1,4 @@
-"""What a component that reads tables counted, for the console of a run."""
+"""Ingestion counts, as printed during a run."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Options that name items, whatever letters their ids hold."""
+"""Options for item ids, with any characters in them."""
 
 import re
 import sys
@@ -29,7 +29,10 @@ def id_options(name: str, words: str, what: str = "Item ids") -> Callable[[_Comm
     def add(command: _Command) -> _Command:
         option = click.option(f"--{name}", multiple=True, metavar="A,B,...", help=f"{what} {words}; {RULE}.")
         path = click.option(
-            f"--{name}-file", metavar="FILE", type=click.Path(path_type=Path), help="The same, one a line; -: stdin."
+            f"--{name}-file",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            help="Read them from a file, one per line; -: stdin.",
         )
         return option(path(command))
 

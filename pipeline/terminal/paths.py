@@ -1,4 +1,4 @@
-"""Paths as they are shown."""
+"""Paths as printed."""
 
 from pathlib import Path
 

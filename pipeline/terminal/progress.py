@@ -1,4 +1,4 @@
-"""What a run shows while it runs."""
+"""Progress of a run, as printed."""
 
 import logging
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""The terminal for what a person wants to read, a log file for everything else."""
+"""Keeps the terminal readable: everything else goes to the log file."""
 
 import contextlib
 import logging

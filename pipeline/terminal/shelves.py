@@ -1,4 +1,4 @@
-"""What each interest of a user finds, side by side: the rows of a page, which one vector cannot give."""
+"""Table of what each interest of a user finds, side by side."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

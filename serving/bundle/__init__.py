@@ -1,1 +1,1 @@
-"""What lies on disk: manifest, version folders, signature names. No TensorFlow."""
+"""Bundles on disk: manifest, version folders, signature names. No TensorFlow."""

@@ -1,4 +1,4 @@
-"""The manifest of a served bundle: what it is, and the SHA-256 of every file of the version folder.
+"""Manifest of a served bundle: its description, and the SHA-256 of every file of the version folder.
 
 It binds vocabulary, tower and index to each other: a folder that lacks a file, has one too many or one that was
 changed is not served. It is written last, so a folder that is still being written has no valid manifest.

@@ -1,4 +1,4 @@
-"""Names of signatures, inputs and what they share, for those who do without TensorFlow."""
+"""Names of signatures and inputs, importable without TensorFlow."""
 
 import re
 

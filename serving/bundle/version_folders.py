@@ -1,4 +1,4 @@
-"""What stands on disk: models, their numeric version folders, and whether one of those has changed."""
+"""Models and numeric version folders on disk, and detection of changes."""
 
 import os
 from pathlib import Path

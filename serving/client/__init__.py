@@ -1,4 +1,4 @@
-"""The client of a served model: ids in, ids out. Needs neither TensorFlow nor the trainer."""
+"""Client of a served model: ids in, ids out. Needs neither TensorFlow nor the trainer."""
 
 from serving.client.client import Client
 

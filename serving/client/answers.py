@@ -1,4 +1,4 @@
-"""What the client returns and raises."""
+"""Return values and errors of the client."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

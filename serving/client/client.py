@@ -1,4 +1,4 @@
-"""The client: ids in, ids out. It needs neither TensorFlow nor the trainer.
+"""Client: ids in, ids out, without TensorFlow or the trainer.
 
 with Client("127.0.0.1:8500") as client:
     for item in client.recommend([["242", "302"]], k=10)[0].items:

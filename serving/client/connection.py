@@ -1,4 +1,4 @@
-"""A connection to a server: calls, their errors in words, the signatures of the served model."""
+"""Connection to a server: calls, error messages, signatures of the served model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""The tensors of a reply as answers."""
+"""Converts reply tensors to answers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The client's arguments as tensors of a request, checked so that a slip is told before anything is sent."""
+"""Converts arguments to request tensors, and validates them before anything is sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

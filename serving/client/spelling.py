@@ -1,4 +1,4 @@
-"""Ids and other words of a request, spelt as ingestion spells what a log holds."""
+"""Normalises ids and values of a request as ingestion does."""
 
 import datetime
 from collections.abc import Iterable, Sequence

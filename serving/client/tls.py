@@ -1,4 +1,4 @@
-"""Encrypted connections of the client."""
+"""TLS for the client."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The messages of TensorFlow Serving's protocol that the client needs, without TensorFlow.
+"""Protobuf messages of TensorFlow Serving that the client needs, without TensorFlow.
 
 The published messages (package tensorflow-serving-api) import TensorFlow, 3 s and 500 MB. Protocol buffers put field
 numbers and types on the wire, never names of messages: the ones below have the same, so the bytes are the same. They

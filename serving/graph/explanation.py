@@ -1,4 +1,4 @@
-"""Why an item would be recommended, in the graph."""
+"""Explanation of an item's score, in the graph."""
 
 from collections.abc import Mapping
 

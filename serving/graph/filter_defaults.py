@@ -1,4 +1,4 @@
-"""A signature whose filters may be left out of a request."""
+"""Default values for the filter inputs of a signature."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""The items of a model and all that is known of them, apart from how they are searched."""
+"""Items of a served model and their attributes, apart from the index."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The items that a user of whom nothing is known gets: the most frequent in training."""
+"""Popularity fallback for users without a known history."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The graph of a served model: raw ids in, raw ids out."""
+"""Served graph of a retrieval model: raw ids in, raw ids out."""
 
 import functools
 from collections.abc import Callable, Mapping

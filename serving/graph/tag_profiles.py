@@ -1,4 +1,4 @@
-"""The graph of a served model of profiles: a raw user in, the tags that the user likes out."""
+"""Served graph of a tag-profile model: a raw user in, liked tags out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What of a trained model is a function of requests or texts, without the rest of it."""
+"""Functions of a trained model on requests and texts, without its other state."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a served model is told of users, whatever it answers."""
+"""User inputs of a served model, for either family."""
 
 from collections.abc import Mapping, Sequence
 

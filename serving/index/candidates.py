@@ -1,4 +1,4 @@
-"""What the K lists of an approximate search found for each user, once each.
+"""Merges the K lists of an approximate search and removes duplicates.
 
 By the largest score over the interests the best N are among the K lists of each interest's best N: whole lists of N
 lose nothing, and lists of N / K would. By log-sum-exp an item that is in no list can be among the best N: every s_k is

@@ -1,4 +1,4 @@
-"""How much of the exact answer an approximate index finds."""
+"""Recall of an approximate index against exact search."""
 
 from typing import Any
 

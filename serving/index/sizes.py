@@ -1,4 +1,4 @@
-"""The sizes of a ScaNN index, from the settings and the size of the catalogue."""
+"""Sizes of a ScaNN index, from the settings and the catalogue's size."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The cheapest sizes of a ScaNN index that reach a recall for real users."""
+"""Tunes a ScaNN index: the cheapest sizes that reach a recall for real users."""
 
 import math
 import time

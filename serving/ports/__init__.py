@@ -1,1 +1,1 @@
-"""What listens: gRPC, REST, metrics, TLS."""
+"""Listening ports: gRPC, REST, metrics, TLS."""

@@ -1,4 +1,4 @@
-"""Whether a port can be listened on, asked before gRPC is: its own error is pages of C++."""
+"""Checks that a port is free, because gRPC's own error is pages of C++."""
 
 import errno
 import socket

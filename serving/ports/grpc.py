@@ -1,4 +1,4 @@
-"""The gRPC port: one event loop reads requests and writes replies, other threads run graphs.
+"""gRPC port: one event loop reads requests and writes replies, other threads run graphs.
 
 Python lets one thread run at a time. A thread for each request made each request wait for that several times over; the
 loop takes the requests one after another, and waits for nothing.

@@ -1,4 +1,4 @@
-"""An event loop that threads can use."""
+"""Event loop in a thread of its own."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""The port on which a server tells Prometheus its metrics, and probes whether it is ready."""
+"""HTTP port for Prometheus metrics and readiness probes."""
 
 import threading
 from collections.abc import Callable, Iterable

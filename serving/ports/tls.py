@@ -1,4 +1,4 @@
-"""Encrypted connections of the server, and clients that have to show a certificate.
+"""TLS for the server, with optional client certificates.
 
 The files are read again when they change, so that a renewed certificate needs no restart. One that cannot be read
 then leaves the one before in use, with a line in the log.

@@ -1,1 +1,1 @@
-"""Writes a bundle and puts it where a server looks: warm-up requests, index sizes, changed items, push."""
+"""Builds and pushes bundles: warm-up requests, index sizes, item changes, version folders."""

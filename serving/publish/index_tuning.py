@@ -1,4 +1,4 @@
-"""Tuning of the indexes of a model on its own users."""
+"""Tunes a model's indexes on its own users."""
 
 import logging
 from collections.abc import Sequence

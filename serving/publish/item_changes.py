@@ -1,4 +1,4 @@
-"""Other items for a trained model: which are gone, which are new, what is known of them now. NumPy only."""
+"""Item changes for a trained model: removed, added and updated items. NumPy only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Putting a bundle where a server looks for it: whole or not at all."""
+"""Pushes a bundle to the served folder, whole or not at all."""
 
 import errno
 import os

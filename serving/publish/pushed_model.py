@@ -1,4 +1,4 @@
-"""A pushed model of items: read for changing its items, and written as the trainer would have written it."""
+"""Reads a pushed retrieval model to change its items, and writes it as the trainer would."""
 
 import json
 import os

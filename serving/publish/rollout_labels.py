@@ -1,4 +1,4 @@
-"""The labels of a roll-out, kept in ``models.config`` beside the models.
+"""Rollout labels, kept in ``models.config`` beside the models.
 
 ``stable`` answers whoever names no version, ``canary`` is what was pushed last, ``previous`` what was stable before: it
 stays loaded, so that going back takes no time. Without a canary on trial, that label is on the stable version.

@@ -1,4 +1,4 @@
-"""The requests a server runs before a version is made available: every signature, alone and in a batch."""
+"""Warm-up requests of a version: every signature, alone and in a batch."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The bundle that is pushed: two SavedModels, warm-up requests and a manifest in one version folder."""
+"""Writes a bundle: two SavedModels, warm-up requests and a manifest in one version folder."""
 
 import hashlib
 import json

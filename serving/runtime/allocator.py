@@ -1,4 +1,4 @@
-"""The C library's allocator, told to give memory back."""
+"""Configures the C allocator to return memory to the system."""
 
 import ctypes
 import os

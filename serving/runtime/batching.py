@@ -1,4 +1,4 @@
-"""Requests that arrive together are answered by one run of the graph.
+"""Batches concurrent requests into one run of the graph.
 
 Most of what a run costs does not depend on how many users it is for. While one run is under way, the requests that
 arrive are collected, and the next run answers all of them: a server that is asked little runs each request at once, and

@@ -1,4 +1,4 @@
-"""Several requests as one batch, and the outputs of the batch as theirs again."""
+"""Joins requests into a batch, and splits its outputs."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple

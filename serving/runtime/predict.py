@@ -1,4 +1,4 @@
-"""One Predict call on a loaded model, in TensorFlow Serving's words: read, run, reply."""
+"""Predict on a loaded model: read the request, run the graph, write the reply."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

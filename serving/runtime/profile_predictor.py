@@ -1,4 +1,4 @@
-"""A pushed model of profiles, asked in this process."""
+"""In-process predictor for a pushed tag-profile model."""
 
 import difflib
 from collections.abc import Sequence

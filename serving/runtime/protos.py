@@ -1,4 +1,4 @@
-"""TensorFlow and the messages of TensorFlow Serving's protocol, imported quietly, for the server only.
+"""Quiet imports of TensorFlow and TensorFlow Serving's messages, for the server only.
 
 The variables have to be set before TensorFlow is first imported, and the generated messages import TensorFlow: so the
 server's files take all of it from here. The client takes nothing from here.

@@ -1,4 +1,4 @@
-"""A loaded SavedModel: its signatures, and running them.
+"""Loaded SavedModel: its signatures, and running them.
 
 The graph is loaded into a session of its own, as TensorFlow Serving does, and not with ``tf.saved_model.load``: the
 latter kept 1.7 MB of every model it had loaded, of 20,000 items, after the model was dropped (TF 2.16), which adds up

@@ -1,4 +1,4 @@
-"""TensorProto to array and back, as TensorFlow Serving does: every encoding read, replies in the typed fields.
+"""Converts TensorProtos to arrays and back, with TensorFlow Serving's encodings.
 
 A request is not trusted: the size of a tensor is computed from its shape before anything is allocated, because a
 shape of a few bytes can stand for any amount of memory.

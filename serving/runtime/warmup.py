@@ -1,4 +1,4 @@
-"""Warm-up: the requests recorded in a version folder are run before it answers anyone."""
+"""Warm-up: runs the recorded requests of a version before it becomes available."""
 
 import logging
 from pathlib import Path

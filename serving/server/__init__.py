@@ -1,4 +1,4 @@
-"""The server: embed it as :class:`Server`, or run ``python -m serving.server``."""
+"""Server: embed it as :class:`Server`, or run ``python -m serving.server``."""
 
 from serving.server.server import Server
 

@@ -1,4 +1,4 @@
-"""The server as a process: its command line, its signals and its log."""
+"""Server process: command line, signals and log."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""The server: a gRPC service that is compatible with TensorFlow Serving's protocol.
+"""gRPC server, compatible with TensorFlow Serving's protocol.
 
 Run it with ``python -m serving.server --directory served`` (serving/server/command.py) or embed it as :class:`Server`.
 """

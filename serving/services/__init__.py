@@ -1,1 +1,1 @@
-"""The services of TensorFlow Serving's protocol, whatever the requests come by."""
+"""Services of TensorFlow Serving's protocol, independent of the transport."""

@@ -1,4 +1,4 @@
-"""grpc.health.v1: whether the server can answer, and a stop that open watches do not hold up."""
+"""grpc.health.v1: readiness of the server and its models; a shutdown that open watches do not delay."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a server counts, for Prometheus."""
+"""Prometheus metrics of the server."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping

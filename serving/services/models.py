@@ -1,4 +1,4 @@
-"""ModelService of TensorFlow Serving's protocol, whatever the requests come by."""
+"""ModelService of TensorFlow Serving's protocol, independent of the transport."""
 
 import grpc
 

@@ -1,4 +1,4 @@
-"""PredictionService of TensorFlow Serving's protocol, whatever the requests come by."""
+"""PredictionService of TensorFlow Serving's protocol, independent of the transport."""
 
 import asyncio
 from concurrent.futures import Future

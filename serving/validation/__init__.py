@@ -1,1 +1,1 @@
-"""What is asked of a bundle before it is pushed."""
+"""Validation of a bundle before it is pushed."""

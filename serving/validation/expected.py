@@ -1,4 +1,4 @@
-"""The trained model's own answer, computed apart from everything that serves, and how far a served one is from it."""
+"""Reference answers computed from the trained model, independent of the serving code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

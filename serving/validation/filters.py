@@ -1,4 +1,4 @@
-"""Does the server keep to a filter, and find the best of what it leaves?"""
+"""Checks that the server respects filters and finds the best of the remaining items."""
 
 import statistics
 from collections.abc import Sequence

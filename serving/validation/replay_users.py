@@ -1,4 +1,4 @@
-"""What a server recommends to users as they are in a log."""
+"""Replays users of a log against a server."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a validation found, in numbers and in words."""
+"""Report of a serving validation, as numbers and sentences."""
 
 from math import isnan
 

@@ -1,4 +1,4 @@
-"""Does the server recommend what the trained model recommends?"""
+"""Checks that the server recommends what the trained model does."""
 
 import statistics
 import time

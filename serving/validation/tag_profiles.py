@@ -1,4 +1,4 @@
-"""Does the server describe users as the trained model does?"""
+"""Checks that served tag profiles match the trained model."""
 
 import statistics
 import time

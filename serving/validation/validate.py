@@ -1,4 +1,4 @@
-"""Does the bundle, in the real server, say what the trained model says?
+"""Checks a bundle in the real server against the trained model.
 
 The trained model's own answer is computed apart from everything that serves: ``encode`` of the trainer's SavedModel,
 and inner products by NumPy.

@@ -1,1 +1,1 @@
-"""Which versions are wanted, loaded, leased and unloaded."""
+"""Versions of models: wanted, loaded, leased, unloaded."""

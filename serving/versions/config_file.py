@@ -1,4 +1,4 @@
-"""``models.config``: a ModelServerConfig in protobuf's text format, as TensorFlow Serving reads it.
+"""Parser of ``models.config``, a ModelServerConfig in protobuf's text format.
 
 Source: tensorflow_serving/config/model_server_config.proto; texts and rules of tensorflow_serving/model_servers/
 server_core.cc. Beyond those a relative ``base_path`` in a file starts at the folder of the file, so that models and

@@ -1,4 +1,4 @@
-"""Which labels a new configuration may give: the rules and the text of TensorFlow Serving's server_core.cc."""
+"""Rules for version labels, with the messages of TensorFlow Serving's server_core.cc."""
 
 import enum
 from collections.abc import Mapping

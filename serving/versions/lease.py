@@ -1,4 +1,4 @@
-"""The models of a server and what is asked of them; serving/versions/manager.py loads and unloads them."""
+"""Leases of loaded models; serving/versions/manager.py loads and unloads them."""
 
 import contextlib
 import threading

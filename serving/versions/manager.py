@@ -1,4 +1,4 @@
-"""Which versions of which model answer: version folders are watched, loaded, swapped and unloaded.
+"""Version manager: watches folders, loads, swaps and unloads versions.
 
 A model is a folder with numeric version folders. Those that its configuration wants are served: by default the newest
 one that can be loaded. A new version is loaded and warmed up while the old one answers, then takes over in one step;

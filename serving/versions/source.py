@@ -1,4 +1,4 @@
-"""Where it stands which models to serve: a folder of models, or a ``models.config``."""
+"""Source of the served models: a folder, or a ``models.config``."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What the server knows of a model and its versions."""
+"""State of a model and its versions."""
 
 import enum
 import logging

@@ -1,4 +1,4 @@
-"""What is to be served of one model: the one form that folders and ``models.config`` lead to."""
+"""Wanted versions of a model, from a folder or ``models.config``."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field

@@ -1,1 +1,1 @@
-"""What a trained model has learned, as numbers and drawings."""
+"""Analyses of trained models, as numbers and plots."""

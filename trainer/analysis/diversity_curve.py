@@ -1,4 +1,4 @@
-"""What more diverse lists cost: recall and category diversity over the weight of diversity."""
+"""Recall and category diversity over the weight of diversity."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple

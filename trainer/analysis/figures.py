@@ -1,4 +1,4 @@
-"""Figures as files."""
+"""Writes figures to files."""
 
 import io
 import os

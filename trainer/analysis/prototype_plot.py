@@ -1,4 +1,4 @@
-"""A drawing of prototypes and categories."""
+"""Plot of prototypes against categories."""
 
 from collections.abc import Sequence
 from typing import Any

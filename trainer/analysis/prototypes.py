@@ -1,4 +1,4 @@
-"""What the prototypes of SINE and the channels of Octopus stand for."""
+"""Nearest items and categories of SINE's prototypes and Octopus's channels."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""What models read: feature names, Transform's graph, examples, the catalogue and its attributes."""
+"""Model inputs: feature names, Transform's graph, examples, the catalogue and its attributes."""

@@ -1,4 +1,4 @@
-"""What training knows of the items: their ids, frequencies, categories and texts."""
+"""Item catalogue for training: ids, frequencies, categories and texts."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Transformed impressions on disk to batches, for the models of profiles.
+"""Reads transformed impressions as batches, for tag-profile models.
 
 A row of a batch is one state of a user's history with the impressions made in it: ``item``, ``label_<task>`` and
 ``weight_<task>`` are [B, M], 0 behind a row's impressions.

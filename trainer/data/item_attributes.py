@@ -1,4 +1,4 @@
-"""What a request may filter items by: their categories, and the attributes of the item table."""
+"""Filterable attributes of items: categories and columns of the item table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Raw strings and numbers of a request or an example to the model's features, through Transform's graph."""
+"""Converts raw values of a request or example to model features, through Transform's graph."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Transformed examples on disk to batches."""
+"""Reads transformed examples as batches."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""One spelling of a value of an attribute or category: of a CSV, a Parquet file, a request or a configuration.
+"""Canonical spelling of attribute and category values, for tables, requests and configurations.
 
 Here as a function of text, for what is read and configured. trainer/data/spelling_in_graph.py has it in the graph, for
 requests: any client of any TensorFlow Serving gets it.

@@ -1,4 +1,4 @@
-"""The one spelling of values, see trainer/data/spelling.py, with operations of core TensorFlow."""
+"""Canonical spelling of values (trainer/data/spelling.py) with core TensorFlow operations."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Vectors of the items' texts on disk, and the description of the encoder that made them.
+"""Text vectors of items on disk, with a description of their encoder.
 
 A folder holds ``vectors-*.gz``, tf.Examples with ``item_id`` and ``text_vector``, of the items that have a text; and
 ``encoder/``, all that is needed to encode further texts in the same way, with its description in ``encoder.json``.

@@ -1,4 +1,4 @@
-"""A vocabulary as a file with an entry a line, which becomes an asset of a SavedModel, and the table made of it."""
+"""Vocabulary files, one entry per line (an asset of a SavedModel), and their lookup tables."""
 
 import os
 import tempfile

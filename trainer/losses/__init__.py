@@ -1,1 +1,1 @@
-"""Losses."""
+"""Losses, negative samplers, read-outs and regularisers."""

@@ -1,4 +1,4 @@
-"""Two views of the same thing should be closer than views of different things."""
+"""Contrastive loss between two views of the same examples."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""SINE's regulariser of its prototypes."""
+"""Covariance penalty that decorrelates prototypes (SINE)."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Penalties that keep a user's interests apart."""
+"""Regularisers that keep a user's interests apart."""
 
 import tensorflow as tf
 

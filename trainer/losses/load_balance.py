@@ -1,4 +1,4 @@
-"""Capsules that share the work."""
+"""Load-balancing loss of capsules (MIRACLE)."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Sampled softmax over inner products, without ever masking the scores of the negatives."""
+"""Sampled softmax over a mixture of interests, by inner products."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a target is told apart from, and what the drawing of it costs."""
+"""Negative samplers for the sampled softmax, with their log-probabilities (logQ correction)."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 class Negatives(NamedTuple):
-    """Negatives shared by a batch, with what their drawing costs.
+    """Negatives shared by a batch, with the logQ correction of their sampling.
 
     Attributes:
       indices: int64 [S], items.

@@ -1,4 +1,4 @@
-"""Vectors that should point in different directions."""
+"""Orthogonality loss of vectors."""
 
 import tensorflow as tf
 

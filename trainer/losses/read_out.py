@@ -1,4 +1,4 @@
-"""How K interests score a candidate while training."""
+"""Read-outs: how K interests score a candidate in training."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Softmax over the target and shared negatives, with the correction for how they were drawn."""
+"""Sampled softmax over the target and shared negatives, with logQ correction."""
 
 import tensorflow as tf
 

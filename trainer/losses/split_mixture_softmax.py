@@ -1,4 +1,4 @@
-"""Sampled softmax of a mixture whose components are told apart from negatives of their own."""
+"""Sampled softmax of a mixture, with separate negatives for each component."""
 
 from collections.abc import Callable
 

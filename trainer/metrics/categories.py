@@ -1,4 +1,4 @@
-"""How many of a user's categories a list covers, and how many a history has. All float32 [B]."""
+"""Category coverage of lists, and diversity of histories. All float32 [B]."""
 
 import tensorflow as tf
 

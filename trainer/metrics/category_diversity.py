@@ -1,4 +1,4 @@
-"""How many categories a list spreads over."""
+"""Category diversity of a list."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Whether a user's interests are several, or one in disguise. All float32 [B]."""
+"""Metrics that show whether a user's interests differ or have collapsed. All float32 [B]."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Recall, hit rate and NDCG of a ranking against a set of held-out items, equal scores never helping."""
+"""Recall, hit rate and NDCG on held-out items, as expectations over ties."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Recall of a page whose rows are the interests."""
+"""Recall of a page with one row per interest."""
 
 import tensorflow as tf
 

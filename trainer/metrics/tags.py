@@ -1,4 +1,4 @@
-"""Precision of a ranking of tags."""
+"""Precision@k of a ranking of tags."""
 
 import tensorflow as tf
 

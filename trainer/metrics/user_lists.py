@@ -1,4 +1,4 @@
-"""What metrics are computed from: the lists of a batch of users, and what is known of the items."""
+"""Inputs of the metrics: the lists of a batch of users, and the items' properties."""
 
 from dataclasses import dataclass
 

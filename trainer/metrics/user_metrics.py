@@ -1,4 +1,4 @@
-"""Metrics of users in the graph: of a model's lists, and of the popularity ranking for the same users."""
+"""Per-user metrics in the graph, for a model's lists and the popularity ranking."""
 
 from collections.abc import Mapping
 from functools import partial

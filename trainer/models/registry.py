@@ -1,4 +1,4 @@
-"""Models by name. A file below this package that registers a class is found; nothing else needs to know of it."""
+"""Registry of models by name; any module in this package that registers a class is found."""
 
 import importlib
 import pkgutil

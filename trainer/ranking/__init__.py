@@ -1,1 +1,1 @@
-"""From scores to a list, in the graph: evaluation and serving call the same functions."""
+"""Ranking in the graph, shared by evaluation and serving."""

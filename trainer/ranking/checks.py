@@ -1,4 +1,4 @@
-"""What a request has to be like, asserted in the graph."""
+"""Checks of a request, asserted in the graph."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple

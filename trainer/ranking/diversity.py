@@ -1,4 +1,4 @@
-"""ComiRec's controllable aggregation: a list of items that spreads over categories, in the graph."""
+"""ComiRec's controllable aggregation: category-diverse lists, in the graph."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Ranks of held-out items among the whole catalogue, for evaluation: equal scores never help a model.
+"""Ranks of held-out items in the whole catalogue, without credit for ties.
 
 Serving breaks ties by the lower, more frequent index (trainer/ranking/top_k.py): its answer has to be one list, the
 same for every index and every TensorFlow Serving. Measured that way, a model whose scores are all alike would look like

@@ -1,4 +1,4 @@
-"""Whether the filter of the evaluation names values that items have."""
+"""Checks that the evaluation's filter names existing values."""
 
 import difflib
 import logging

@@ -1,4 +1,4 @@
-"""How a configuration names what items are filtered by."""
+"""Names of filterable attributes in a configuration."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Which items a request allows, by their attributes, in the graph: evaluation and serving call the same.
+"""Attribute filters in the graph, shared by evaluation and serving.
 
 Only operations of core TensorFlow are used: any TensorFlow Serving runs them.
 """

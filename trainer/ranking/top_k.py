@@ -1,4 +1,4 @@
-"""From interests to a list of items: exact search, exclusion and explanation, all in the graph.
+"""Top-k items from several interests: exact search, exclusion and explanation, in the graph.
 
 This is what is served. Evaluation ranks by the same scores but breaks ties otherwise (trainer/ranking/fair_ranking.py).
 How a user's score of an item comes of the inner products with the user's interests is in :func:`merged_scores` alone.

@@ -1,1 +1,1 @@
-"""The training loop: steps, optimizer, schedule, validation, pre-trained bases."""
+"""Training loop: steps, optimizer, schedule, validation, pre-trained bases."""

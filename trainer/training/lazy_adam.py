@@ -1,4 +1,4 @@
-"""Adam that touches only the rows a batch used."""
+"""Lazy Adam: updates only the embedding rows of a batch."""
 
 from typing import Any
 

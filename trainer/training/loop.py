@@ -1,4 +1,4 @@
-"""The training loop: all-prefix batches, the end when validation stops rising, checkpoints to resume from."""
+"""Training loop: all-prefix batches, early stopping on validation, resumable checkpoints."""
 
 import logging
 import math

@@ -1,4 +1,4 @@
-"""The optimizer of the settings."""
+"""Builds the optimizer from the settings."""
 
 from trainer.keras_api import keras
 from trainer.settings import TrainingSettings

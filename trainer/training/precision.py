@@ -1,4 +1,4 @@
-"""Half precision inside the encoders, float32 everywhere else."""
+"""Mixed precision: half precision in the encoders, float32 elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A base model: what pre-training on some logs leaves to fine-tuning on another."""
+"""Base models: saved by pre-training, loaded for fine-tuning."""
 
 import hashlib
 import json

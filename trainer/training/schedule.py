@@ -1,4 +1,4 @@
-"""The learning rate over the steps, and when training is over."""
+"""Learning-rate schedule and stopping rule."""
 
 import math
 

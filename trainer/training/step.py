@@ -1,4 +1,4 @@
-"""One step of training: loss, gradients, update."""
+"""Training step: loss, gradients, update."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""What training of a model of profiles watches."""
+"""Validation metrics of tag-profile models during training."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar

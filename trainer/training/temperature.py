@@ -1,4 +1,4 @@
-"""The temperature of a model, chosen on validation users while it trains."""
+"""Chooses a model's temperature on validation users during training."""
 
 import gc
 import logging

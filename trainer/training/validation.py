@@ -1,4 +1,4 @@
-"""The metrics that training watches."""
+"""Validation metrics of retrieval models during training."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Stable hashes of users: the same on every worker, machine and version, so that a split never moves."""
+"""Stable user hashes, so that splits are the same on every worker, machine and version."""
 
 import numpy as np
 import numpy.typing as npt

@@ -1,4 +1,4 @@
-"""How often each item occurs in the whole log."""
+"""Item counts over the whole log."""
 
 from collections.abc import Iterable
 

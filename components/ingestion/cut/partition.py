@@ -1,4 +1,4 @@
-"""Sending every user's rows to one shard, as Arrow IPC bytes."""
+"""Partitions rows into shards by user, as Arrow IPC bytes."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

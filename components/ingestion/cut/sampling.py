@@ -1,4 +1,4 @@
-"""Items that a user might have been shown: drawn by their frequency in the log, none of the user's own."""
+"""Samples impressions by item frequency, without the user's own items."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The sequences of a shard's users: repeats, rare items and rare users dropped, events sorted by time."""
+"""Sequences of a shard's users: repeats, rare items and rare users dropped, events sorted by time."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Cutting users' sequences into examples: a history, and the items to predict from it."""
+"""Cuts user sequences into examples: a history, and the items to predict from it."""
 
 from dataclasses import dataclass, fields
 

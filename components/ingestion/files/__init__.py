@@ -1,1 +1,1 @@
-"""Tables on disk, before their rows are read; files written whole; the report of what was read."""
+"""Input files before their rows are read, atomic writes, and the ingestion report."""

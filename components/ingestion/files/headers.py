@@ -1,4 +1,4 @@
-"""The names of a table's columns, and how a text file begins."""
+"""Column names and first lines of input files."""
 
 import csv
 import difflib

@@ -1,4 +1,4 @@
-"""The key of the tables in the pipeline's cache: their content, read only where a file may have changed."""
+"""Cache key of the input tables: their content, read only where a file may have changed."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Checks of the input tables that need no pass over their rows, done before anything runs."""
+"""Checks of the input tables that need no pass over their rows, before anything runs."""
 
 import os
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Quotation marks in CSV: what they may enclose, and that they swallow no rows."""
+"""Quotation marks in CSV: checks that they are closed and swallow no rows."""
 
 import csv
 import io

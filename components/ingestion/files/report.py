@@ -1,4 +1,4 @@
-"""What ingestion read, dropped and wrote: counted on the workers, merged, kept beside the examples."""
+"""Ingestion report: rows read, dropped and written, counted on the workers and merged."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, locally or on any file system that TensorFlow knows."""
+"""Atomic file writes, locally or on any file system that TensorFlow supports."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""Finding tables on disk: one file or a folder of files, CSV or Parquet, and the names of their columns."""
+"""Finds input tables: a file or a folder of files, CSV or Parquet, and their columns."""
 
 import os
 from collections.abc import Iterator

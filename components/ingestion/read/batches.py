@@ -1,4 +1,4 @@
-"""Reading a table batch by batch, and dropping its bad rows with a count."""
+"""Reads a table in batches, and drops and counts its bad rows."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Reading the interaction log."""
+"""Reads the interaction log."""
 
 from collections.abc import Iterator, Mapping
 

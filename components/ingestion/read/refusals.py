@@ -1,4 +1,4 @@
-"""Why a whole log is refused after it was read and counted."""
+"""Reasons to refuse a whole log after it was counted."""
 
 from components.ingestion.files.inputs import reads_users, table_path
 from components.ingestion.files.report import Report, rows_used

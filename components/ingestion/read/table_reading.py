@@ -1,4 +1,4 @@
-"""The tables of a log on Beam: whole Arrow tables, every user's rows under the number of one shard."""
+"""Reads the tables of a log on Beam, keyed by user shard."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""Profile features out of the users' table: read, deduplicated and joined to users by id."""
+"""Reads profile features from the users' table, deduplicated and joined by id."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What of a table or a log is probably not as its owner believes: nothing to refuse, too much to pass over."""
+"""Warnings about suspicious tables and logs."""
 
 from components.ingestion.cut.sequences import ECHO_SECONDS
 from components.ingestion.files.report import FIRST_TIME, LARGEST_USER, LAST_TIME, Report, day, rows_used

@@ -1,1 +1,1 @@
-"""Typed arrays out of columns: ids, times, labels, attributes."""
+"""Typed arrays from columns: ids, times, labels, attributes."""

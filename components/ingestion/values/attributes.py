@@ -1,4 +1,4 @@
-"""What a request may filter items by: columns of the items' table as ``name=value``."""
+"""Filterable attributes of items: columns of the items' table as ``name=value``."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Typed arrays out of the columns of a batch, and which of their rows are bad."""
+"""Typed arrays from the columns of a batch, and a mask of their bad rows."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the columns of the items' table hold, seen as a whole: columns that say nothing, and lists written as text."""
+"""Checks of whole item columns: constant columns, and lists written as text."""
 
 from collections import Counter
 from dataclasses import dataclass, field

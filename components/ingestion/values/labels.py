@@ -1,4 +1,4 @@
-"""Labels of impressions: the columns of the log that say what a user did with an item that was shown."""
+"""Labels of impressions, from columns of the log."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Numbers and dates as times: the unit of a number by its size, and what else it could be."""
+"""Numbers and dates as times: the unit of a number by its size."""
 
 import time
 from collections import Counter

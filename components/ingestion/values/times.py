@@ -1,4 +1,4 @@
-"""Times of any spelling as seconds and nanoseconds since 1970, and what was seen on the way."""
+"""Parses times of any spelling into seconds and nanoseconds since 1970."""
 
 import datetime
 import re

@@ -1,4 +1,4 @@
-"""The catalogue: one tf.Example for every item of the items' table."""
+"""Writes the catalogue: one tf.Example per item."""
 
 import os
 from collections.abc import Iterator

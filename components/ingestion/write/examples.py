@@ -1,4 +1,4 @@
-"""Encoding windows as tf.Examples in bulk."""
+"""Encodes windows as tf.Examples in bulk."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""The impressions of a shard as tf.Examples (trainer/data/schema.py), and what their labels are."""
+"""Encodes the impressions of a shard as tf.Examples (trainer/data/schema.py), with their labels."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

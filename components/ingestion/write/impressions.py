@@ -1,4 +1,4 @@
-"""Cutting users' impressions into examples: an item that was shown, what came before it, and its labels."""
+"""Cuts impressions into examples: an item that was shown, the history before it, and its labels."""
 
 from collections import Counter
 from dataclasses import dataclass, fields

@@ -1,1 +1,1 @@
-"""TensorFlow Serving's REST interface: JSON over HTTP in front of the same services that answer gRPC."""
+"""TensorFlow Serving's REST interface, over the same services as gRPC."""

@@ -1,4 +1,4 @@
-"""How much work a port has taken on."""
+"""Admission control: rejects requests above a bound on queued work."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""Which URL asks what, answered by the services that answer gRPC.
+"""Routes of the REST interface, over the services that answer gRPC.
 
 Source: tensorflow_serving/model_servers/http_rest_api_util.cc and http_rest_api_handler.cc.
 """

@@ -1,4 +1,4 @@
-"""What is known of a call that came over HTTP."""
+"""Call context of an HTTP request."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The HTTP port: tornado reads and writes, the threads that answer gRPC do the work."""
+"""HTTP port: tornado reads and writes, the threads that answer gRPC do the work."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Replies as JSON, as TensorFlow Serving prints them."""
+"""JSON replies, in TensorFlow Serving's format."""
 
 import base64
 import json

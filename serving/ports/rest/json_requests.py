@@ -1,4 +1,4 @@
-"""The JSON body of a predict request as the tensors of a PredictRequest.
+"""Parses the JSON body of a predict request into the tensors of a PredictRequest.
 
 Source: tensorflow_serving/g3doc/api_rest.md, and util/json_tensor.cc for what is refused in which words.
 """

@@ -1,4 +1,4 @@
-"""Nested JSON lists as tensors: shapes, and values of each type."""
+"""Converts nested JSON lists to tensors."""
 
 import base64
 import binascii

@@ -188,6 +188,6 @@ def test_a_model_without_a_file_is_refused(monkeypatch):
     """Such as one from a cell of a notebook: the cache could not see it change."""
     config = load("comirec_sa")
     monkeypatch.setattr(registry.get("comirec_sa"), "__module__", "__main__")
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     with pytest.raises(InputError, match=r"comirec_sa is a class of __main__, which is no file"):
         code_keys(config)

@@ -1,4 +1,4 @@
-"""Items of a history in the light of those before them."""
+"""Causal context for history items: each item sees those before it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The single vector of a history."""
+"""Weighted mean of a history."""
 
 import tensorflow as tf
 

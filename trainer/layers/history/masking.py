@@ -1,4 +1,4 @@
-"""Which items a prefix of a history may look at.
+"""Masks of the items that a prefix of a history may attend to.
 
 Every encoder takes ``queries`` [B or 1, Q]: the positions at which a user's interests are wanted. Training asks
 for all of them (Q = T), serving for each row's last item (Q = 1); the code is the same, which is why training on

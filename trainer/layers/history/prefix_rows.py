@@ -1,4 +1,4 @@
-"""Prefixes of histories as histories of their own, for encoders in which later items change earlier ones."""
+"""Expands prefixes to rows, for encoders in which later items change earlier ones."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""A learned preference for recent items."""
+"""Learned bias for recent items."""
 
 from typing import Any
 

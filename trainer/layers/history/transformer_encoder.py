@@ -1,4 +1,4 @@
-"""Items in the context of the history they are in."""
+"""Transformer encoder over the items of a history."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""From a history to several interests, and how a candidate reads them out."""
+"""Interest extraction from a history, and read-outs for candidates."""

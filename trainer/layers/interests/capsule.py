@@ -1,4 +1,4 @@
-"""Interests by dynamic routing."""
+"""Interest extraction by dynamic routing (MIND, ComiRec-DR)."""
 
 from typing import Any
 

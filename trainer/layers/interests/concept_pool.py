@@ -1,4 +1,4 @@
-"""A pool of prototypes of which each user activates a few."""
+"""Prototype pool from which each user activates a few."""
 
 from typing import Any, Literal, NamedTuple
 

@@ -1,4 +1,4 @@
-"""A history in a few groups of similar items, found without gradients."""
+"""Clusters a history into groups of similar items, without gradients."""
 
 import functools
 from typing import Any, NamedTuple

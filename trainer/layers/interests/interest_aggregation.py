@@ -1,4 +1,4 @@
-"""SINE's one vector of several interests."""
+"""SINE's aggregation of several interests to one vector."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""Read-out of the interests by a soft attention of the label."""
+"""Label-aware attention over the interests (MIND)."""
 
 from typing import Any
 

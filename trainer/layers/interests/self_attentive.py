@@ -1,4 +1,4 @@
-"""ComiRec-SA's interest extraction."""
+"""ComiRec-SA's interest extraction by self-attention."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""MIRACLE's interests: capsules that a history activates, and routing that knows positions."""
+"""MIRACLE's interest extraction: sparse capsules with position-aware routing."""
 
 from typing import Any, Literal, NamedTuple
 

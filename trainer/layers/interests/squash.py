@@ -1,4 +1,4 @@
-"""The nonlinearity of capsules."""
+"""Squash nonlinearity of capsules."""
 
 import tensorflow as tf
 

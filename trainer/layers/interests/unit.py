@@ -1,4 +1,4 @@
-"""Directions."""
+"""L2 normalisation."""
 
 import tensorflow as tf
 

@@ -1,1 +1,1 @@
-"""Layers of tag-profile models: fields of a user, tag towers, experts and gates."""
+"""Layers of tag-profile models: user fields, tag towers, experts and gates."""

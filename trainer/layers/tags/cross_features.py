@@ -1,4 +1,4 @@
-"""Products of the components of a vector."""
+"""Weighted products of pairs of components (UTPM's cross layer)."""
 
 from typing import Any
 

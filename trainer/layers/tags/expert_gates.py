@@ -1,4 +1,4 @@
-"""Which experts a task asks about a user."""
+"""Gates of a task over experts."""
 
 from typing import Any
 

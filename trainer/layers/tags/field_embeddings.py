@@ -1,4 +1,4 @@
-"""What is known of a user, as fields of vectors."""
+"""Embeddings of a user's fields."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""One vector a field."""
+"""Mean vector of each user field."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Several small networks side by side."""
+"""Several MLPs in parallel."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""From the fields of a user to one vector, the way UTPM has it."""
+"""UTPM's attention within and across a user's fields."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

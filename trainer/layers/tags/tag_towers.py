@@ -1,4 +1,4 @@
-"""Vectors of tags, for each task."""
+"""Tag towers, one per task."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What each virtual kernel makes of a user."""
+"""MVKE's experts, one per virtual kernel."""
 
 from collections.abc import Sequence
 from typing import Any, Literal

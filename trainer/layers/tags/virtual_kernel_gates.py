@@ -1,4 +1,4 @@
-"""Which virtual kernels a tag asks."""
+"""MVKE's gates of a tag over virtual kernels."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,1 +1,1 @@
-"""Item towers, and what a user tower adds to pooled item vectors."""
+"""Item towers, and additions to pooled user vectors."""

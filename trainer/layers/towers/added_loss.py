@@ -1,4 +1,4 @@
-"""A loss beside the loss."""
+"""Adds an auxiliary loss to a model."""
 
 from typing import Any
 

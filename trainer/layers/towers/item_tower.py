@@ -1,4 +1,4 @@
-"""Item vectors, in a history and as candidates alike."""
+"""Item tower, shared by history and candidates."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""From the vector of a text to the vector of an item."""
+"""Mixture-of-experts adaptor from text vectors to item vectors."""
 
 from typing import Any
 

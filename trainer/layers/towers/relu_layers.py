@@ -1,4 +1,4 @@
-"""From capsules to user vectors, the way MIND has it."""
+"""MIND's ReLU layers from capsules to user vectors."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""From pooled item vectors to interests."""
+"""Residual projection of pooled item vectors."""
 
 from typing import Any
 

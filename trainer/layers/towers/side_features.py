@@ -1,4 +1,4 @@
-"""The profile features of a user as one vector."""
+"""Encodes a user's profile features as one vector."""
 
 from collections.abc import Mapping
 from typing import Any

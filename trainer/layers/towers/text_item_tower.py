@@ -1,4 +1,4 @@
-"""Item vectors made from texts."""
+"""Item tower over text vectors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

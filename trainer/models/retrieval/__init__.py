@@ -1,1 +1,1 @@
-"""Item retrieval models, one file a model."""
+"""Item retrieval models, one file per model."""

@@ -1,4 +1,4 @@
-"""What every retrieval model is: a user tower that gives interests, an item tower, a loss."""
+"""Base class of retrieval models: user tower, item tower, loss."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -23,7 +23,7 @@ from trainer.models.retrieval.settings import ModelSettings
 
 
 class RetrievalModel(tfrs.models.Model):
-    """Base of the retrieval models.
+    """Base class of the retrieval models.
 
     A subclass implements :meth:`extract`; embedding, dropout, recency, projection, profile, candidate scoring and
     the loss are the same for all, so that models differ in what their papers differ in.

@@ -1,4 +1,4 @@
-"""ComiRec."""
+"""ComiRec-SA: interests by self-attention."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""ComiRec-DR."""
+"""ComiRec-DR: interests by dynamic routing."""
 
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""What a user tower says of a batch of histories."""
+"""Output of a user tower."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 class Encoding(NamedTuple):
-    """What the user tower says.
+    """Output of the user tower.
 
     Attributes:
       interests: float [B, Q, K, D], float32 from :meth:`RetrievalModel.encode` on.

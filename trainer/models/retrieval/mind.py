@@ -1,4 +1,4 @@
-"""MIND."""
+"""MIND: interests by dynamic routing into capsules."""
 
 from typing import Any, Literal
 

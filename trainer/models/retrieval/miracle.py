@@ -1,4 +1,4 @@
-"""MIRACLE."""
+"""MIRACLE: interests by sparse capsules, over text-based items."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""Settings that all models share."""
+"""Settings shared by the retrieval models."""
 
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,7 @@ Temperature = Annotated[float | Literal["auto"], BeforeValidator(_temperature)]
 
 
 class ModelSettings(Settings):
-    """What all models can be told."""
+    """Settings shared by the retrieval models."""
 
     name: str = Field(description="Name of the model; `polyrec models` lists them.")
     dimension: int = Field(64, ge=1, description="D: width of item vectors and interests.")

@@ -1,4 +1,4 @@
-"""Interests shrunk toward the mean of the history."""
+"""Shrinkage: interests shrunk toward the mean of the history."""
 
 import logging
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The single-vector baseline."""
+"""Two-tower: the single-vector baseline."""
 
 from typing import Any, Literal
 

@@ -1,1 +1,1 @@
-"""Models that predict which tags a user likes, one file a model."""
+"""Models of the tags that a user likes, one file per model."""

@@ -1,4 +1,4 @@
-"""What every profile model is: a vector of a user for each task, vectors of tags, a probability of each task."""
+"""Base class of tag-profile models: user and tag vectors per task, and the tasks' probabilities."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
@@ -19,7 +19,7 @@ Widths = list[Annotated[int, Field(ge=1)]]
 
 
 class ProfileSettings(Settings):
-    """What all profile models can be told."""
+    """Settings shared by the tag-profile models."""
 
     name: str = Field(description="Name of the model; `polyrec models` lists them.")
     dimension: int = Field(64, ge=1, description="d: width of user and tag vectors.")
@@ -59,7 +59,7 @@ class ProfileSettings(Settings):
 
 
 class ProfileModel(tfrs.models.Model):
-    """Base of the profile models.
+    """Base class of the tag-profile models.
 
     A subclass implements :meth:`user_vectors` and :meth:`tag_vectors`. The probability that a user u does task y with
     an item i is ``sigmoid(pool_{t in tags(i)} <u_y, t_y> + b_y)``, ``pool`` a sum or a mean. The papers have no bias b:

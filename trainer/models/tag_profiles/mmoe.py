@@ -1,4 +1,4 @@
-"""The multi-task baseline with experts."""
+"""MMoE: the multi-task baseline with experts."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""MVKE."""
+"""MVKE: experts and gates by virtual kernels."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice

@@ -1,4 +1,4 @@
-"""The multi-task baseline."""
+"""Shared bottom: the multi-task baseline."""
 
 from collections.abc import Mapping
 from typing import Any, Literal

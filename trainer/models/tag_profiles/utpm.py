@@ -1,4 +1,4 @@
-"""UTPM."""
+"""UTPM: attention over user fields, and tag pooling."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
