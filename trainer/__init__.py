@@ -5,8 +5,10 @@ Recommenders need. TensorFlow reads the variable when Keras is first touched. A 
 without these libraries, and TensorFlow refuses to be imported where a Keras 2 that was decided on is missing.
 """
 
+import contextlib
 import importlib.util
 import os
 
-if importlib.util.find_spec("tf_keras") is not None:
-    os.environ["TF_USE_LEGACY_KERAS"] = "1"
+with contextlib.suppress(ModuleNotFoundError):
+    if importlib.util.find_spec("tf_keras") is not None:
+        os.environ["TF_USE_LEGACY_KERAS"] = "1"

@@ -92,4 +92,4 @@ def test_builder_validator_and_pusher_compile_for_kubeflow(tmp_path):
     assert "ServingValidator" in tasks["BundlePusher"]["dependentTasks"]
     executors = json.dumps(spec["deploymentSpec"])
     for name in ("index_builder.IndexBuilder", "serving_validator.ServingValidator", "pusher.BundlePusher"):
-        assert f"components.{name}Executor" in executors
+        assert f"components.nodes.{name}Executor" in executors
