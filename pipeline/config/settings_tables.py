@@ -181,7 +181,8 @@ def _values(schema: Mapping[str, Any]) -> str:
         return " ".join((form, " and ".join(bounds))).strip()
     if form == "string":
         pattern = f" matching `{schema['pattern']}`" if "pattern" in schema else ""
-        return schema.get("format", "text") + pattern
+        text: str = schema.get("format", "text") + pattern
+        return text
     if form == "array":
         return f"list of {_values(schema['items'])}"
     if form == "object":

@@ -23,4 +23,5 @@ def baseline_settings(config: Config) -> dict[str, Any] | None:
     # Its own temperature: the better of the same two, by the same users.
     own = {"name", "num_interests", "ranking", *(["temperature"] if model.get("normalize") else [])}
     shared = {name: model[name] for name in settings.model_fields if name in model.keys() - own}
-    return settings(**shared).model_dump()
+    dumped: dict[str, Any] = settings(**shared).model_dump()
+    return dumped

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from serving.bundle.manifest import SignatureBatching
@@ -38,7 +38,7 @@ class Content:
     """
 
     ids: Sequence[bytes]
-    tables: Sequence[np.ndarray]
+    tables: Sequence[npt.NDArray[Any]]
     searched: Sequence[Any]
     items: Items | None = None
 

@@ -98,7 +98,8 @@ def _read(saved: Any, item_vectors: tf.Variable, item_filter: Any, category_name
         return default if variable is None else variable.numpy()
 
     def texts(owner: Any, name: str) -> list[bytes]:
-        return array(owner, name, np.zeros(0, object)).tolist()
+        values: list[bytes] = array(owner, name, np.zeros(0, object)).tolist()
+        return values
 
     vectors, ids = item_vectors.numpy(), texts(saved, "item_ids")
     size, dimension = vectors.shape

@@ -142,4 +142,5 @@ class ServedProfile(tf.Module):
     def _encode(
         self, history: tf.Tensor, history_time: tf.Tensor, features: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        return self.tower.encode(history, history_time, self._inputs.by_name(features))
+        encoded: dict[str, tf.Tensor] = self.tower.encode(history, history_time, self._inputs.by_name(features))
+        return encoded

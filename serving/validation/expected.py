@@ -49,7 +49,9 @@ class TrainedAnswer:
     def merged(self, by_interest: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
         """What items are ranked by, [N], from the scores [K, N] of a user with an active interest."""
         tau = self.ranking_temperature
-        return by_interest.max(axis=0) if tau is None else tau * np.logaddexp.reduce(by_interest / tau, axis=0)
+        if tau is None:
+            return np.asarray(by_interest.max(axis=0))
+        return np.asarray(tau * np.logaddexp.reduce(by_interest / tau, axis=0))
 
 
 def trained_answer(model_dir: str, users: Sequence[RawUser]) -> TrainedAnswer:

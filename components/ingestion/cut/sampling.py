@@ -69,4 +69,7 @@ class Sampler:
         keys = mix(self._hashes[user] + (event - self._offsets[user]).astype(np.uint64), 0)
         drawn = (mix(keys + number.astype(np.uint64), 1) % self.free[user].astype(np.uint64)).astype(np.int64)
         passed = np.searchsorted(self._keys, user * (self._total + 1) + drawn, side="right")
-        return np.searchsorted(self._ends, drawn + self._before[passed] - self._before[self._first[user]], side="right")
+        found: Ints = np.searchsorted(
+            self._ends, drawn + self._before[passed] - self._before[self._first[user]], side="right"
+        )
+        return found

@@ -184,7 +184,7 @@ class _Handler(RequestHandler):
             context.cancel()
             self._leave(work)
 
-    get = head = post = delete = patch = put = options = answer  # type: ignore[assignment]
+    get = head = post = delete = patch = put = options = answer
 
     def _reply(self, reply: Reply) -> Awaitable[None]:
         self.set_status(reply.code)
