@@ -58,7 +58,7 @@ class Retrieval(Family):
         section = config["model"]
         chosen = {} if temperature is None else {"temperature": temperature}
         model: Any = registry.get(section["name"])
-        return model(
+        built: Model = model(
             registry.settings_class(section["name"])(**{**section, **chosen}),
             catalogue,
             max_history,
@@ -66,6 +66,7 @@ class Retrieval(Family):
             num_negatives=settings.num_negatives,
             seed=settings.seed,
         )
+        return built
 
     def train(
         self,
@@ -87,9 +88,10 @@ class Retrieval(Family):
         """What the model chooses on the validation users."""
         validator = self.validator(model)
         users = sum(int(batch[schema.HISTORY].shape[0]) for batch in validation)
-        return model.choose_after_training(
+        chosen: dict[str, float] = model.choose_after_training(
             lambda: validator.evaluate(validation)[validator.watched], users, validator.title
         )
+        return chosen
 
     def save(
         self,

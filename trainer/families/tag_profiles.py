@@ -54,7 +54,8 @@ class TagProfiles(Family):
         section = config["model"]
         model: Any = registry.get(section["name"])
         given = registry.settings_class(section["name"])(**section)
-        return model(given, catalogue, max_history, profile, config["labels"], seed=settings.seed)
+        built: Model = model(given, catalogue, max_history, profile, config["labels"], seed=settings.seed)
+        return built
 
     def save(
         self,
