@@ -45,7 +45,8 @@ class Absent(importlib.abc.MetaPathFinder):
 
 sys.meta_path.insert(0, Absent(set(json.loads(sys.argv[1]))))
 from pathlib import Path
-from serving import server, servable
+from serving import server
+from serving.runtime import servable
 loaded = servable.load(Path(sys.argv[2]))
 print(sorted(loaded.signatures), loaded.manifest.kind)
 try:
