@@ -121,7 +121,7 @@ class SINE(RetrievalModel):
     @property
     def served_interests(self) -> int:
         """One vector, unless the interests themselves are served."""
-        return self.settings.num_interests if self.aggregation is None else 1
+        return self.settings.num_interests if self.settings.serve == "interests" else 1
 
     def extract(
         self, items: tf.Tensor, history_mask: tf.Tensor, queries: tf.Tensor, bias: tf.Tensor | None, training: bool
