@@ -68,7 +68,10 @@ _CONFIG = click.argument("config", metavar="CONFIG")
 @click.option("--engine", type=click.Choice(["local", "kubeflow"]), default="local", show_default=True)
 @click.option("--beam-arg", "beam_args", multiple=True, metavar="ARG", help="Pass this option to every Beam job.")
 def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[str, ...]) -> None:
-    """Train, evaluate and push the model of CONFIG (a YAML file or a preset) on this machine."""
+    """Train, evaluate and push a model.
+
+    CONFIG is a YAML file or a preset; everything runs on this machine.
+    """
     from pipeline.config.writable import check_run_paths
     from pipeline.runs.run import RunFailed
     from pipeline.runs.run import run as run_pipeline
@@ -90,7 +93,10 @@ def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[s
 @_CONFIG
 @_SET
 def pretrain(config: str, overrides: tuple[str, ...]) -> None:
-    """Train a base model (for model.base_model) on several logs, the domains of CONFIG."""
+    """Train a base model on several logs.
+
+    The logs are the domains of CONFIG; name the result in model.base_model.
+    """
     from pipeline.config.pretraining import load as load_pretraining
     from pipeline.config.writable import check_run_paths, check_writable
     from pipeline.runs.pretrain import pretrain as run_pretraining
@@ -150,7 +156,10 @@ def models() -> None:
 
 @cli.command()
 def doctor() -> None:
-    """Check this machine and print the fixes; exit with 2 if there is one to make."""
+    """Check this machine and print the fixes.
+
+    The exit code is 2 if there is a fix to make.
+    """
     from rich.console import Console
     from rich.markup import escape
 
@@ -198,7 +207,10 @@ def serve(settings: "ServerSettings") -> None:
 def audience(
     config: str, overrides: tuple[str, ...], tags: tuple[str, ...], k: int, output: Path, version: Path | None
 ) -> None:
-    """Find the users who like a tag most, by the pushed tag-profile model of CONFIG."""
+    """Find the users who like a tag most.
+
+    The newest pushed version of the tag-profile model of CONFIG scores them.
+    """
     from pipeline.commands.audience import audience as write
 
     loaded = _load(config, overrides)
@@ -227,7 +239,10 @@ def tune_index(run: Path, target: float, k: int | None, users: int, leaves: int 
 @cli.command()
 @click.option("--preset", default="shrinkage", show_default=True, help="Preset of MovieLens-100K, or shared_accounts.")
 def demo(preset: str) -> None:
-    """Train on MovieLens-100K, serve, and recommend for a test user: what `make run` does."""
+    """Train on MovieLens-100K, serve, and recommend.
+
+    This is what `make run` does after the set-up.
+    """
     from pipeline.commands.demo import demo as run_demo
     from pipeline.runs.run import RunFailed
 

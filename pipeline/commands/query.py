@@ -20,7 +20,9 @@ from trainer.errors import InputError
     "--k", default=20, show_default=True, type=click.IntRange(min=1), help="Number of items, or of tags per task."
 )
 @id_options("exclude", "not to recommend")
-@click.option("--allow", multiple=True, metavar="NAME=VALUE", help="Allow items with this attribute; repeat for more.")
+@click.option(
+    "--allow", multiple=True, metavar="NAME=VALUE", help="Recommend only items with this attribute; repeat for more."
+)
 @click.option("--deny", multiple=True, metavar="NAME=VALUE", help="Exclude items with this attribute; repeat for more.")
 @click.option("--exclude-history", is_flag=True, help="Exclude the items of the history.")
 @click.option("--diversity", default=0.0, show_default=True, help="Weight of variety: more categories, lower scores.")
@@ -53,7 +55,10 @@ def query(
     title_column: str,
     **connection: Any,
 ) -> None:
-    """Ask a running server for recommendations after a history, or for the tags a user likes."""
+    """Ask a running server.
+
+    It recommends items after a history, or scores the tags that a user likes.
+    """
     from rich.console import Console
 
     from pipeline.operations.query import ask

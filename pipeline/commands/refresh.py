@@ -33,7 +33,10 @@ from pipeline.terminal.id_options import RULE, given_ids
 def refresh(
     config: str, overrides: tuple[str, ...], version: Path | None, remove: tuple[str, ...], **options: Any
 ) -> None:
-    """Push a new version of the model of CONFIG with other items, without training."""
+    """Add and remove items without training.
+
+    This pushes a new version of the model of CONFIG.
+    """
     from pipeline.config.run import load
     from pipeline.operations.refresh import Options
     from pipeline.operations.refresh import refresh as run_refresh

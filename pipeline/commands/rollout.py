@@ -32,7 +32,10 @@ def _of_a_model(command: _Command) -> _Command:
 @_of_a_model
 @click.option("--version", type=click.IntRange(min=0), help="Promote this version instead of the canary.")
 def promote(version: int | None, **where: Any) -> None:
-    """Make the canary stable; the first time, label the served version stable."""
+    """Make the canary the stable version.
+
+    The first time, this labels the served version as stable.
+    """
     with _roll_out(**where) as of_model:
         click.echo(of_model.promote(version))
 
@@ -40,7 +43,10 @@ def promote(version: int | None, **where: Any) -> None:
 @rollout.command()
 @_of_a_model
 def rollback(**where: Any) -> None:
-    """Make the previous version stable again, and end the trial of the current one."""
+    """Make the previous version stable again.
+
+    This also ends the trial of the version that it leaves.
+    """
     with _roll_out(**where) as of_model:
         click.echo(of_model.rollback())
 

@@ -23,10 +23,10 @@ _COLOURS = {"pushed": "green", "unchanged": "green", "refused": "yellow", "inter
 @click.argument("arguments", nargs=-1, metavar="[ROOT | ID ID]")
 @click.option("--root", metavar="DIR", help=f"Folder of the runs that ID ID names; {_ROOT} by default.")
 def runs(arguments: tuple[str, ...], root: str | None) -> None:
-    """List the runs below ROOT (runs by default), or compare two of them.
+    """List runs, or compare two of them.
 
-    Give the ids of two runs to see which settings, code, packages and data differ, and by how much the metrics do.
-    NAME/ID or the path of a record does as well.
+    Without ids, this lists the runs below ROOT (runs by default). Give the ids of two runs to see which settings, code,
+    packages and data differ, and by how much the metrics do. NAME/ID or the path of a record also names a run.
     """
     from pipeline.records.history import find_run, find_runs
 

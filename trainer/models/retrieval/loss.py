@@ -1,4 +1,4 @@
-"""The loss of a target: which negatives it is told apart from, and how several interests score it."""
+"""Loss of a target: which negatives it is compared with, and how several interests score it."""
 
 import math
 from collections.abc import Callable
