@@ -1,4 +1,4 @@
-"""Documentation: the indexes are complete, decisions have one form."""
+"""Documentation: the indexes are complete, decisions have one form, prose has one width."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ DOCS = ROOT / "docs"
 DECISIONS = sorted((DOCS / "adr").glob("[0-9]*.md"))
 PAGES = sorted(DOCS.rglob("*.md"))
 PROSE = [*sorted(ROOT.glob("*.md")), *PAGES]
+WIDTH = 100
 
 
 def _name(path: Path) -> str:
@@ -19,6 +20,28 @@ def _name(path: Path) -> str:
 def _linked(page: Path) -> set[Path]:
     targets = re.findall(r"\]\(([^)#\s]+)", page.read_text())
     return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def _prose(text: str) -> list[tuple[int, str]]:
+    """Numbered lines without fenced and indented code, equations in displays, tables and comments."""
+    lines, fence, before, code = [], "", "", False
+    for number, line in enumerate(text.splitlines(), start=1):
+        mark = line.strip()
+        if fence:
+            fence = "" if mark.endswith(fence) else fence
+        elif match := re.match(r"```|\$\$", mark):
+            fence = "" if len(mark) > 2 and mark.endswith("$$") else match[0]
+        else:
+            code = bool(re.match(r" {4}", line)) and (code or not before)
+            if not code and not mark.startswith(("|", "<!--")):
+                lines.append((number, line))
+        before = mark
+    return lines
+
+
+def _unbreakable(line: str) -> bool:
+    """A list marker and one word, link or code span: there is nowhere to break it."""
+    return bool(re.fullmatch(r"\s*([-*>]|\d+\.)?\s*(`[^`]*`|!?\[[^]]*\]\([^)]*\)|\S)+", line))
 
 
 def test_the_index_lists_every_page():
@@ -54,3 +77,17 @@ def test_a_decision_has_the_five_headings(path):
 @pytest.mark.parametrize("path", PROSE, ids=_name)
 def test_links_lead_to_files(path):
     assert not [str(target) for target in _linked(path) if not target.exists()]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=_name)
+def test_prose_has_one_width(path):
+    long = [(number, line) for number, line in _prose(path.read_text()) if len(line) > WIDTH and not _unbreakable(line)]
+    assert not long
+
+
+def test_code_tables_and_equations_may_be_wider():
+    wide = "x " * WIDTH
+    text = f"prose\n\n    {wide}\n\n```\n{wide}\n```\n| {wide} |\n<!-- {wide} -->\n$$\n{wide}\n$$\n{wide}\n  {wide}\n"
+    assert [number for number, _ in _prose(text)] == [1, 2, 4, 13, 14]
+    assert not _unbreakable(wide)
+    assert _unbreakable(f"- [{wide}](page.md)")

@@ -272,7 +272,7 @@ def _means(differences: Mapping[str, Mapping[str, Mapping[str, Difference]]], wh
     means = {
         row: {head: over_sets([of[row][head] for of in differences.values()]) for head in compared()} for row in rows
     }
-    print(f"\n### {what}, mean of {', '.join(differences)}")
+    print(f"\n### {what}, mean of {len(differences)} data sets")
     _head(["model", *compared()])
     first = next(iter(compared()))
     for row in sorted(rows, key=lambda row: -means[row][first].mean):
