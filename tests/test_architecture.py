@@ -296,12 +296,12 @@ def test_every_model_that_is_not_a_baseline_of_profiles_has_a_preset():
 
 
 def test_no_file_of_the_pipeline_is_named_like_a_top_level_package():
-    # TFX's command line puts the runner's folder first on the path, where such a file would hide the package.
+    # TFX's command line puts the runner's folder first on the path, where such a file would hide the package. A folder
+    # without __init__.py, such as the results of `make run` in the checkout, is none.
     path = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT / "pipeline"]
     stems = {p.stem for p in (ROOT / "pipeline").iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
+    found = {stem: importlib.machinery.PathFinder.find_spec(stem, path) for stem in stems - {"__init__"}}
     clashes = {
-        stem
-        for stem in stems - {"__init__"}
-        if stem in sys.stdlib_module_names or importlib.machinery.PathFinder.find_spec(stem, path) is not None
+        stem for stem, spec in found.items() if stem in sys.stdlib_module_names or (spec and spec.origin is not None)
     }
     assert not clashes
