@@ -35,7 +35,7 @@ def shop(tmp_path):
         _write(folder, "octopus 0.15", seed, [0, 0, 0, 0, 1, 1], best=0.2, temperature=0.15, overlap=0.4)
         for temperature in (0.1, 0.15):
             _write(folder, f"octopus_one {temperature}", seed, [0, 0, 0, 1, 1, 1], temperature=temperature)
-        _write(folder, "shrinkage 0.15", seed, [0, 0, 0, 1, 1, 1], temperature=0.15)
+        _write(folder, "shrinkage_with_prior 0.15", seed, [0, 0, 0, 1, 1, 1], temperature=0.15)
         _write(folder, "no_prior", seed, [0, 1, 0, 1, 1, 1], temperature=0.15, overlap=0.5)
         (folder / f"baselines-{seed}.json").write_text(json.dumps({"popularity": {table.RECALL: 0.05}}))
     _write(folder, "miracle", 1, [1, 1, 1, 1, 1, 1], overlap=0.1)

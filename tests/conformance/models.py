@@ -27,8 +27,8 @@ PUBLISHED_LAYERS: dict[str, dict] = {
     "sine": {"variant": "paper"},
 }
 
-_UNIT: dict[str, dict] = {"shrinkage": {"normalize": True}}
-"""Of models whose vectors have to be of unit length."""
+_OWN: dict[str, dict] = {"shrinkage": {"normalize": True, "prior": True}}
+"""Of models whose published options need more: unit vectors, and the part that is off by default."""
 
 OPTIONS: dict[str, dict] = {
     "default": {},
@@ -68,7 +68,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
         "wide": {"variant": "official", "attention_hidden": 4 * D},
         "shared": {"variant": "paper", "shared_projection": True},
     },
-    "shrinkage": {"no_prior": {"prior": False, "share": 1.0}, "one_vector": {"share": 0.0}},
+    "shrinkage": {"prior": {"prior": True}, "no_prior": {"prior": False, "share": 1.0}, "one_vector": {"share": 0.0}},
     "miracle": {
         "bidirectional": {"attention": "bidirectional", "encoder_affine": True},
         "newest": {"attention": "bidirectional", "positions": "newest", "position_activation": "leaky_relu"},
@@ -80,7 +80,7 @@ VARIANTS: dict[str, dict[str, dict]] = {
 def options(name: str) -> dict[str, dict]:
     """The options that a model is tried with."""
     layers = PUBLISHED_LAYERS.get(name, {})
-    published = {option: {**layers, **OPTIONS[option], **_UNIT.get(name, {})} for option in ("all", "context", "hard")}
+    published = {option: {**layers, **OPTIONS[option], **_OWN.get(name, {})} for option in ("all", "context", "hard")}
     return {**OPTIONS, **published, **VARIANTS.get(name, {})}
 
 

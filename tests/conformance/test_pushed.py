@@ -68,7 +68,8 @@ model."""
     ("name", "precision", "settings"),
     [
         *((name, "none", {}) for name in registry.names("retrieval")),
-        *((name, "none", SMOOTH) for name in ("comirec_sa", "octopus", "shrinkage")),
+        *((name, "none", SMOOTH) for name in ("comirec_sa", "octopus")),
+        ("shrinkage", "none", {**SMOOTH, "prior": True}),
         ("comirec_sa", "bfloat16", {}),
     ],
 )

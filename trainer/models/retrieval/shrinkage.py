@@ -37,7 +37,7 @@ class ShrinkageSettings(ModelSettings):
     shared_vector: bool = Field(
         True, description="Let interests hold the whole history; otherwise the items of their group alone."
     )
-    prior: bool = Field(True, description="Weight an interest by its share of the history.")
+    prior: bool = Field(False, description="Weight an interest by its share of the history.")
     assignment_temperature: float = Field(
         0.1, gt=0, description="Temperature of an item's softmax over groups, by cosine."
     )
@@ -55,7 +55,7 @@ class Shrinkage(RetrievalModel):
       :class:`~trainer.layers.interests.history_clusters.HistoryClusters`;
     - ``delta_k = sum_t a_kt unit(P'(x_t))``, shorter where a group agrees less; ``V_k = unit(g + c delta_k)``, or
       ``unit(delta_k)`` without ``shared_vector``;
-    - an item's score is ``max_k <V_k, e_i> + tau log mass_k``.
+    - an item's score is ``max_k <V_k, e_i>``, with ``prior`` ``max_k <V_k, e_i> + tau log mass_k``.
 
     The prior ``tau log mass_k`` is one more component of an interest, which every item's vector answers with a 1:
     search by inner products stays what it was, and vectors have D + 1 components.

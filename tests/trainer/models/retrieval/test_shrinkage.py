@@ -23,6 +23,7 @@ BATCH = {
 
 
 def _model(name="shrinkage", negatives=1280, **options):
+    options = {**({"prior": True} if name == "shrinkage" else {}), **options}
     settings = registry.settings_class(name)(name=name, dimension=D, normalize=True, **options)
     model = registry.get(name)(settings, CATALOGUE, T, {}, num_negatives=negatives, seed=1)
     model.compute_loss(BATCH)
