@@ -94,7 +94,8 @@ def test_the_model_learns_the_walk_and_says_so(trained):
 def test_what_is_chosen_after_training_is_what_is_saved(transformed, tmp_path, caplog):
     """Two validation users, a list of 50 of 120 items: whatever c is chosen, the report and the model agree on it."""
     with caplog.at_level(logging.INFO, "polyrec.progress"):
-        run_fn(_fn_args(transformed, tmp_path, {"name": "shrinkage", "num_interests": 2, "share": 1.0, "prior": True}, max_steps=20))
+        model = {"name": "shrinkage", "num_interests": 2, "share": 1.0, "prior": True}
+        run_fn(_fn_args(transformed, tmp_path, model, max_steps=20))
     report = json.loads((tmp_path / "run" / "training.json").read_text())
     said = [record.getMessage() for record in caplog.records if "chosen on 2 validation users" in record.getMessage()]
     assert f"share {report['chosen']['share']:g} chosen" in said[0]
