@@ -102,7 +102,8 @@ def test_the_memory_of_a_step_is_that_of_the_step(config, tmp_path):
     assert before is not None
     assert 380 * MEGABYTE < large - before < 600 * MEGABYTE
     assert large - after > 300 * MEGABYTE
-    assert run.record().peak_memory_bytes == large
+    # A run may hold a little more between its steps.
+    assert large <= run.record().peak_memory_bytes < large + 50 * MEGABYTE
 
 
 @pytest.mark.parametrize(
