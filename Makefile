@@ -2,6 +2,7 @@
 .PHONY: help run test fast check unit coverage format docs set-up lock clean
 PYTHON ?=
 BIN = .venv/bin
+COMPILE = .venv/.uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header
 QUICK = $(addprefix tests/trainer/,layers losses metrics models) tests/test_architecture.py tests/test_docs.py
 
 help:  ## list the targets
@@ -33,17 +34,17 @@ format: set-up  ## format the code, and fix what ruff can fix
 docs: set-up  ## the tables of settings in docs/, from the settings classes
 	$(BIN)/python -m pipeline.config.settings_tables
 
-set-up:  ## fill .venv from requirements.lock
+set-up:  ## fill .venv from the lock that fits this system
 	@PYTHON="$(PYTHON)" ./bootstrap.sh
 
-lock: set-up  ## requirements.in -> requirements.lock, and the part of it that the server's image needs
-	. ./lock-dates.sh && .venv/.uv/bin/uv pip compile requirements.in --python-version 3.10 $$LOCK_DATES \
-	    --generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
-	. ./lock-dates.sh && .venv/.uv/bin/uv pip compile serving/deploy/requirements.in --constraint requirements.lock \
-	    --python-version 3.10 $$LOCK_DATES --generate-hashes --no-emit-index-url --no-header \
-	    --output-file serving/deploy/requirements.lock
-	.venv/.uv/bin/uv pip compile requirements-uv.in --python-version 3.10 --universal \
-	    --generate-hashes --no-emit-index-url --no-header --output-file requirements-uv.lock
+lock: set-up  ## *.in -> the locks of both stacks, and the part of today's that the server's image needs
+	. ./lock-dates.sh && $(COMPILE) requirements.in --universal --python-version 3.11 --override requirements-overrides.txt \
+	    $$LOCK_DATES --output-file requirements.lock
+	. ./lock-dates.sh && $(COMPILE) serving/deploy/requirements.in --universal --python-version 3.11 $$LOCK_DATES \
+	    --override requirements-overrides.txt --constraint requirements.lock --output-file serving/deploy/requirements.lock
+	. ./lock-dates.sh && $(COMPILE) requirements-glibc236.in --python-version 3.10 $$OLDER_LOCK_DATES \
+	    --output-file requirements-glibc236.lock
+	$(COMPILE) requirements-uv.in --universal --python-version 3.9 --output-file requirements-uv.lock
 
 clean:  ## remove .venv and what builds leave
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .python build dist *.egg-info

@@ -39,7 +39,7 @@ from trainer.training.loop import Fitting
 from trainer.training.validation import Validator
 
 LOGS = {
-    **{name: ("interactions.parquet", None) for name in ("amazon_beauty", "amazon_toys", "amazon_sports", "lastfm")},
+    **dict.fromkeys(("amazon_beauty", "amazon_toys", "amazon_sports", "lastfm"), ("interactions.parquet", None)),
     "movielens_latest_small": ("ratings.csv", ["userId", "movieId", "timestamp"]),
 }
 VALIDATED = 64

@@ -15,10 +15,9 @@ from benchmarks.serving.problem import TOP, Problem
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = Path(__file__).parent / "requirements-peers.txt"
 OURS, PEERS = ("exact", "scann"), ("faiss-ivf", "faiss-hnsw", "hnswlib")
-_ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-}
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
 _HEAD = (
     "| index | sizes | recall | CPU ms a user, B=1 | B=32 | of exact's CPU, B=1 | B=32 | p50 / p99 ms, B=1 | B=32 | "
     "build s (CPU) | disk MB | memory MB |\n|---|---|" + "---:|" * 10

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation.metric_names import DEFAULT_GATE, check_metric, check_threshold, gated_metrics
 from components.evaluation.over_baseline import over_baseline
@@ -87,7 +88,7 @@ class _VectorMean(beam.CombineFn):
         return dict(zip(self._keys, means.tolist(), strict=True))
 
 
-def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalConfig:
+def eval_config(settings: EvaluationSettings, gated: bool = True) -> config_pb2.EvalConfig:
     """The EvalConfig of the Evaluator component: all metrics, overall and by length of the history.
 
     Args:
@@ -117,26 +118,26 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
         at_most(math.inf) if lower else at_least(LEAST_GATE_VALUE),
     )
     if settings.max_regression is not None:
-        directions = tfma.MetricDirection
+        directions = config_pb2.MetricDirection
         gate.change_threshold.CopyFrom(
-            tfma.GenericChangeThreshold(
+            config_pb2.GenericChangeThreshold(
                 direction=directions.LOWER_IS_BETTER if lower else directions.HIGHER_IS_BETTER,
                 relative={"value": settings.max_regression if lower else -settings.max_regression},
             )
         )
     outputs = [*table.model_metrics(filtered), *table.popularity_metrics(filtered)]
-    return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
-        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
+    return config_pb2.EvalConfig(
+        model_specs=[config_pb2.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
+        slicing_specs=[config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
         metrics_specs=[
-            tfma.MetricsSpec(
+            config_pb2.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(
+                    config_pb2.MetricConfig(
                         class_name=PerExampleMeans.__name__,
                         module=PerExampleMeans.__module__,
                         config=json.dumps({"outputs": outputs}),
                     ),
-                    tfma.MetricConfig(class_name="ExampleCount"),
+                    config_pb2.MetricConfig(class_name="ExampleCount"),
                 ],
                 per_slice_thresholds=overall(thresholds) if gated else {},
             )
@@ -144,27 +145,29 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
     )
 
 
-def within(name: str, bound: float) -> tfma.MetricThreshold:
+def within(name: str, bound: float) -> config_pb2.MetricThreshold:
     """A metric has to reach its bound, or may not exceed it where less is better."""
     return at_most(bound) if table.metric_of(name).direction == "lower" else at_least(bound)
 
 
-def at_most(value: float) -> tfma.MetricThreshold:
+def at_most(value: float) -> config_pb2.MetricThreshold:
     """A metric may not exceed ``value``."""
-    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(upper_bound={"value": value}))
+    return config_pb2.MetricThreshold(value_threshold=config_pb2.GenericValueThreshold(upper_bound={"value": value}))
 
 
-def at_least(value: float) -> tfma.MetricThreshold:
+def at_least(value: float) -> config_pb2.MetricThreshold:
     """A metric has to reach ``value``."""
-    return tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": value}))
+    return config_pb2.MetricThreshold(value_threshold=config_pb2.GenericValueThreshold(lower_bound={"value": value}))
 
 
-def overall(thresholds: dict[str, tfma.MetricThreshold]) -> dict[str, Any]:
+def overall(thresholds: dict[str, config_pb2.MetricThreshold]) -> dict[str, Any]:
     """The thresholds, for all examples together."""
     # A threshold that names no slice holds for each of them, and a slice may be three users.
     return {
-        name: tfma.PerSliceMetricThresholds(
-            thresholds=[tfma.PerSliceMetricThreshold(threshold=threshold, slicing_specs=[tfma.SlicingSpec()])]
+        name: config_pb2.PerSliceMetricThresholds(
+            thresholds=[
+                config_pb2.PerSliceMetricThreshold(threshold=threshold, slicing_specs=[config_pb2.SlicingSpec()])
+            ]
         )
         for name, threshold in thresholds.items()
     }

@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation.metric_names import AUC as AUC
 from components.evaluation.metric_names import check_metric
@@ -28,7 +29,9 @@ PRECISIONS = tuple(f"precision_at_{k}" for k in TAG_CUTOFFS)
 _CLASSES = {AUC: "AUC", LOG_LOSS: "BinaryCrossEntropy", CALIBRATION: "Calibration"}
 
 
-def profile_eval_config(settings: EvaluationSettings, tasks: Sequence[str], gated: bool = True) -> tfma.EvalConfig:
+def profile_eval_config(
+    settings: EvaluationSettings, tasks: Sequence[str], gated: bool = True
+) -> config_pb2.EvalConfig:
     """The EvalConfig of the Evaluator component for a model of profiles.
 
     Args:
@@ -49,47 +52,47 @@ def profile_eval_config(settings: EvaluationSettings, tasks: Sequence[str], gate
     gate = thresholds.setdefault(watched, at_least(LEAST_GATE_VALUE))
     if settings.max_regression is not None:
         gate.change_threshold.CopyFrom(
-            tfma.GenericChangeThreshold(
-                direction=tfma.MetricDirection.HIGHER_IS_BETTER, relative={"value": -settings.max_regression}
+            config_pb2.GenericChangeThreshold(
+                direction=config_pb2.MetricDirection.HIGHER_IS_BETTER, relative={"value": -settings.max_regression}
             )
         )
     if not gated:
         thresholds = {}
     outputs = [*PRECISIONS, *(POPULARITY + name for name in PRECISIONS)]
-    of_tags = tfma.MetricsSpec(
+    of_tags = config_pb2.MetricsSpec(
         metrics=[
-            tfma.MetricConfig(
+            config_pb2.MetricConfig(
                 class_name=PerExampleMeans.__name__,
                 module=PerExampleMeans.__module__,
                 config=json.dumps({"outputs": outputs}),
             ),
-            tfma.MetricConfig(class_name="ExampleCount"),
+            config_pb2.MetricConfig(class_name="ExampleCount"),
         ],
         per_slice_thresholds=overall({name: value for name, value in thresholds.items() if name in PRECISIONS}),
     )
-    return tfma.EvalConfig(
+    return config_pb2.EvalConfig(
         model_specs=[
-            tfma.ModelSpec(
+            config_pb2.ModelSpec(
                 signature_name=SIGNATURE,
                 model_type=tfma.TF_GENERIC,
                 label_keys={task: schema.label_feature(task) for task in tasks},
                 example_weight_keys={task: schema.weight_feature(task) for task in tasks},
             )
         ],
-        slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
+        slicing_specs=[config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
         metrics_specs=[*(_of_task(task, thresholds) for task in tasks), of_tags],
     )
 
 
-def _of_task(task: str, thresholds: dict[str, tfma.MetricThreshold]) -> tfma.MetricsSpec:
+def _of_task(task: str, thresholds: dict[str, config_pb2.MetricThreshold]) -> config_pb2.MetricsSpec:
     metrics = []
     for name, class_name in _CLASSES.items():
-        metric = tfma.MetricConfig(class_name=class_name, config=json.dumps({"name": name}))
+        metric = config_pb2.MetricConfig(class_name=class_name, config=json.dumps({"name": name}))
         # Not in the MetricsSpec: thresholds given there by name are not found for weighted metrics.
         if (threshold := thresholds.get(f"{name}_{task}")) is not None:
             metric.per_slice_thresholds.append(
-                tfma.PerSliceMetricThreshold(threshold=threshold, slicing_specs=[tfma.SlicingSpec()])
+                config_pb2.PerSliceMetricThreshold(threshold=threshold, slicing_specs=[config_pb2.SlicingSpec()])
             )
         metrics.append(metric)
-    weights = tfma.ExampleWeightOptions(weighted=True)
-    return tfma.MetricsSpec(output_names=[task], example_weights=weights, metrics=metrics)
+    weights = config_pb2.ExampleWeightOptions(weighted=True)
+    return config_pb2.MetricsSpec(output_names=[task], example_weights=weights, metrics=metrics)

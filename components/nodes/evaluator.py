@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 from tfx.components import Evaluator
 from tfx.components.evaluator import constants
 from tfx.components.evaluator.executor import Executor
@@ -88,7 +88,7 @@ class ModelEvaluator(Evaluator):
         self,
         examples: BaseChannel,
         model: BaseChannel,
-        eval_config: tfma.EvalConfig,
+        eval_config: config_pb2.EvalConfig,
         example_splits: Sequence[str],
         baseline_model: BaseChannel | None = None,
         code_fingerprint: str = "",

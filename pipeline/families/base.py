@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
-    import tensorflow_model_analysis as tfma
     from rich.table import Table
+    from tensorflow_model_analysis.proto import config_pb2
 
     from pipeline.config.run import Config
     from pipeline.families.findings import Finding
@@ -68,7 +68,7 @@ class Family(ABC):
         check_metric(name, f"evaluation.thresholds.{name}", self.gates(config))
 
     @abstractmethod
-    def eval_config(self, config: "Config", gated: bool) -> "tfma.EvalConfig":
+    def eval_config(self, config: "Config", gated: bool) -> "config_pb2.EvalConfig":
         """What the Evaluator computes.
 
         Args:

@@ -10,8 +10,8 @@ from trainer.ranking.filter_names import check_filter
 from trainer.settings import given
 
 if TYPE_CHECKING:
-    import tensorflow_model_analysis as tfma
     from rich.table import Table
+    from tensorflow_model_analysis.proto import config_pb2
 
     from pipeline.config.run import Config
     from pipeline.families.findings import Finding
@@ -97,7 +97,7 @@ class Retrieval(Family):
 
         check_threshold(name, _is_filtered(config))
 
-    def eval_config(self, config: "Config", gated: bool) -> "tfma.EvalConfig":
+    def eval_config(self, config: "Config", gated: bool) -> "config_pb2.EvalConfig":
         """See :func:`components.evaluation.retrieval.eval_config`."""
         from components.evaluation.retrieval import eval_config
 

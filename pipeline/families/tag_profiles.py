@@ -7,8 +7,8 @@ from pipeline.families.base import Column, Family
 from trainer.errors import InputError
 
 if TYPE_CHECKING:
-    import tensorflow_model_analysis as tfma
     from rich.table import Table
+    from tensorflow_model_analysis.proto import config_pb2
 
     from pipeline.config.run import Config
     from pipeline.results.run_result import Metrics, RunResult
@@ -62,7 +62,7 @@ class TagProfiles(Family):
         trained = model.train_tasks or config.data.labels
         return (*(f"{AUC}_{task}" for task in trained), *(f"precision_at_{k}" for k in TAG_CUTOFFS))
 
-    def eval_config(self, config: "Config", gated: bool) -> "tfma.EvalConfig":
+    def eval_config(self, config: "Config", gated: bool) -> "config_pb2.EvalConfig":
         """See :func:`components.evaluation.tag_profiles.profile_eval_config`."""
         from components.evaluation.tag_profiles import profile_eval_config
 

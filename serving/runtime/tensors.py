@@ -32,16 +32,10 @@ _FIELDS: dict[int, tuple[str, Callable[[npt.NDArray[Any]], list[Any]]]] = {
     types_pb2.DT_COMPLEX128: ("dcomplex_val", lambda flat: flat.view(np.float64).tolist()),
     types_pb2.DT_HALF: ("half_val", lambda flat: flat.view(np.uint16).tolist()),
     types_pb2.DT_BFLOAT16: ("half_val", lambda flat: flat.view(np.uint16).tolist()),
-    **{
-        dtype: ("int_val", np.ndarray.tolist)
-        for dtype in (
-            types_pb2.DT_INT32,
-            types_pb2.DT_INT16,
-            types_pb2.DT_INT8,
-            types_pb2.DT_UINT16,
-            types_pb2.DT_UINT8,
-        )
-    },
+    **dict.fromkeys(
+        (types_pb2.DT_INT32, types_pb2.DT_INT16, types_pb2.DT_INT8, types_pb2.DT_UINT16, types_pb2.DT_UINT8),
+        ("int_val", np.ndarray.tolist),
+    ),
 }
 _VALUES_PER_ELEMENT = {types_pb2.DT_COMPLEX64: 2, types_pb2.DT_COMPLEX128: 2}
 

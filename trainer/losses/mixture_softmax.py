@@ -67,7 +67,7 @@ def _drawn(targets: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 @tf.custom_gradient
 def _log_sum(
     rows: tf.Tensor, columns: tf.Tensor, offsets: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, None | tf.Tensor, None]]]:
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor | None, None]]]:
     """``log sum_s exp(<r, c_s> + o_s)`` of each row: [R, D], [S, D], [S] to [R]; offsets are constants.
 
     The gradient by hand: automatic differentiation would keep and read several tensors of the size of the scores.

@@ -9,6 +9,7 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation import retrieval as evaluation
 from components.settings import EvaluationSettings
@@ -58,7 +59,7 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def _analyse(folder: Path, settings: EvaluationSettings, *models: str) -> tuple[Path, tfma.EvalConfig]:
+def _analyse(folder: Path, settings: EvaluationSettings, *models: str) -> tuple[Path, config_pb2.EvalConfig]:
     config = tfma.utils.update_eval_config_with_defaults(
         evaluation.eval_config(settings), has_baseline=len(models) == 2, rubber_stamp=True
     )

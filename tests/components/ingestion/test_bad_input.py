@@ -184,7 +184,7 @@ def test_one_user_only(tmp_path):
 
 def test_history_shorter_than_its_minimum(tmp_path):
     write_log(tmp_path / "log.parquet", log_of({"u": "abcdefgh"}))
-    with pytest.raises(InputError, match="do not fit into transform.max_history = 3"):
+    with pytest.raises(InputError, match=r"do not fit into transform.max_history = 3"):
         ingest(settings_for(tmp_path, min_history=4), tmp_path / "out", 3)
 
 
@@ -221,7 +221,7 @@ def test_milliseconds_are_noticed(tmp_path):
 def test_check_inputs_needs_no_run(tmp_path):
     write_log(tmp_path / "log.parquet", log_of({"u": "abcd"}))
     check_inputs(settings_for(tmp_path))
-    with pytest.raises(InputError, match="data.items"):
+    with pytest.raises(InputError, match=r"data.items"):
         check_inputs(settings_for(tmp_path, items="nowhere.csv"))
 
 

@@ -79,7 +79,7 @@ def test_what_a_file_is_by_its_content_is_said(tmp_path):
 
 def test_a_blank_line_before_the_names_and_nothing_else_is_an_empty_file(tmp_path):
     (tmp_path / "log.csv").write_text("\n \n\n")
-    with pytest.raises(InputError, match="log.csv is empty"):
+    with pytest.raises(InputError, match=r"log.csv is empty"):
         ingest(settings_for(tmp_path, interactions="log.csv"), tmp_path / "out")
 
 
@@ -218,7 +218,7 @@ def test_two_columns_and_texts_of_several_lines(tmp_path):
 
     stray = list(HEROES)
     stray[2], stray[15] = stray[2].replace("TV", '"Heroes'), stray[15] + '"'
-    with pytest.raises(InputError, match="Data row 3 of .* some of them are rows"):
+    with pytest.raises(InputError, match=r"Data row 3 of .* some of them are rows"):
         rows(stray)
     texts = list(HEROES)
     texts[2], texts[9] = 'i2,"a, b\nd, e"', 'i9,"one\n\ntwo, three, four\n5, 6"'
@@ -245,5 +245,5 @@ def test_marks_are_judged_alike_wherever_blocks_end(tmp_path, size):
 def test_a_stray_mark_far_behind_is_found_although_all_before_it_is_right(tmp_path):
     good = "".join(f'u{n % 9},i{n % 7},{n},"a ""b"" c, d"\n' for n in range(60_000))
     (tmp_path / "log.csv").write_text(f'{NAMES},note\n{good}u1,i1,5,"one" two\n{good}')
-    with pytest.raises(InputError, match="Data row 60001 of .* has text behind a closing quotation mark"):
+    with pytest.raises(InputError, match=r"Data row 60001 of .* has text behind a closing quotation mark"):
         ingest(settings_for(tmp_path, interactions="log.csv"), tmp_path / "out")

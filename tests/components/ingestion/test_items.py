@@ -163,7 +163,7 @@ def test_null_ids_are_dropped_and_counted_or_refused(log):
     report = ingest_items(settings_for(log, max_bad_rows=0.5, **settings), str(log / "out"))
     assert [e["item_id"] for e in examples(log / "out", "items")] == [["a"], ["c"]]
     assert dict(report.table("items").bad) == {"item_id: null or empty id": 1}
-    with pytest.raises(InputError, match="items.csv, data row 2: item_id: null or empty id"):
+    with pytest.raises(InputError, match=r"items.csv, data row 2: item_id: null or empty id"):
         ingest_items(settings_for(log, **settings), str(log / "refused"))
     assert not (log / "refused" / "Split-items").exists()
 

@@ -97,7 +97,7 @@ def test_a_unit_can_be_given():
 
 @pytest.mark.parametrize("kind", [pa.duration("s"), pa.time64("us"), pa.bool_()])
 def test_types_that_are_no_times_are_refused_with_the_formats(kind):
-    with pytest.raises(InputError, match="not a time. Times may be numbers .* ISO 8601"):
+    with pytest.raises(InputError, match=r"not a time. Times may be numbers .* ISO 8601"):
         to_seconds(pa.array([None], kind), "column 'time'")
 
 
@@ -143,7 +143,7 @@ def test_mixed_units_are_refused_with_both_counts(tmp_path):
 
 def test_days_of_a_spreadsheet_and_dates_as_numbers_are_refused(tmp_path):
     for times in ([45000 + n / 7 for n in range(30)], list(range(45000, 45030)), [5, *range(45000, 45029)]):
-        with pytest.raises(InputError, match="look like days of a spreadsheet. Set data.time_unit to spreadsheet"):
+        with pytest.raises(InputError, match=r"look like days of a spreadsheet. Set data.time_unit to spreadsheet"):
             log_with_times(tmp_path, times)
     assert log_with_times(tmp_path, list(range(30))).counts["times_small"] == 29
     assert "2023-03-15" in describe_report(

@@ -124,7 +124,7 @@ def test_a_text_without_a_known_word_is_no_place(pushed, tmp_path):
     before = read_pushed(str(pushed[0]))
     strange = table(tmp_path, ["strange", "mute"], ["xylophone", None])
     with pytest.raises(
-        InputError, match="2 new items have no place: 'strange', 'mute'. A new item needs a text with wo"
+        InputError, match=r"2 new items have no place: 'strange', 'mute'. A new item needs a text with wo"
     ):
         change_items(before, Wishes(strange))
     items, made_from = change_items(before, Wishes(strange, leave_out=True))

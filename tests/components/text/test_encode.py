@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_refused(tmp_path, language_model):
         _write(tmp_path, "none", TextSettings(), [{"item_id": "a"}])
     _write(tmp_path, "words", TextSettings())
     base = {"base_encoder": str(tmp_path / "words" / "encoder")}
-    with pytest.raises(InputError, match="text.encoder: transformer is not the encoder of the base model, tfidf"):
+    with pytest.raises(InputError, match=r"text.encoder: transformer is not the encoder of the base model, tfidf"):
         _write(tmp_path, "bert-on-words", language_model, **base)
     _write(tmp_path, "means", language_model)
     base = {"base_encoder": str(tmp_path / "means" / "encoder")}

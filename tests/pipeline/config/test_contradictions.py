@@ -193,6 +193,6 @@ def test_folders_that_cannot_be_used_are_refused_before_anything_is_loaded(tmp_p
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_refused(tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
-    with pytest.raises(InputError, match="pipeline.root: .*/closed/runs cannot be written: .*/closed allows it not"):
+    with pytest.raises(InputError, match=r"pipeline.root: .*/closed/runs cannot be written: .*/closed allows it not"):
         check_writable({"pipeline.root": str(tmp_path / "closed" / "runs")})
     check_writable({"pipeline.root": str(tmp_path / "open" / "runs"), "serving.directory": "gs://bucket/served"})

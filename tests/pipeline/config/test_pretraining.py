@@ -56,7 +56,7 @@ def test_what_makes_no_base_model_is_refused(file, text, overrides, words):
 
 
 def test_a_missing_file_is_named(file):
-    with pytest.raises(InputError, match="'nowhere.yaml' does not exist.*section domains"):
+    with pytest.raises(InputError, match=r"'nowhere.yaml' does not exist.*section domains"):
         load("nowhere.yaml")
 
 

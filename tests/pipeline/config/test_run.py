@@ -52,7 +52,7 @@ def test_a_filter_of_the_evaluation_names_attributes_that_items_have(file):
     given = ["data.items=items.csv", "data.item_columns.category=genre", "data.item_columns.attributes=[in_stock]"]
     wanted = ["evaluation.allow=[category=Comedy, in_stock=yes]", "evaluation.thresholds.recall_at_50_filtered=0.1"]
     assert config.load(file(), [*given, *wanted]).evaluation.allow == ["category=Comedy", "in_stock=yes"]
-    with pytest.raises(InputError, match="'colour=red' should be attribute=value.*: in_stock, category"):
+    with pytest.raises(InputError, match=r"'colour=red' should be attribute=value.*: in_stock, category"):
         config.load(file(), [*given, "evaluation.deny=[colour=red]"])
 
 
@@ -110,7 +110,7 @@ def test_all_errors_are_reported_at_once(file):
 
 
 def test_a_missing_file_a_folder_and_bytes_that_are_not_text(tmp_path):
-    with pytest.raises(InputError, match="'nowhere.yaml' does not exist.*comirec_sa"):
+    with pytest.raises(InputError, match=r"'nowhere.yaml' does not exist.*comirec_sa"):
         config.load("nowhere.yaml")
     with pytest.raises(InputError, match="is a folder"):
         config.load(str(tmp_path))

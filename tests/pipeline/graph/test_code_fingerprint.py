@@ -78,9 +78,9 @@ def test_imports_in_a_circle_end(tmp_path):
 
 def test_a_computed_name_and_a_missing_module_are_errors(tmp_path):
     sources = _sources(tmp_path, trainer__a="import_module(f'trainer.{name}')")
-    with pytest.raises(ValueError, match="trainer.a imports import_module"):
+    with pytest.raises(ValueError, match=r"trainer.a imports import_module"):
         sources.closure(["trainer.a"])
-    with pytest.raises(FileNotFoundError, match="There is no module trainer.x"):
+    with pytest.raises(FileNotFoundError, match=r"There is no module trainer.x"):
         sources.closure(["trainer.x"])
 
 

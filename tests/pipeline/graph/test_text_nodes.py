@@ -60,7 +60,7 @@ def test_a_folder_that_is_no_base_model_is_refused_before_anything_runs(tmp_path
 
 
 def test_texts_for_a_model_without_use_for_them_are_refused():
-    with pytest.raises(InputError, match="model.name: comirec_sa makes no use of them"):
+    with pytest.raises(InputError, match=r"model.name: comirec_sa makes no use of them"):
         load("comirec_sa", ["text.encoder=tfidf"])
     with pytest.raises(InputError, match="makes no use"):
         load("miracle_text", ["model.text=false"])

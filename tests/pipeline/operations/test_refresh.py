@@ -220,7 +220,7 @@ def test_given_vectors_of_a_model_with_a_constant_component(tmp_path):
 
     for given in ([0.5, 2.0], [0.5, 2.0, 1.0]):
         assert {item: vector.tolist() for item, vector in read(given).items()} == {b"i0": [0.5, 2.0, 1.0]}
-    with pytest.raises(InputError, match="item 'i1' does not end with 1 times 1.*2 numbers for each item"):
+    with pytest.raises(InputError, match=r"item 'i1' does not end with 1 times 1.*2 numbers for each item"):
         read([0.5, 2.0, 1.0], [0.5, 2.0, 0.9])
     with pytest.raises(InputError, match="item 'i0' has 2 numbers, and the model's have 3"):
         read([0.5, 2.0], [0.5, 2.0, 1.0])

@@ -147,7 +147,7 @@ def test_a_canary_by_hand_and_a_version_by_number(rollout, base, client):
 
 def test_what_cannot_be_done_is_told_in_words(rollout, base):
     for command in ("rollback", "canary", "withdraw"):
-        with pytest.raises(InputError, match="has no labels yet|it has no labels yet"):
+        with pytest.raises(InputError, match=r"has no labels yet|it has no labels yet"):
             rollout(command)
     rollout("promote")
     with pytest.raises(InputError, match=r"has no canary: version 3 is stable\. Push a new version"):
@@ -160,7 +160,7 @@ def test_what_cannot_be_done_is_told_in_words(rollout, base):
         rollout("canary")
     with pytest.raises(InputError, match="shop has no canary: version 3 is stable"):
         rollout("withdraw")
-    with pytest.raises(InputError, match="has no model toys, only shop. Name it with --model"):
+    with pytest.raises(InputError, match=r"has no model toys, only shop. Name it with --model"):
         rollout("status", "--model", "toys")
 
 

@@ -60,7 +60,7 @@ def test_wrong_tables(tmp_path):
     with pytest.raises(InputError, match="cannot be read as a table"):
         read_titles(tmp_path / "none.parquet")
     pq.write_table(pa.table({"item_id": ["a"]}), tmp_path / "items.parquet")
-    with pytest.raises(InputError, match="no column 'title'. Its columns: item_id"):
+    with pytest.raises(InputError, match=r"no column 'title'. Its columns: item_id"):
         read_titles(tmp_path / "items.parquet")
 
 

@@ -38,7 +38,7 @@ def test_a_file_has_an_id_a_line(tmp_path, monkeypatch):
     assert given_ids("history", [], "-") == ["x,y", "z"]
     with pytest.raises(InputError, match="--history and --history-file name the same"):
         given_ids("history", ["a"], path)
-    with pytest.raises(InputError, match="--history-file .*nowhere: No such file"):
+    with pytest.raises(InputError, match=r"--history-file .*nowhere: No such file"):
         given_ids("history", [], tmp_path / "nowhere")
     path.write_bytes(b"a\xff")
     with pytest.raises(InputError, match="not UTF-8 at byte 1"):

@@ -149,7 +149,9 @@ def test_a_value_may_be_spelt_as_any_format_writes_it(tmp_path):
 def test_an_attribute_that_no_item_can_have_is_an_error(address, value):
     with Client(address, "scann") as client:
         for option in ("allow", "deny"):
-            with pytest.raises(ClientError, match="attribute that items have .colour, in_stock, category, season") as e:
+            with pytest.raises(
+                ClientError, match=r"attribute that items have .colour, in_stock, category, season"
+            ) as e:
                 client.recommend([HISTORY], **{option: [value]})
             assert e.value.code == "INVALID_ARGUMENT"
 

@@ -114,6 +114,6 @@ def test_an_index_of_each_task_is_tuned_for_profiles(tmp_path, caplog):
 
 def test_a_target_without_users_is_refused(tmp_path):
     settings = IndexSettings(num_leaves=10, target_recall=0.9)
-    with pytest.raises(InputError, match="index.target_recall is 0.9, and there are no users"):
+    with pytest.raises(InputError, match=r"index.target_recall is 0.9, and there are no users"):
         build_bundle(toy_bundle().model_dir, str(tmp_path / "bundle"), settings, ServingSettings())
     assert not list(tmp_path.iterdir())

@@ -127,7 +127,7 @@ def test_nobody_is_answered_with_nothing(served):
 
 @pytest.mark.parametrize("diversity", [np.inf, np.nan, -np.inf, -0.1])
 def test_diversity_is_finite(served, diversity):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="diversity should be finite, and 0 or more. Received"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"diversity should be finite, and 0 or more. Received"):
         recommend(served, diversity=diversity)
 
 

@@ -79,7 +79,7 @@ def test_requests_answers_and_versions(server):
         if name == "polyrec_requests_total"
     }
     assert by_labels[frozenset(ok.split(","))] == 2 and by_labels[frozenset(bad.split(","))] == 2
-    assert by_labels[frozenset('model="other",label="",method="GetModelStatus",code="NOT_FOUND"'.split(","))] == 1
+    assert by_labels[frozenset(['model="other"', 'label=""', 'method="GetModelStatus"', 'code="NOT_FOUND"'])] == 1
     assert grown("polyrec_users_total") == 3
     assert grown("polyrec_fallbacks_total") == 1
     different = sum(len({item.interest for item in answer.items}) for answer in answers if not answer.fallback)

@@ -55,9 +55,9 @@ def test_no_request_fails_while_versions_come_and_go(tmp_path):
                 push(base, number)
                 bad = number in (CORRUPT, HALF_WRITTEN)
                 wait_for(
-                    lambda number=number, bad=bad: reason(server, number)
-                    if bad
-                    else server.manager.available(MODEL) == number
+                    lambda number=number, bad=bad: (
+                        reason(server, number) if bad else server.manager.available(MODEL) == number
+                    )
                 )
             wait_for(lambda: all(seen and seen[-1][0] == LAST for seen in versions))
             wait_for(lambda: states(server)[LAST - 1] == "END")

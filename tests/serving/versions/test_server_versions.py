@@ -144,8 +144,10 @@ def test_when_all_versions_are_removed_the_model_is_unloaded(server, base):
     with grpc.insecure_channel(f"127.0.0.1:{server.port}", DIRECT) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         wait_for(
-            lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=60).status
-            == health_pb2.HealthCheckResponse.NOT_SERVING
+            lambda: (
+                health.Check(health_pb2.HealthCheckRequest(), timeout=60).status
+                == health_pb2.HealthCheckResponse.NOT_SERVING
+            )
         )
     put_version(base, 3)
     wait_for(lambda: server.manager.available(MODEL) == 3)

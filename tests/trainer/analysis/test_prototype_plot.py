@@ -24,7 +24,7 @@ def test_only_what_there_is_is_drawn(tmp_path):
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(ValueError, match="3 names. Received: 9, 1"):
+    with pytest.raises(ValueError, match=r"3 names. Received: 9, 1"):
         plot_categories(COUNTS, ["a"], "", str(tmp_path / "plot.png"))
     with pytest.raises(ValueError, match="Received: 0, 3"):
         plot_categories(COUNTS * 0, ["a", "b", "c"], "", str(tmp_path / "plot.png"))

@@ -50,7 +50,7 @@ def test_bad_arguments():
         nearest_items(PROTOTYPES, ITEMS, 0)
     with pytest.raises(ValueError, match="Received: none"):
         prototype_category_nmi(ITEMS, PROTOTYPES, np.array([-1] * 4))
-    with pytest.raises(ValueError, match="should be 4 categories. Received: 1"):
+    with pytest.raises(ValueError, match=r"should be 4 categories. Received: 1"):
         prototype_category_nmi(ITEMS, PROTOTYPES, np.array([0]))
 
 

@@ -68,7 +68,7 @@ def test_its_folder_may_be_named_like_a_pattern(pretrained, tmp_path, monkeypatc
 
 def test_positions_counted_from_the_other_end_mean_something_else(pretrained):
     model, _ = _model(positions="newest")
-    with pytest.raises(InputError, match="trained with model.positions: oldest, here it is newest. Set it to oldest"):
+    with pytest.raises(InputError, match=r"trained with model.positions: oldest, here it is newest. Set it to oldest"):
         _restore(*pretrained, model)
 
 

@@ -63,5 +63,5 @@ def test_what_a_model_has_to_choose_from():
 
 @pytest.mark.parametrize("value", [0, -1, "warm", None, float("nan"), float("inf"), True, [0.1]])
 def test_no_temperature(value):
-    with pytest.raises(ValueError, match="should be auto or a number above 0. Received"):
+    with pytest.raises(ValueError, match=r"should be auto or a number above 0. Received"):
         ModelSettings(name="x", temperature=value)

@@ -126,5 +126,5 @@ def test_bad_arguments():
         TransformerEncoder(5, 2, 0, 8)
     with pytest.raises(ValueError, match=r"Received: 1\.5"):
         TransformerEncoder(5, 2, 2, 8, 1.5)
-    with pytest.raises(ValueError, match="multiple of heads. Received: 6, 4"):
+    with pytest.raises(ValueError, match=r"multiple of heads. Received: 6, 4"):
         TransformerEncoder(5, 2, 4, 8).build((None, 5, 6))

@@ -95,7 +95,7 @@ def test_what_a_user_likes_is_found(name):
 def test_what_cannot_be_learned_is_explained():
     untagged = Catalogue([b""] * N, np.ones(N), np.zeros((N, 0)), [])
     for items in (untagged, Catalogue([b""] * N, np.ones(N), np.zeros((N, 0)), [], tags=np.zeros((N, 2), np.int32))):
-        with pytest.raises(InputError, match="No item of the training split has a tag.*data.item_columns.tags"):
+        with pytest.raises(InputError, match=r"No item of the training split has a tag.*data.item_columns.tags"):
             _model(items=items)
     with pytest.raises(InputError, match="nothing is known of a user"):
         _model(history_fields=[])
