@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from trainer.settings import Settings
 
-_NUMBERS: dict[str, tuple[str, click.ParamType, type[click.IntRange] | type[click.FloatRange]]] = {
+_NUMBERS: dict[str, tuple[str, Any, type[click.IntRange] | type[click.FloatRange]]] = {
     "integer": ("integer", click.INT, click.IntRange),
     "number": ("number", click.FLOAT, click.FloatRange),
 }
@@ -108,7 +108,7 @@ def _option(name: str, schema: Mapping[str, Any]) -> click.Option:
     return click.Option([declared, name], type=_type(value), metavar=metavar, show_default=True, **shared)
 
 
-def _type(value: Mapping[str, Any]) -> click.ParamType:
+def _type(value: Mapping[str, Any]) -> Any:
     """The click type of a number with its bounds, or of a text."""
     if value["type"] == "string":
         return click.STRING

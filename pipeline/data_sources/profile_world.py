@@ -87,7 +87,8 @@ def make_world(random: np.random.Generator, users: int, items: int, tags: int) -
 
 def _mix(part: float, common: Floats, random: np.random.Generator) -> Floats:
     own = random.standard_normal(common.shape, np.float32)
-    return np.float32(part) * common + np.float32(np.sqrt(1 - part**2)) * own
+    mixed: Floats = np.float32(part) * common + np.float32(np.sqrt(1 - part**2)) * own
+    return mixed
 
 
 def _sigmoid(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:

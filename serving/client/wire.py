@@ -94,7 +94,7 @@ def _build() -> dict[str, Any]:
     descriptors = {name: pool.FindMessageTypeByName(f"{_PACKAGE}.{name}") for name in _MESSAGES}
     if hasattr(message_factory, "GetMessageClass"):  # protobuf 4.22 and later
         return {name: message_factory.GetMessageClass(descriptor) for name, descriptor in descriptors.items()}
-    factory = message_factory.MessageFactory(pool)
+    factory: Any = message_factory.MessageFactory(pool)
     return {name: factory.GetPrototype(descriptor) for name, descriptor in descriptors.items()}
 
 

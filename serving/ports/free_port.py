@@ -2,6 +2,7 @@
 
 import errno
 import socket
+from typing import Any
 
 from trainer.errors import InputError
 
@@ -29,7 +30,7 @@ def check_free(host: str, port: int) -> None:
         raise InputError(f"Cannot listen on {host}:{port}: {problem.strerror or problem}.{hint}") from problem
 
 
-def _problem(family: int, address: tuple[str | int, ...]) -> OSError | None:
+def _problem(family: int, address: tuple[Any, ...]) -> OSError | None:
     try:
         with socket.socket(family, socket.SOCK_STREAM) as tried:
             # As gRPC does: the last connections of a server that just ended are no obstacle.

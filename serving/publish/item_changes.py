@@ -48,12 +48,12 @@ def without(items: Items, gone: Sequence[bytes]) -> Items:
     new_row[old_rows] = np.arange(len(old_rows))
     return replace(
         items,
-        ids=[items.ids[row] for row in stays],
+        ids=[items.ids[int(row)] for row in stays],
         vectors=items.vectors[stays],
         counts=items.counts[stays],
         category=items.category[stays],
         attributes=replace(items.attributes, rows=items.attributes.rows[stays]),
-        retired_ids=[*(items.ids[row] for row in retires), *items.retired_ids],
+        retired_ids=[*(items.ids[int(row)] for row in retires), *items.retired_ids],
         retired_vectors=np.concatenate([items.vectors[retires], items.retired_vectors]),
         tower_rows=new_row[items.tower_rows],
     )

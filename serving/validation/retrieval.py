@@ -91,7 +91,7 @@ def _check_recommendations(
         found = np.array([trained.row_of[item.item_id] for item in answer.items], int)
         served = np.array([item.score for item in answer.items])
         winners = [item.interest for item in answer.items]
-        by_interest = trained.scores(user)
+        by_interest = trained.scores(int(user))
         scores = trained.merged(by_interest)
         worst = worst_difference(worst, served, scores[found])
         worst = worst_difference(worst, by_interest[winners, found], by_interest.max(axis=0)[found])
@@ -164,7 +164,7 @@ def _check_stock_model(
         recalls.append(
             top_k_recall(
                 np.array(found, int),
-                trained.merged(trained.scores(user)),
+                trained.merged(trained.scores(int(user))),
                 serving.default_k,
                 serving.score_tolerance,
             )

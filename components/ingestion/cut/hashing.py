@@ -34,16 +34,16 @@ def mix(hashes: Hashes, salt: int) -> Hashes:
     mixed = hashes + np.uint64(step)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    return mixed ^ (mixed >> np.uint64(31))
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)), np.uint64)
 
 
 def shard_of(hashes: Hashes, shards: int) -> npt.NDArray[np.uint16]:
     """The shard [n] of every user, in [0, ``shards``)."""
-    return (mix(hashes, _SHARD_SALT) % np.uint64(shards)).astype(np.uint16)
+    return np.asarray(mix(hashes, _SHARD_SALT) % np.uint64(shards), np.uint16)
 
 
 def split_of(hashes: Hashes, settings: SplitSettings) -> npt.NDArray[np.int64]:
     """The place in ``SPLITS`` [n] of every user, drawn in the ratio train : valid : test with the settings' seed."""
     parts = np.cumsum([settings.train, settings.valid, settings.test])
     drawn = mix(hashes, settings.seed) % np.uint64(parts[-1])
-    return np.searchsorted(parts, drawn.astype(np.int64), side="right")
+    return np.asarray(np.searchsorted(parts, drawn.astype(np.int64), side="right"), np.int64)

@@ -72,7 +72,7 @@ def without_repeats(events: pa.RecordBatch, within: float | None) -> pa.RecordBa
     order = np.lexsort((nanoseconds, times, items, users))
     same = (np.diff(users[order]) == 0) & (np.diff(items[order]) == 0)
     seconds = np.diff(times[order])
-    gap = seconds + np.diff(nanoseconds[order].astype(np.int64)) / BILLION
+    gap = np.asarray(seconds + np.diff(nanoseconds[order].astype(np.int64)) / BILLION, np.float64)
     keep = np.ones(len(events), dtype=bool)
     keep[order[1:]] = ~(same & (gap <= within))
     return batch_take(events, np.flatnonzero(keep))

@@ -164,7 +164,7 @@ def _decimals(dtype: int) -> Callable[[list[Any], str], list[float]]:
 
 
 def _type_name(dtype: int) -> str:
-    return {types_pb2.DT_FLOAT: "float", types_pb2.DT_DOUBLE: "double"}.get(dtype, tf.as_dtype(dtype).name)
+    return str({types_pb2.DT_FLOAT: "float", types_pb2.DT_DOUBLE: "double"}.get(dtype, tf.as_dtype(dtype).name))
 
 
 def _of_another_type(value: Any, name: str) -> ServingError:
