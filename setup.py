@@ -4,6 +4,36 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# The tested sets are requirements.lock and requirements-glibc236.lock; these are their direct ones with room to move.
+# Nothing finds a set by itself: today's TFX asks for a TensorFlow with which ScaNN does not load, and TFX 1.16 for no
+# Beam and setuptools in particular, though it does not import with later ones (docs/install.md says what to do).
+PIPELINE = [
+    "tfx>=1.16,<1.22",
+    "tensorflow>=2.16.2,<2.21",
+    "tf-keras>=2.16,<2.21",
+    "tensorflow-recommenders>=0.7.7,<0.8",
+    "tensorflow-serving-api>=2.16,<2.21",
+    "scann>=1.3.2,<1.5",
+    "apache-beam>=2.61,<3",
+    "pyarrow>=10,<19",
+    "numpy>=1.26,<3",
+    "grpcio>=1.60,<2",
+    "grpcio-health-checking>=1.48,<2",
+    "setuptools<81",
+    "pydantic>=2.10,<3",
+    "click>=8,<9",
+    "rich>=13,<16",
+    "pyyaml>=6,<7",
+    "matplotlib>=3.8,<4",
+    "packaging>=20",
+    "prometheus-client>=0.20",
+    "python-json-logger>=3,<5",
+    "tornado>=6.4.2,<7",
+    "pandas>=1.5,<4",
+    "scikit-learn>=1.3,<2",
+    "platformdirs>=3,<5",
+]
+
 setup(
     name="polyrec",
     version="0.1.0",
@@ -22,10 +52,14 @@ setup(
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3 :: Only",
         "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],
-    python_requires=">=3.10,<3.11",
+    # The client. The rest runs on 3.10 to 3.13, see PIPELINE.
+    python_requires=">=3.9",
     packages=find_packages(include=["trainer*", "serving*", "components*", "pipeline*"]),
     package_data={
         "trainer": ["py.typed"],
@@ -33,36 +67,12 @@ setup(
         "components": ["py.typed"],
         "pipeline": ["py.typed", "presets/*.yaml"],
     },
-    # The tested set is requirements.lock. These are its direct ones with room to move; the upper bounds on
-    # apache-beam and setuptools are those that TFX 1.16 needs and does not state.
-    install_requires=[
-        "tfx>=1.16,<1.17",
-        "tensorflow>=2.16.2,<2.17",
-        "tf-keras>=2.16,<2.17",
-        "tensorflow-recommenders>=0.7.7,<0.8",
-        "tensorflow-serving-api>=2.16,<2.17",
-        "scann>=1.3.2,<1.4",
-        "apache-beam>=2.61,<2.62",
-        "pyarrow>=10,<11",
-        "numpy>=1.26,<2",
-        "grpcio>=1.60,<2",
-        "grpcio-health-checking>=1.48,<1.49",
-        "setuptools<81",
-        "pydantic>=2.10,<3",
-        "click>=8,<9",
-        "rich>=13,<14",
-        "pyyaml>=6,<7",
-        "matplotlib>=3.8,<4",
-        "packaging>=20",
-        "prometheus-client>=0.20",
-        "python-json-logger>=3,<4",
-        "tornado>=6.4.2,<7",
-        "pandas>=1.5,<3",
-        "scikit-learn>=1.3,<2",
-        "platformdirs>=3,<5",
-    ],
+    # What serving.client needs, on any system and any Python from 3.9 on.
+    install_requires=["grpcio>=1.48,<2", "numpy>=1.22,<3", "protobuf>=3.20.3,<8"],
     extras_require={
-        "kfp": ["kfp>=2.5,<2.6"],
+        "client": [],
+        "pipeline": PIPELINE,
+        "kfp": ["kfp>=2.5,<3"],
         # Later versions of transformers leave TensorFlow behind, and those of filelock Python 3.10.
         "text": ["transformers>=4.40,<4.50", "tokenizers>=0.19,<0.22", "safetensors>=0.4.1,<0.6", "filelock>=3,<4"],
         "dev": [
@@ -79,5 +89,5 @@ setup(
             "pandas-stubs",
         ],
     },
-    entry_points={"console_scripts": ["polyrec=pipeline.cli:main"]},
+    entry_points={"console_scripts": ["polyrec=pipeline:main"]},
 )

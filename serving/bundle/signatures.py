@@ -1,5 +1,7 @@
 """Names of signatures and inputs, importable without TensorFlow."""
 
+from __future__ import annotations
+
 import re
 
 RECOMMEND = "recommend"

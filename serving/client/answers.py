@@ -1,5 +1,7 @@
 """Return values and errors of the client."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import NamedTuple
 

@@ -5,6 +5,8 @@ with Client("127.0.0.1:8500") as client:
         print(item.item_id, item.score, item.because)
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -103,7 +105,7 @@ class Client(Connection):
         if not len(histories):
             return []
         outputs = self._predict("user_interests", inputs, user_features, len(histories))
-        return [vectors[mask] for vectors, mask in zip(outputs["interests"], outputs["interest_mask"], strict=True)]
+        return [vectors[mask] for vectors, mask in zip(outputs["interests"], outputs["interest_mask"])]
 
     def explain(
         self,

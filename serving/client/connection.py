@@ -1,5 +1,7 @@
 """Connection to a server: calls, error messages, signatures of the served model."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 

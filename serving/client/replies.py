@@ -16,7 +16,7 @@ def recommendations(outputs: Mapping[str, npt.NDArray[Any]]) -> list[Recommendat
     answers = []
     told = outputs.get(UNMATCHED_FILTERS, np.zeros((len(outputs["fallback"]), 0), object))
     for row, fallback in enumerate(outputs["fallback"]):
-        listed = zip(*(outputs[column][row].tolist() for column in columns), strict=True)
+        listed = zip(*(outputs[column][row].tolist() for column in columns))
         items = tuple(
             Recommendation(item.decode(), score, interest, because.decode())
             for item, score, interest, because, valid in listed
@@ -34,7 +34,7 @@ def profiles(outputs: Mapping[str, npt.NDArray[Any]]) -> list[TagProfile]:
     for row, fallback in enumerate(outputs["fallback"]):
         by_task = {}
         for column, task in enumerate(tasks):
-            listed = zip(*(outputs[name][row, column].tolist() for name in ("tags", "scores", "valid")), strict=True)
+            listed = zip(*(outputs[name][row, column].tolist() for name in ("tags", "scores", "valid")))
             by_task[task] = tuple(ScoredTag(tag.decode(), score) for tag, score, valid in listed if valid)
         answers.append(TagProfile(by_task, bool(fallback)))
     return answers
@@ -65,7 +65,7 @@ def explanations(outputs: Mapping[str, npt.NDArray[Any]], items: Sequence[Sequen
                     bool(outputs["known"][row, place]),
                     int(winner) if (winner := outputs["interest"][row, place]) >= 0 else None,
                     tuple(outputs["interest_scores"][row, place].tolist()),
-                    tuple(zip(seen, outputs["weights"][row, place].tolist(), strict=False)),
+                    tuple(zip(seen, outputs["weights"][row, place].tolist())),
                 )
                 for place, item in enumerate(asked)
             ]

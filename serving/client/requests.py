@@ -1,14 +1,16 @@
 """Converts arguments to request tensors, and validates them before anything is sent."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Union
 
 from serving.bundle.signatures import profile_feature
 from serving.client import wire
 from serving.client.answers import ClientError, Input
 from serving.client.spelling import filter_values, profile_numbers, profile_words, seconds, words
 
-Id = str | int
+Id = Union[str, int]
 """Of an item: a whole number is spelt as ingestion spells it, 12 as "12"."""
 
 
@@ -18,7 +20,7 @@ def history_inputs(histories: Sequence[Sequence[Id]], times: Sequence[Sequence[i
     Raises:
       ValueError: they are not lists of lists of ids, or not aligned.
     """
-    if isinstance(histories, str) or any(isinstance(history, str | bytes | int) for history in histories):
+    if isinstance(histories, str) or any(isinstance(history, (str, bytes, int)) for history in histories):
         raise ValueError("histories is a list of lists of ids, one a user: [['a', 'b']] and not ['a', 'b']")
     rows = [words("histories", history) for history in histories]
     times = [[0] * len(row) for row in rows] if times is None else [seconds(row) for row in times]
@@ -68,7 +70,7 @@ def filter_input(name: str, given: Any, batch: int) -> Any:
 
 
 def _rows(name: str, given: Any) -> list[Any]:
-    if isinstance(given, str | bytes):
+    if isinstance(given, (str, bytes)):
         raise ValueError(f"{name} is a list of words, or a list of them for each user")
     return [] if given is None else list(given)
 
@@ -80,7 +82,7 @@ def _one_each(name: str, rows: list[Any], batch: int) -> list[Any]:
 
 
 def _is_list(row: Any) -> bool:
-    return isinstance(row, Iterable) and not isinstance(row, str | bytes)
+    return isinstance(row, Iterable) and not isinstance(row, (str, bytes))
 
 
 def profile(name: str, spec: Input, user_features: Sequence[Mapping[str, Any]] | None, batch: int) -> Any:

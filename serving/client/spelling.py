@@ -40,7 +40,7 @@ def words(name: str, row: Any) -> list[str]:
     Raises:
       ValueError: it is no list, or as of :func:`word`.
     """
-    if isinstance(row, str | bytes) or not isinstance(row, Iterable):
+    if isinstance(row, (str, bytes)) or not isinstance(row, Iterable):
         raise ValueError(f"{name} should hold lists of ids, such as ['a', 'b']. Received: {row!r}")
     return [word(name, value) for value in row]
 
@@ -111,7 +111,7 @@ def profile_numbers(name: str, row: Iterable[Any]) -> list[float]:
 
 
 def _is_boolean(value: Any) -> bool:
-    return isinstance(value, bool | np.bool_)
+    return isinstance(value, (bool, np.bool_))
 
 
 def _sendable(name: str, value: str) -> str:

@@ -1,5 +1,7 @@
 """TLS for the client."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import grpc

@@ -8,6 +8,8 @@ Source: tensorflow/core/framework/{tensor,tensor_shape}.proto, tensorflow/core/p
 tensorflow_serving/apis/{model,predict,get_model_status,get_model_metadata}.proto.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import Any
 
