@@ -89,5 +89,5 @@ setup(
             "pandas-stubs",
         ],
     },
-    entry_points={"console_scripts": ["polyrec=pipeline:main"]},
+    entry_points={"console_scripts": ["polyrec=pipeline.__main__:main"]},
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("trainer", "serving", "components", "pipeline")
@@ -88,14 +89,74 @@ def test_the_version_is_that_of_the_newest_release(distribution):
     assert citation["license"] == distribution.metadata["License"]
 
 
+def _part(function_call: str, lock: str) -> str:
+    """What set-up's own function makes of a lock."""
+    script = (ROOT / "bootstrap.sh").read_text()
+    function = next(line for line in script.splitlines() if line.startswith("part() {"))
+    program = f"lock={lock}\n{function}\n{function_call}"
+    return subprocess.run(["sh", "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
 def test_set_up_begins_with_the_package_that_has_to_be_compiled():
     """It installs the lock's pin, with hashes, and nothing else, before anything that takes a minute."""
     script = (ROOT / "bootstrap.sh").read_text()
-    select = next(line for line in script.splitlines() if line.startswith("awk "))
-    assert script.index(select) < script.index("pip sync")
-    command = select.partition(" > ")[0]
-    chosen = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    call = "part '^pyfarmhash==' 0"
+    assert script.index(call) < script.index("pip sync --quiet --require-hashes --compile-bytecode $OLDER_LOCK_DATES")
+    chosen = _part(call, "requirements-glibc236.lock")
     first, *hashes = chosen.splitlines()
     assert first.startswith("pyfarmhash==")
-    assert hashes and all(line.lstrip().startswith("--hash=sha256:") for line in hashes)
-    assert chosen in (ROOT / "requirements.lock").read_text()
+    assert hashes and all(line.lstrip().startswith("--hash=sha256:") for line in hashes if "#" not in line)
+    assert chosen in (ROOT / "requirements-glibc236.lock").read_text()
+
+
+def test_set_up_installs_each_package_of_the_older_lock_once():
+    lock = (ROOT / "requirements-glibc236.lock").read_text()
+    calls = re.findall(r"part '(\S+)' ([01]) > \"\$(own|rest)\"", (ROOT / "bootstrap.sh").read_text())
+    assert [name for *_, name in calls] == ["own", "rest"]
+    own, rest = (_part(f"part '{names}' {but}", "requirements-glibc236.lock") for names, but, _ in calls)
+    pins = re.compile(r"^[a-z0-9][^ ]*==", re.MULTILINE)
+    assert pins.findall(own) == ["ml-pipelines-sdk==", "tfx=="]
+    assert sorted(pins.findall(own) + pins.findall(rest)) == sorted(pins.findall(lock))
+
+
+def test_the_client_is_all_that_the_distribution_needs_by_itself(distribution):
+    needed = [Requirement(text) for text in distribution.requires]
+    assert {found.name for found in needed if not found.marker} == {"grpcio", "numpy", "protobuf"}
+    assert "client" in distribution.metadata.get_all("Provides-Extra")
+    assert distribution.metadata["Requires-Python"] == ">=3.9"
+    of_pipeline = {found.name for found in needed if found.marker and found.marker.evaluate({"extra": "pipeline"})}
+    assert {"tfx", "tensorflow", "tensorflow-recommenders", "scann", "apache-beam"} <= of_pipeline
+
+
+CLIENT = """
+import sys
+
+class Barred:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"tensorflow", "pydantic", "click", "trainer", "pipeline", "components"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Barred())
+from serving.client import Client
+print(Client.__name__)
+"""
+
+
+def test_the_client_imports_without_the_rest(installed, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True
+    )
+    assert done.stdout == "Client\n", done.stderr
+
+
+def test_the_command_without_the_pipeline_says_what_to_install(installed, tmp_path):
+    program = "import sys; sys.modules['click'] = None; from pipeline.__main__ import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: the package click is not installed here."), done.stderr
