@@ -6,7 +6,7 @@ COMPILE = .venv/.uv/bin/uv pip compile --quiet --generate-hashes --no-emit-index
 QUICK = $(addprefix tests/trainer/,layers losses metrics models) tests/test_architecture.py tests/test_docs.py
 
 SMOKE = tests/test_architecture.py::test_every_module_imports tests/pipeline/test_kubeflow_runner.py \
-    tests/serving/validation/test_validate.py::test_a_good_bundle_is_blessed \
+    tests/serving/validation/test_validate.py::test_a_good_bundle_is_blessed tests/serving/test_deploy.py \
     tests/e2e/test_pipeline.py::test_a_first_run_trains_both_models_and_pushes
 
 help:  ## list the targets
