@@ -1,7 +1,8 @@
 """EvalConfig of a retrieval model, and the metric that averages per-user values.
 
 The trainer's ``evaluate`` signature already returns every metric for every user, so all that is left to
-TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds.
+TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds. What
+all users together make up, components/evaluation/all_users.py computes.
 """
 
 import json
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 
+from components.evaluation.all_users import AllUsersMetrics
 from components.evaluation.metric_names import DEFAULT_GATE, check_metric, check_threshold, gated_metrics
 from components.evaluation.over_baseline import over_baseline
 from components.settings import EvaluationSettings
@@ -124,23 +126,30 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> tfma.EvalCo
                 relative={"value": settings.max_regression if lower else -settings.max_regression},
             )
         )
-    outputs = [*table.model_metrics(filtered), *table.popularity_metrics(filtered)]
+    means: list[str] = []
+    of_all: list[str] = []
+    for prefix, names in (("", table.model_metrics(filtered)), (table.POPULARITY, table.popularity_metrics(filtered))):
+        for name in names:
+            (of_all if table.of_all_users(name.removeprefix(prefix)) else means).append(name)
     return tfma.EvalConfig(
         model_specs=[tfma.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
         slicing_specs=[tfma.SlicingSpec(), tfma.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
         metrics_specs=[
             tfma.MetricsSpec(
                 metrics=[
-                    tfma.MetricConfig(
-                        class_name=PerExampleMeans.__name__,
-                        module=PerExampleMeans.__module__,
-                        config=json.dumps({"outputs": outputs}),
-                    ),
+                    _configured(PerExampleMeans, means),
+                    _configured(AllUsersMetrics, of_all),
                     tfma.MetricConfig(class_name="ExampleCount"),
                 ],
                 per_slice_thresholds=overall(thresholds) if gated else {},
             )
         ],
+    )
+
+
+def _configured(metric: type[metric_types.Metric], outputs: list[str]) -> tfma.MetricConfig:
+    return tfma.MetricConfig(
+        class_name=metric.__name__, module=metric.__module__, config=json.dumps({"outputs": outputs})
     )
 
 
