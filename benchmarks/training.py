@@ -35,7 +35,7 @@ def main(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...], sp
     for name in models:
         for read_out in read_outs if name != "two_tower" else ("-",):
             rates = [
-                _targets_per_cpu_second(name, read_out, 10_000, every, seconds, split_negatives)[0]
+                targets_per_cpu_second(name, read_out, 10_000, every, seconds, split_negatives)[0]
                 for every in (True, False)
             ]
             speed.add_row(name, read_out, f"{rates[0]:,.0f}", f"{rates[1]:,.0f}", f"{rates[0] / rates[1]:.1f}")
@@ -44,12 +44,12 @@ def main(seconds: float, models: tuple[str, ...], read_outs: tuple[str, ...], sp
     for column in ("model", "10 k items", "100 k items", "1 M items", "last / first"):
         cost.add_column(column, justify="left" if column == "model" else "right")
     for name in models:
-        steps = [_targets_per_cpu_second(name, "hard", n, True, seconds)[1] for n in (10_000, 100_000, 1_000_000)]
+        steps = [targets_per_cpu_second(name, "hard", n, True, seconds)[1] for n in (10_000, 100_000, 1_000_000)]
         cost.add_row(name, *(f"{1000 * step:.0f}" for step in steps), f"{steps[-1] / steps[0]:.2f}")
     console.print(cost)
 
 
-def _targets_per_cpu_second(
+def targets_per_cpu_second(
     name: str, read_out: str, items: int, all_prefixes: bool, seconds: float, split_negatives: bool = False
 ) -> tuple[float, float]:
     """Targets per CPU-second and CPU-seconds a step."""

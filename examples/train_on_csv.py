@@ -35,7 +35,7 @@ def train(events: Path, overrides: list[str]) -> Results:
     """
     settings = {
         "data": {"directory": str(events.parent), "interactions": events.name},
-        "model": {"name": "comirec_sa", "num_interests": 4},
+        "model": {"name": "shrinkage", "num_interests": 4},
         "serving": {"model_name": "example"},
         "pipeline": {"name": "example"},
     }

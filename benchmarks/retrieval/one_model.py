@@ -2,8 +2,9 @@
 
 The job names the prepared data and the settings. The model is trained, exported and loaded as the pipeline does it
 (trainer.run_fn), and the test users go through the exported metrics: what is printed is what would be served. Pages of
-shelf recall have four rows for every model. OUT.json gets the means, OUT.npz the metrics of every user in the order of
-the examples, and with ``half `` in front of their names those where half of each sequence is given.
+shelf recall have four rows for every model. OUT.json gets the means and what all users together make up, OUT.npz the
+metrics of every user in the order of the examples, and with ``half `` in front of their names those where half of each
+sequence is given.
 """
 
 import glob
@@ -55,6 +56,8 @@ def train(data: dict[str, str], config: dict[str, Any], folder: str) -> tuple[st
 def measure(model: Any, examples: str) -> dict[str, np.ndarray]:
     """The metrics of every test user, in the order of the examples: name -> float32 [users].
 
+    In place of metrics of all users together, int32 [users, n]: the items that each is shown.
+
     Args:
       model: a loaded SavedModel of a retrieval model.
       examples: folder of raw examples.
@@ -69,6 +72,28 @@ def measure(model: Any, examples: str) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in values.items()}
 
 
+def summary(users: dict[str, np.ndarray]) -> dict[str, float]:
+    """Means over the users who have a value, and the metrics of all users together.
+
+    Args:
+      users: of :func:`measure`.
+    """
+    from trainer.metrics import table
+    from trainer.metrics.exposure import Exposure
+
+    found = {}
+    for name in table.model_metrics(filtered=True):
+        if (values := users.get(table.output_of(name))) is None:
+            continue
+        if table.of_all_users(name):
+            exposure = Exposure()
+            exposure.add(values)
+            found[name] = table.together(name, exposure.counts(int(users[table.CATALOGUE_SIZE][0])))
+        else:
+            found[name] = float(np.nanmean(values))
+    return found
+
+
 def main(job: dict[str, Any], output: Path) -> None:
     """Does it, and writes both files whole."""
     import tensorflow as tf
@@ -79,9 +104,10 @@ def main(job: dict[str, Any], output: Path) -> None:
         model = tf.saved_model.load(path)
     users = measure(model, data["examples"])
     half = {HALF + name: value for name, value in measure(model, data["half_given"]).items()}
-    means = {name: float(np.nanmean(value)) for name, value in users.items()}
+    means = summary(users)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    np.savez_compressed(f"{output}.partial.npz", **users, **half)
+    of_each = {name: value for name, value in (users | half).items() if value.dtype.kind == "f"}
+    np.savez_compressed(f"{output}.partial.npz", **of_each)
     os.replace(f"{output}.partial.npz", f"{output}.npz")
     Path(f"{output}.partial").write_text(
         json.dumps({**job, "report": report, "metrics": means, "peak_gib": memory}, indent=1)

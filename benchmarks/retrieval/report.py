@@ -71,7 +71,7 @@ class Measured:
 
 def columns() -> dict[str, str]:
     """Heading -> metric, of the table of quality."""
-    quality = {table.title(name): name for name in table.shown()}
+    quality = {table.title(name): name for name in (*table.shown(), *table.shown(of_all=True))}
     return quality | {_UNSEEN + table.title(table.RECALL): _RECALL_UNSEEN}
 
 
@@ -202,11 +202,15 @@ def _differences(content: Measured, row: str) -> dict[str, Difference]:
 def _quality(content: Measured) -> None:
     parts = ablations()
     models = sorted(set(content.users) - set(parts), key=lambda row: -_mean(content.runs[row], table.RECALL))
-    heads = ["model", "temperature", *columns(), f"{_HALF}{table.title(table.RECALL)}", "training CPU s"]
+    order = [*models, *(row for row in BASELINES if row in content.runs)]
+    # Without those of metrics that came after the measurement.
+    measured = {metric for row in order for run in content.runs[row] for metric in run["metrics"]}
+    shown = {head: metric for head, metric in columns().items() if metric in measured}
+    heads = ["model", "temperature", *shown, f"{_HALF}{table.title(table.RECALL)}", "training CPU s"]
     _head([*heads, "steps", "targets / CPU s", "parameters"])
-    for row in [*models, *(row for row in BASELINES if row in content.runs)]:
+    for row in order:
         runs = content.runs[row]
-        cells = [_percent([run["metrics"].get(metric, np.nan) for run in runs]) for metric in columns().values()]
+        cells = [_percent([run["metrics"].get(metric, np.nan) for run in runs]) for metric in shown.values()]
         if row in BASELINES:
             _line([row, "", *cells, *[""] * 5])
             continue

@@ -112,19 +112,20 @@ def _transform(directory: Path, items: int):  # type: ignore[no-untyped-def]
     from trainer.data.preprocessing import preprocessing_fn
 
     spec = {
-        name: tf.io.VarLenFeature(tf.string if name in (schema.HISTORY, schema.TARGETS) else tf.int64)
-        for name in (schema.HISTORY, schema.HISTORY_TIME, schema.HISTORY_OVERLAP, schema.TARGETS)
+        name: tf.io.VarLenFeature(tf.string if name in (schema.HISTORY, schema.TARGETS, schema.USER_ID) else tf.int64)
+        for name in (schema.USER_ID, schema.HISTORY, schema.HISTORY_TIME, schema.HISTORY_OVERLAP, schema.TARGETS)
     }
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(spec))
     ids = np.array([f"i{number}".encode() for number in range(items)], object)
     rows = [
         {
+            schema.USER_ID: [f"u{number}".encode()],
             schema.HISTORY: part[:-1].tolist(),
             schema.HISTORY_TIME: [0] * (len(part) - 1),
             schema.HISTORY_OVERLAP: [0],
             schema.TARGETS: part[-1:].tolist(),
         }
-        for part in np.array_split(ids, max(items // _HISTORY, 1))
+        for number, part in enumerate(np.array_split(ids, max(items // _HISTORY, 1)))
     ]
     graph = directory / "transform"
     config = {"transform": {"max_history": _HISTORY}}

@@ -38,7 +38,7 @@ def over_baseline_names(filtered: bool = False) -> tuple[str, ...]:
     Args:
       filtered: whether there is a filter to compute with once more.
     """
-    lists = [name for name in table.model_metrics(filtered) if table.metric_of(name).of == "list"]
+    lists = [name for name in table.model_metrics(filtered) if table.paired(name)]
     return tuple(name + of + OVER_BASELINE for name in lists for of in ("", *_OF_SLICES))
 
 

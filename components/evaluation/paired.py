@@ -10,7 +10,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from trainer.data import schema
-from trainer.metrics.table import HISTORY_DIVERSITY, metric_of, model_metrics
+from trainer.metrics import table
+from trainer.metrics.table import HISTORY_DIVERSITY
 
 FILE = "comparison.json"
 """In the folder of the artifact."""
@@ -100,7 +101,7 @@ def paired(
     baseline: Mapping[str, npt.NDArray[np.floating[Any]]],
     users: npt.NDArray[np.bool_],
 ) -> dict[str, Paired]:
-    """Means, differences and standard errors of all metrics of lists that both have.
+    """Means, differences and standard errors of all metrics of lists that both have and each user has.
 
     Args:
       model: metric -> a value of each user, NaN for none.
@@ -108,8 +109,8 @@ def paired(
       users: bool, whom to count.
     """
     found = {}
-    for name in model_metrics(filtered=True):
-        if name not in model or name not in baseline or metric_of(name).of != "list":
+    for name in table.model_metrics(filtered=True):
+        if name not in model or name not in baseline or not table.paired(name):
             continue
         ours, theirs = (np.asarray(values[name], np.float64)[users] for values in (model, baseline))
         both = ~(np.isnan(ours) | np.isnan(theirs))
@@ -142,7 +143,8 @@ def _per_user(loaded: Any, files: Sequence[str], page_rows: int) -> dict[str, np
     values: dict[str, list[npt.NDArray[np.floating[Any]]]] = {}
     for examples in _examples(files):
         for name, value in loaded.evaluate_beside(examples, tf.constant(page_rows)).items():
-            values.setdefault(name, []).append(value.numpy())
+            if value.dtype.is_floating:  # Not what each user is shown: there is no difference of it.
+                values.setdefault(name, []).append(value.numpy())
     return {name: np.concatenate(parts) for name, parts in values.items()}
 
 

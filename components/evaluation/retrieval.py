@@ -1,7 +1,8 @@
 """EvalConfig of a retrieval model, and the metric that averages per-user values.
 
 The trainer's ``evaluate`` signature already returns every metric for every user, so all that is left to
-TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds.
+TensorFlow Model Analysis is the mean, over all users and over each slice, and the comparison with thresholds. What
+all users together make up, components/evaluation/all_users.py computes.
 """
 
 import json
@@ -15,6 +16,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.proto import config_pb2
 
+from components.evaluation.all_users import AllUsersMetrics
 from components.evaluation.metric_names import DEFAULT_GATE, check_metric, check_threshold, gated_metrics
 from components.evaluation.over_baseline import over_baseline
 from components.settings import EvaluationSettings
@@ -125,23 +127,30 @@ def eval_config(settings: EvaluationSettings, gated: bool = True) -> config_pb2.
                 relative={"value": settings.max_regression if lower else -settings.max_regression},
             )
         )
-    outputs = [*table.model_metrics(filtered), *table.popularity_metrics(filtered)]
+    means: list[str] = []
+    of_all: list[str] = []
+    for prefix, names in (("", table.model_metrics(filtered)), (table.POPULARITY, table.popularity_metrics(filtered))):
+        for name in names:
+            (of_all if table.of_all_users(name.removeprefix(prefix)) else means).append(name)
     return config_pb2.EvalConfig(
         model_specs=[config_pb2.ModelSpec(signature_name=SIGNATURE, model_type=tfma.TF_GENERIC)],
         slicing_specs=[config_pb2.SlicingSpec(), config_pb2.SlicingSpec(feature_keys=[schema.HISTORY_BUCKET])],
         metrics_specs=[
             config_pb2.MetricsSpec(
                 metrics=[
-                    config_pb2.MetricConfig(
-                        class_name=PerExampleMeans.__name__,
-                        module=PerExampleMeans.__module__,
-                        config=json.dumps({"outputs": outputs}),
-                    ),
+                    _configured(PerExampleMeans, means),
+                    _configured(AllUsersMetrics, of_all),
                     config_pb2.MetricConfig(class_name="ExampleCount"),
                 ],
                 per_slice_thresholds=overall(thresholds) if gated else {},
             )
         ],
+    )
+
+
+def _configured(metric: type[metric_types.Metric], outputs: list[str]) -> config_pb2.MetricConfig:
+    return config_pb2.MetricConfig(
+        class_name=metric.__name__, module=metric.__module__, config=json.dumps({"outputs": outputs})
     )
 
 

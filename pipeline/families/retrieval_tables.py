@@ -53,7 +53,22 @@ def metrics(columns: list[Column], result: "RunResult") -> Table:
                     table.title(name), *("" if value is None else f"{value:.4f}" for value in values), *difference
                 )
         shown.add_section()
+    _add_all_users(shown, columns, users, comparison is not None)
     return shown
+
+
+def _add_all_users(shown: Table, columns: list[Column], users: int, compared: bool) -> None:
+    """The rows of what all users together are shown: no standard error, and not to be read without their number."""
+    names = [name for name in table.shown(of_all=True) if name in columns[0][1].overall]
+    if names:
+        shown.add_row(f"[dim]all {users:,} users together[/dim]")
+    for name in names:
+        values = [evaluation.overall.get(prefix + name) for _, evaluation, prefix in columns]
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        if compared:
+            ours, theirs = values[:2]
+            cells.append("" if ours is None or theirs is None else f"{100 * (ours - theirs):+.1f}")
+        shown.add_row(table.title(name), *cells)
 
 
 def _value(evaluation: "Evaluation", result: "RunResult", name: str) -> float | None:

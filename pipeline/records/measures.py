@@ -10,7 +10,7 @@ from pipeline.families.base import Family
 from pipeline.families.lookup import FAMILIES
 from pipeline.records.record import Data, Gate, Metric
 from pipeline.results.run_result import Evaluation, Metrics, RunResult
-from trainer.metrics.table import POPULARITY
+from trainer.metrics.table import POPULARITY, of_all_users
 
 _COUNT = "example_count"
 _AGAINST_BLESSED = "_diff"
@@ -98,7 +98,7 @@ def _metrics(
     found = {}
     for name in names:
         pair = paired.get(name)
-        found[name] = Metric(
+        metric = Metric(
             title=family.title(name),
             value=model.get(name, pair.model if pair else None),
             popularity=model.get(POPULARITY + name),
@@ -109,4 +109,11 @@ def _metrics(
             users=pair.users if pair else None,
             blessed_before=before.get(name) if before else None,
         )
+        found[name] = _of_all_users(metric, model) if of_all_users(name) else metric
     return found
+
+
+def _of_all_users(metric: Metric, model: Metrics) -> Metric:
+    """With the number of users, which the metric depends on, and a difference, which has no error."""
+    difference = None if metric.value is None or metric.baseline is None else metric.value - metric.baseline
+    return metric.model_copy(update={"users": int(model[_COUNT]), "difference": difference})

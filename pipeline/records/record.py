@@ -64,16 +64,16 @@ class Data(_Part):
 
 
 class Metric(_Part):
-    """A metric on the test split, a mean over users.
+    """A metric on the test split: a mean over users or, without an error, a number of all of them together.
 
     Attributes:
       title: as tables print it.
       value: of the model.
       popularity: of the popularity ranking.
       baseline: of the baseline trained on the same data.
-      difference: model minus baseline, paired by user.
+      difference: model minus baseline, paired by user where it is a mean.
       error: standard error of the difference.
-      users: who have a value.
+      users: who have a value, or are measured together.
       blessed_before: of the model that was blessed last.
     """
 

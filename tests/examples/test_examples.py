@@ -62,7 +62,7 @@ def _versions(folder):
 def test_train_on_a_csv(trained, folder):
     record, _ = find_runs(folder / "runs").runs.values()
     recall = record.metrics["recall_at_50"]
-    assert f"comirec_sa: Recall@50 {recall.value:.4f}, popularity {recall.popularity:.4f}" in trained
+    assert f"shrinkage: Recall@50 {recall.value:.4f}, popularity {recall.popularity:.4f}" in trained
     assert record.data["InteractionExampleGen"].rows["interactions"] == 8_000
     version, _ = _versions(folder)
     assert f"(version {version})" in trained

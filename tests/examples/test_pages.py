@@ -1,5 +1,6 @@
 """The code that the pages on writing a model and a metric show is code that runs."""
 
+import math
 import re
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_the_page_on_models_shows_the_example(block):
 
 
 def test_the_metric_of_the_page_on_metrics(monkeypatch):
-    function, row = _blocks("write-a-metric.md")
+    function, row = _blocks("write-a-metric.md")[:2]
     names = {"tf": tf, "UserLists": UserLists, "Metric": Metric}
     exec(function, names)
     metric = eval(row, names)
@@ -38,3 +39,17 @@ def test_the_metric_of_the_page_on_metrics(monkeypatch):
     assert table.title("tail_share_at_50_unseen") == "Tail share@50"
     assert "popularity_tail_share_at_50" in table.popularity_metrics()
     assert "tail_share_at_50" in table.shown()
+
+
+def test_the_metric_of_all_users_together_of_the_page_on_metrics(monkeypatch):
+    function, row = _blocks("write-a-metric.md")[2:]
+    names = {"np": np, "math": math, "Metric": Metric}
+    exec(function, names)
+    metric = eval(row, names)
+    monkeypatch.setattr(table, "TABLE", (*table.TABLE, metric))
+    # Equally often, and half of the time: the entropy is 1.5 bits, of 2 ** 1.5 items.
+    assert table.together("shown_evenly_at_50", np.array([3, 0, 3, 3])) == pytest.approx(3)
+    assert table.together("shown_evenly_at_50", np.array([4, 2, 2, 0])) == pytest.approx(2**1.5)
+    assert math.isnan(table.together("shown_evenly_at_50", np.zeros(4, int)))
+    assert "popularity_shown_evenly_at_50_unseen" in table.popularity_metrics()
+    assert table.of_all_users("shown_evenly_at_50_unseen") and not table.paired("shown_evenly_at_50")

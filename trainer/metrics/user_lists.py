@@ -14,11 +14,13 @@ class Items:
     Attributes:
       category: int32 [N], finest category of each item, -1 for none.
       tail: bool [N], see :func:`in_the_tail`.
+      self_information: float32 [N], see :func:`trainer.metrics.novelty.self_information`.
       vectors: float32 [N, D].
     """
 
     category: tf.Tensor
     tail: tf.Tensor
+    self_information: tf.Tensor
     vectors: tf.Tensor
 
 

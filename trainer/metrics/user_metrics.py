@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from trainer.metrics import table
 from trainer.metrics.interest_health import OWN_LENGTH
+from trainer.metrics.novelty import self_information
 from trainer.metrics.ranking import places_of
 from trainer.metrics.shelf import MOST_PLACES
 from trainer.metrics.user_lists import Items, UserLists, in_the_tail
@@ -74,12 +75,16 @@ def user_metrics(
       popularity: whether to compute those of the popularity ranking as well.
 
     Returns:
-      full name -> float32 [B], NaN for what a user has no value of.
+      full name -> float32 [B], NaN for what a user has no value of; in place of those of all users together
+      ``shown_at_<N>`` and ``catalogue_size``.
     """
     unknown = tf.reduce_all(users.history == 0, axis=1)
-    items = Items(catalogue.category, in_the_tail(catalogue.counts), catalogue.vectors)
+    items = Items(
+        catalogue.category, in_the_tail(catalogue.counts), self_information(catalogue.counts), catalogue.vectors
+    )
     page_rows = tf.convert_to_tensor(page_rows, tf.int32)
-    outputs: dict[str, tf.Tensor] = {}
+    size = int(catalogue.vectors.shape[0])
+    outputs: dict[str, tf.Tensor] = {table.CATALOGUE_SIZE: tf.fill(tf.shape(unknown), size)}
     for suffix, options in restrictions.items():
         popular = _by_count(users.targets, catalogue.counts, options)
         merged, own = _ranked(users, catalogue, options)

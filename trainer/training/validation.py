@@ -1,7 +1,7 @@
 """Validation metrics of retrieval models during training."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 import tensorflow as tf
@@ -9,6 +9,7 @@ import tensorflow as tf
 from trainer.data import schema
 from trainer.data.sequences import Batch
 from trainer.metrics import table
+from trainer.metrics.exposure import Exposure
 from trainer.metrics.interest_health import OWN_LENGTH, mean_jaccard
 from trainer.metrics.ranking import rank_metrics
 from trainer.metrics.user_metrics import own_lists
@@ -43,7 +44,8 @@ class Validator:
     def evaluate(self, batches: Iterable[Batch]) -> dict[str, float]:
         """Means over all users of ``batches`` (trainer.data.sequences.evaluation_dataset).
 
-        Of a model of several interests their overlap as well, over the first users.
+        Of a model of several interests their overlap as well, over the first users. What is computed of all users
+        together, at the cut-offs that the table of metrics has of it.
 
         Raises:
           ValueError: there are no users.
@@ -52,20 +54,34 @@ class Validator:
         items = kept(self._model.num_items, self._model.candidates) if keep else None
         totals: dict[str, float] = {}
         overlaps: list[float] = []
+        shown = {n: Exposure() for n in self._cutoffs}
         users = 0
         for batch in batches:
             if self._model.served_interests > 1 and users < OVERLAP_USERS:
                 overlaps += self._compare(batch, items).numpy().tolist()
             users += int(batch[schema.HISTORY].shape[0])
-            for name, values in self._step(batch, items).items():
+            metrics, listed = self._step(batch, items)
+            for name, values in metrics.items():
                 totals[name] = totals.get(name, 0.0) + float(tf.reduce_sum(values))
+            for n, exposure in shown.items():
+                exposure.add(listed.numpy()[:, :n])
         if not users:
             raise ValueError("The validation split holds no users.")
         overlaps = [value for value in overlaps if not math.isnan(value)]
         of_interests = {table.OVERLAP: sum(overlaps) / len(overlaps)} if overlaps else {}
-        return {name: total / users for name, total in totals.items()} | of_interests
+        return {name: total / users for name, total in totals.items()} | of_interests | self._together(shown)
 
-    def _batch_metrics(self, batch: Batch, items: Candidates | None) -> dict[str, tf.Tensor]:
+    def _together(self, shown: Mapping[int, Exposure]) -> dict[str, float]:
+        values = {
+            name: table.together(name, shown[n].counts(self._model.num_items))
+            for metric in table.TABLE
+            if metric.combine is not None
+            for name, n in metric.names.items()
+            if n in shown
+        }
+        return {name: value for name, value in values.items() if not math.isnan(value)}
+
+    def _batch_metrics(self, batch: Batch, items: Candidates | None) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         ranking = fair_ranking(
             *self._interests(batch),
             self._model.num_items,
@@ -74,7 +90,7 @@ class Validator:
             max(self._cutoffs),
             temperature=self._model.ranking_temperature,
         )
-        return rank_metrics(ranking.better, ranking.tied, batch[schema.TARGETS], self._cutoffs)
+        return rank_metrics(ranking.better, ranking.tied, batch[schema.TARGETS], self._cutoffs), ranking.top.indices
 
     def _overlap(self, batch: Batch, items: Candidates | None) -> tf.Tensor:
         interests, active = self._interests(batch)

@@ -33,6 +33,7 @@ class _Fixed(tf.Module):
     def evaluate_beside(self, examples, page_rows):
         user = tf.strings.to_number(tf.io.parse_example(examples, SPEC)["user_id"], tf.int32)
         found = {name: tf.gather(values, user) for name, values in self.values.items()}
+        found["shown_at_50"] = tf.zeros([tf.size(user), 50], tf.int32)
         return {**found, "shelf_recall_at_10": tf.fill(tf.shape(user), tf.cast(page_rows, tf.float32))}
 
 
@@ -69,7 +70,7 @@ def _check(found: Comparison) -> None:
     assert found.slices["history 050+"]["recall_at_50"].users == 4
     # Both are given the four rows of the model's page.
     assert found.slices["all"]["shelf_recall_at_10"].baseline == 4.0
-    assert "history_diversity" not in found.slices["all"]
+    assert found.slices["all"].keys() == {"recall_at_50", "shelf_recall_at_10"}
 
 
 def test_both_models_on_the_same_users(folders):

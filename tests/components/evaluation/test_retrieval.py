@@ -19,10 +19,15 @@ from trainer.metrics import table
 
 HISTORY_LENGTHS = (1, 3, 6)
 ALL_METRICS = (*table.model_metrics(), *table.popularity_metrics())
+MEANS = [name for name in ALL_METRICS if table.output_of(name) == name]
+CATALOGUE = 10
 
 
 class _Scaled(tf.Module):
-    """An evaluate signature: output number i of an example with n history items is n * scale + i."""
+    """An evaluate signature: output number i of an example with n history items is n * scale + i.
+
+    Its user is shown the first n items of the catalogue.
+    """
 
     def __init__(self, scale: float) -> None:
         super().__init__()
@@ -32,7 +37,11 @@ class _Scaled(tf.Module):
     def evaluate(self, examples):
         history = tf.io.parse_example(examples, {"history": tf.io.RaggedFeature(tf.string)})["history"]
         length = tf.cast(history.row_lengths(), tf.float32)
-        outputs = {name: length * self.scale + i for i, name in enumerate(ALL_METRICS)}
+        outputs = {name: length * self.scale + i for i, name in enumerate(MEANS)}
+        shown = tf.where(tf.range(50.0) < length[:, tf.newaxis], tf.range(50), -1)
+        outputs |= {table.output_of(name): shown for name in ALL_METRICS if name not in MEANS}
+        outputs["catalogue_size"] = tf.fill(tf.shape(length), CATALOGUE)
+        del outputs["popularity_shown_at_50_unseen"]
         outputs["interest_cosine"] = tf.where(length == 1, float("nan"), length)
         del outputs["interest_use"]
         return outputs
@@ -90,7 +99,7 @@ def test_means_overall_and_by_slice_and_a_first_model_is_blessed(folder):
     values = _values(output, "")
     assert set(values) == {"", "001-004", "005-009"}
     # Lengths 1, 3, 6: mean 10/3; those below 5: mean 2.
-    for i, name in enumerate(ALL_METRICS):
+    for i, name in enumerate(MEANS):
         if name in ("interest_cosine", "interest_use"):
             continue
         assert values[""][name] == pytest.approx(10 / 3 + i)
@@ -101,6 +110,13 @@ def test_means_overall_and_by_slice_and_a_first_model_is_blessed(folder):
     assert values["001-004"]["interest_cosine"] == pytest.approx(3)
     assert math.isnan(float(values[""]["interest_use"]))
     assert values[""]["example_count"] == 3
+    # Shown 3, 2, 2, 1, 1, 1 times and four items never: by the formula (27 + 7 * 2 + 5 * 2 + 3 + 1 - 1) / (9 * 10).
+    assert values[""]["coverage_at_50"] == pytest.approx(6 / 10) == values[""]["popularity_coverage_at_50"]
+    assert values[""]["gini_at_50_unseen"] == pytest.approx(54 / 90)
+    assert values["001-004"]["coverage_at_50"] == pytest.approx(3 / 10)  # 2, 1, 1 times
+    assert values["001-004"]["gini_at_50"] == pytest.approx((9 * 2 + 7 + 5) / (9 * 4))
+    assert values["005-009"]["gini_at_50"] == pytest.approx((9 + 7 + 5 + 3 + 1 - 1) / (9 * 6))
+    assert math.isnan(float(values[""]["popularity_coverage_at_50_unseen"]))
     assert tfma.load_validation_result(str(output)).validation_ok
 
 
@@ -135,6 +151,7 @@ def test_a_value_threshold_refuses(folder):
             "Did you mean 'recall_at_50_over_baseline'.*Behind a metric",
         ),
         ({"thresholds": {"interest_overlap_at_50_over_baseline": 0}}, "is not a metric"),
+        ({"thresholds": {"coverage_at_50_over_baseline": 0}}, "is not a metric"),
         ({"thresholds": {"history_diversity": 0}}, "'history_diversity' is not a metric"),
         ({"gate_metric": "recall_at_50_over_baseline"}, "evaluation.gate_metric: .* is not a metric"),
         ({"gate_metric": "auc"}, "evaluation.gate_metric: 'auc' is not a metric"),
@@ -153,6 +170,20 @@ def test_of_an_overlap_less_is_better(folder, most, blessed):
     assert result.validation_ok is blessed
     said = refusals(result, None, EvaluationSettings(thresholds={"interest_cosine": most}))
     assert blessed or said == ["interest_cosine is 4.5000, and evaluation.thresholds wants at most 4.4."]
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "blessed"),
+    [
+        ({"coverage_at_50": 0.59, "gini_at_50": 0.61}, True),
+        ({"coverage_at_50": 0.61}, False),
+        ({"gini_at_50": 0.59}, False),
+    ],
+)
+def test_thresholds_on_what_all_users_are_shown(folder, thresholds, blessed):
+    """Together they are shown six of ten items; their exposure has a Gini index of 0.6, of which less is better."""
+    output, _ = _analyse(folder, EvaluationSettings(thresholds=thresholds), "one")
+    assert tfma.load_validation_result(str(output)).validation_ok is blessed
 
 
 @pytest.mark.parametrize(("candidate", "blessed_last", "blessed"), [("half", "one", True), ("one", "half", False)])

@@ -46,6 +46,19 @@ def test_metrics_have_their_baselines_and_errors():
     assert (found["pushed"], found["unchanged"]) == ("/served/1", False)
 
 
+def test_what_all_users_are_shown_has_their_number_and_no_error():
+    overall = {"example_count": 30.0, "gini_at_50": 0.3, "coverage_at_50_unseen": 0.2}
+    part = {"example_count": 20.0, "gini_at_50": 0.4}
+    baseline = Evaluation({"gini_at_50": 0.5}, {})
+    metrics = facts(result(model=Evaluation(overall, {"010-019": part}), baseline=baseline, comparison=None))
+    gini = metrics["metrics"]["gini_at_50"]
+    assert (gini.title, gini.value, gini.baseline, gini.error, gini.users) == ("Gini@50", 0.3, 0.5, None, 30)
+    assert gini.difference == pytest.approx(-0.2)
+    alone = metrics["metrics"]["coverage_at_50_unseen"]
+    assert (alone.value, alone.baseline, alone.difference, alone.users) == (0.2, None, None, 30)
+    assert metrics["slices"]["010-019"]["gini_at_50"].users == 20
+
+
 @pytest.mark.parametrize("refusals", [[], ["recall_at_50 is 0.3000, too low."]])
 @pytest.mark.parametrize("served", [True, False])
 def test_gates_have_their_reasons(refusals, served):

@@ -48,6 +48,19 @@ def test_the_difference_and_thirds_are_shown_where_there_is_a_comparison(capsys)
     assert "mind is better than two_tower by 10.0 ± 1.2 points of Recall@50 (30 test users)." in printed
 
 
+def test_what_all_users_are_shown_is_beside_their_number_and_has_no_error(capsys):
+    overall = {"example_count": 1234.0, "recall_at_50": 0.4, "coverage_at_50": 0.5, "gini_at_50": 0.25}
+    model = Evaluation({**overall, "popularity_coverage_at_50": 0.125, "coverage_at_50_unseen": 0.6}, {})
+    baseline = Evaluation({**overall, "coverage_at_50": 0.375, "gini_at_50": 0.35}, {})
+    comparison = Comparison(1234, 4, {"all": {"recall_at_50": Paired(1234, 0.4, 0.4, 0.0, 0.01)}})
+    result = RunResult(model, baseline, None, [], True, "", None, False, comparison, family="retrieval")
+    show(Console(width=120), "mind", result)
+    rows = {row[0]: row[1:] for row in _cells(capsys.readouterr().out)}
+    assert "all 1,234 users together" in rows
+    assert rows["Coverage@50"] == ["0.5000", "0.3750", "0.1250", "+12.5"]
+    assert rows["Gini@50"] == ["0.2500", "0.3500", "", "-10.0"]
+
+
 def _cells(printed):
     rows = [line.strip("│").split("│") for line in printed.splitlines() if line.startswith("│")]
     return [[cell.strip() for cell in row] for row in rows]

@@ -45,7 +45,8 @@ def test_titles():
 def test_the_evaluator_and_its_thresholds_read_the_table(made_up):
     settings = EvaluationSettings(thresholds={"listed_at_7_unseen": 3, "oddness": 2}, deny=["a=b"])
     (spec,) = eval_config(settings).metrics_specs
-    outputs = json.loads(spec.metrics[0].config)["outputs"]
+    means, of_all = (json.loads(metric.config)["outputs"] for metric in spec.metrics[:2])
+    outputs = [*means, *of_all]
     assert {"listed_at_7", "listed_at_7_filtered", "popularity_listed_at_7_unseen", "oddness"} <= set(outputs)
     assert sorted(outputs) == sorted({*table.model_metrics(True), *table.popularity_metrics(True)})
     bound = {name: of.thresholds[0].threshold.value_threshold for name, of in spec.per_slice_thresholds.items()}
@@ -80,7 +81,8 @@ def test_the_saved_model_computes_what_the_table_names(made_up):
     users = users._replace(targets=tf.ones([3, 1], tf.int64))
     restrictions = {"": {}, "_unseen": {"excluded": tf.zeros([3, 1], tf.int32)}}
     found = user_metrics(users, items, restrictions, 2, popularity=True)
-    assert found.keys() == {*table.model_metrics(), *table.popularity_metrics()}
+    outputs = map(table.output_of, (*table.model_metrics(), *table.popularity_metrics()))
+    assert found.keys() == {*outputs, table.CATALOGUE_SIZE}
     assert found["popularity_listed_at_7_unseen"].numpy().tolist() == [7.0] * 3
 
 

@@ -27,6 +27,7 @@ def lists(own, active=None, listed=None, interests=None, **more):
         items=Items(
             category,
             tf.constant(more.pop("tail", [False] * len(category))),
+            tf.constant(more.pop("self_information", [0.0] * len(category)), tf.float32),
             tf.constant(more.pop("vectors", np.ones((100, 2)))),
         ),
     )

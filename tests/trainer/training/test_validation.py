@@ -1,11 +1,14 @@
 """What training watches: the same however the vectors are made, and nothing for a model without an opinion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.conformance import profile_models
 from tests.conformance.models import N, batch, built
+from trainer.metrics import table
 from trainer.metrics.table import OVERLAP
 from trainer.models import registry
 from trainer.training.tag_profile_validation import ProfileValidator
@@ -52,6 +55,20 @@ def test_the_overlap_of_interests_is_watched_and_one_vector_has_none():
     assert found.keys() == {*(f"{name}_at_{n}" for name in ("recall", "hit_rate", "ndcg") for n in (5, 20)), OVERLAP}
     assert 0 < found[OVERLAP] <= 1
     assert OVERLAP not in Validator(built("two_tower", "default"), (5, 20)).evaluate([batch()])
+
+
+def test_what_the_users_of_all_batches_are_shown_is_watched(monkeypatch):
+    """At the cut-offs of the table, which is made to have 5 here, against NumPy."""
+    monkeypatch.setattr(table, "TABLE", tuple(replace(m, cutoffs=(5,)) if m.combine else m for m in table.TABLE))
+    model, batches = built("two_tower", "default"), [batch(seed) for seed in range(4)]
+    found, shown = Validator(model, (5,)).evaluate(batches), []
+    for users in batches:
+        scores = model.encode_last(users).interests[:, 0, 0].numpy() @ model.item_vectors().numpy().T
+        shown += np.argsort(-scores)[:, :5].ravel().tolist()
+    counts = np.sort(np.bincount(shown, minlength=N)).tolist()
+    pairs = sum(abs(a - b) for a in counts for b in counts) / (N * (N - 1))
+    assert 0 < found["coverage_at_5"] == pytest.approx(len(set(shown)) / N)
+    assert found["gini_at_5"] == pytest.approx(pairs / (2 * np.mean(counts)))
 
 
 def test_interests_that_give_one_list_overlap_wholly(monkeypatch):
