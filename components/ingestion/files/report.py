@@ -14,6 +14,8 @@ from components.ingestion.values.time_numbers import BILLION, FIRST_PLAUSIBLE, U
 FILE_NAME = "ingestion_report.json"
 LARGEST_USER, FIRST_TIME, LAST_TIME = "largest_user", "first_time", "last_time"
 """The rows of the largest user (``Report.most``), the first (``least``) and last time (``most``) in nanoseconds."""
+LARGEST_ITEM, KEPT_ITEM = "largest_item", "kept_item"
+"""The rows of the largest item (``most``), and hashes of kept items (``least`` and ``most``): equal for a single one."""
 
 _FIRST = 5
 
@@ -195,6 +197,12 @@ def rows_used(report: Report, table: str) -> int:
     """The rows of a table that were read and not dropped."""
     dropped = sum(report.counts[name] for name in _OF_TABLE[table])
     return report.table(table).rows - report.table(table).bad_rows - dropped
+
+
+def rows_counted(report: Report) -> int:
+    """The rows of the log whose items were counted: neither bad nor repeats that were dropped."""
+    log = report.table("interactions")
+    return log.rows - log.bad_rows - report.counts["rows_that_repeat"]
 
 
 def describe_report(report: Report) -> str:

@@ -1,7 +1,17 @@
 """Warnings about suspicious tables and logs."""
 
 from components.ingestion.cut.sequences import ECHO_SECONDS
-from components.ingestion.files.report import FIRST_TIME, LARGEST_USER, LAST_TIME, Report, day, rows_used
+from components.ingestion.files.report import (
+    FIRST_TIME,
+    KEPT_ITEM,
+    LARGEST_ITEM,
+    LARGEST_USER,
+    LAST_TIME,
+    Report,
+    day,
+    rows_counted,
+    rows_used,
+)
 from components.ingestion.values.columns import NULL_LIKE_NOTE
 from components.ingestion.values.time_numbers import BILLION, FIRST_PLAUSIBLE, UNITS
 
@@ -97,6 +107,7 @@ def _users_and_items(report: Report) -> list[str]:
             f"users: {counts['rows_beyond_the_latest']:,} of {rows:,} rows were dropped because their users have more "
             "than data.max_user_events. Raise it to keep them."
         )
+    found += _largest_item(report)
     looked_up, unknown = counts["log_rows_looked_up"], counts["log_rows_not_in_catalogue"]
     if looked_up and looked_up - unknown < _MOST_ITEMS * looked_up:
         found.append(
@@ -107,3 +118,25 @@ def _users_and_items(report: Report) -> list[str]:
     if "users_with_profile" in counts and known < _HALF * users:
         found.append(f"users: the users' table has only {known:,} of {users:,} users ({known / users:.0%}).")
     return found
+
+
+def _largest_item(report: Report) -> list[str]:
+    counts = report.counts
+    if KEPT_ITEM in report.least and report.least[KEPT_ITEM] == report.most[KEPT_ITEM]:
+        advice = "Is data.columns.item the column of the items?"
+        if counts["items"] > 1:
+            advice = (
+                f"The log has {counts['items']:,}: lower data.min_item_count or data.min_user_count, or raise "
+                "data.max_user_events, to keep more."
+            )
+        return [
+            f"items: all {counts['interactions_kept']:,} interactions that are kept are with one single item, so a "
+            f"model has nothing to tell apart. {advice}"
+        ]
+    largest, total = report.most.get(LARGEST_ITEM, 0), rows_counted(report) if counts["users"] else 0
+    if largest > _HALF * total:
+        return [
+            f"items: one has {largest:,} of {total:,} interactions ({largest / total:.0%}). Is it an item, or a word "
+            "for an unknown one?"
+        ]
+    return []
