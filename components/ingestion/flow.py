@@ -9,7 +9,13 @@ import pyarrow as pa
 import tensorflow as tf
 
 from components.ingestion.cut.hashing import SPLITS
-from components.ingestion.cut.item_counts import count_items, frequent_items, item_frequencies, largest_item, merge_counts
+from components.ingestion.cut.item_counts import (
+    count_items,
+    frequent_items,
+    item_frequencies,
+    largest_item,
+    merge_counts,
+)
 from components.ingestion.cut.partition import concat_in_order, folded
 from components.ingestion.cut.sequences import (
     Sequences,

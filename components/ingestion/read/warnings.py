@@ -12,6 +12,7 @@ from components.ingestion.files.report import (
     rows_counted,
     rows_used,
 )
+from components.ingestion.read.folders import OTHER_FOLDER
 from components.ingestion.values.columns import NULL_LIKE_NOTE
 from components.ingestion.values.time_numbers import BILLION, FIRST_PLAUSIBLE, UNITS
 
@@ -38,6 +39,8 @@ def _rows(report: Report) -> list[str]:
         for note, count in sorted(table.notes.items()):
             if note.endswith(NULL_LIKE_NOTE):
                 found.append(f"{name}: {count:,} x {note}. data.drop_null_like_ids: true drops them.")
+            if note.endswith(OTHER_FOLDER):
+                found.append(f"{name}: {count:,} x {note}. Correct the column or the names of the folders.")
     counts = report.counts
     rows, kept = (
         report.table("interactions").rows if "interactions" in report.tables else 0,

@@ -77,7 +77,7 @@ def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if _is_no_time(kind):
+    if is_no_time(kind):
         raise InputError(f"{where} is of type {kind}, which is not a time. {FORMATS}.")
     if pa.types.is_decimal(kind):
         values, kind = pa.array([None if v is None else f"{v:f}" for v in values.to_pylist()], pa.string()), pa.string()
@@ -100,7 +100,8 @@ def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
     return _times(read, {NULL_TIME: missing, **reasons, BAD_TIME: read.bad & ~missing})
 
 
-def _is_no_time(kind: pa.DataType) -> bool:
+def is_no_time(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold no times."""
     checks = (pa.types.is_nested, pa.types.is_boolean, pa.types.is_time, pa.types.is_duration, pa.types.is_interval)
     return any(check(kind) for check in checks)
 
