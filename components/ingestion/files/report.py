@@ -199,12 +199,6 @@ def rows_used(report: Report, table: str) -> int:
     return report.table(table).rows - report.table(table).bad_rows - dropped
 
 
-def rows_counted(report: Report) -> int:
-    """The rows of the log whose items were counted: neither bad nor repeats that were dropped."""
-    log = report.table("interactions")
-    return log.rows - log.bad_rows - report.counts["rows_that_repeat"]
-
-
 def describe_report(report: Report) -> str:
     """The report as a few lines for a person: what was read, dropped and why, kept, written."""
     lines = []

@@ -9,7 +9,6 @@ from components.ingestion.files.report import (
     LAST_TIME,
     Report,
     day,
-    rows_counted,
     rows_used,
 )
 from components.ingestion.read.folders import OTHER_FOLDER
@@ -136,7 +135,10 @@ def _largest_item(report: Report) -> list[str]:
             f"items: all {counts['interactions_kept']:,} interactions that are kept are with one single item, so a "
             f"model has nothing to tell apart. {advice}"
         ]
-    largest, total = report.most.get(LARGEST_ITEM, 0), rows_counted(report) if counts["users"] else 0
+    if not counts["users"]:  # another table's report
+        return []
+    log, largest = report.table("interactions"), report.most.get(LARGEST_ITEM, 0)
+    total = log.rows - log.bad_rows - counts["rows_that_repeat"]
     if largest > _HALF * total:
         return [
             f"items: one has {largest:,} of {total:,} interactions ({largest / total:.0%}). Is it an item, or a word "
