@@ -9,12 +9,32 @@ import pyarrow as pa
 import tensorflow as tf
 
 from components.ingestion.cut.hashing import SPLITS
-from components.ingestion.cut.item_counts import count_items, frequent_items, item_frequencies, merge_counts
+from components.ingestion.cut.item_counts import (
+    count_items,
+    frequent_items,
+    item_frequencies,
+    largest_item,
+    merge_counts,
+)
 from components.ingestion.cut.partition import concat_in_order, folded
-from components.ingestion.cut.sequences import Sequences, group_by_user, item_column, largest_user, without_repeats
+from components.ingestion.cut.sequences import (
+    Sequences,
+    group_by_user,
+    item_column,
+    kept_item_hashes,
+    largest_user,
+    without_repeats,
+)
 from components.ingestion.cut.windows import cut
 from components.ingestion.files.inputs import Tables, check_inputs, find_tables, shards_for
-from components.ingestion.files.report import LARGEST_USER, Report, read_report, write_report
+from components.ingestion.files.report import (
+    KEPT_ITEM,
+    LARGEST_ITEM,
+    LARGEST_USER,
+    Report,
+    read_report,
+    write_report,
+)
 from components.ingestion.files.storage import full_disk_in_words, publish, split_folder, write_records
 from components.ingestion.read.refusals import refuse_useless
 from components.ingestion.read.table_reading import INTERACTIONS, USERS, keep_reports, read_log
@@ -61,6 +81,8 @@ class _WriteShard(beam.DoFn):
         sequences, told = group_by_user(distinct, kept, settings.min_user_count, settings.max_user_events)
         report.counts.update(told, rows_that_repeat=len(log) - len(distinct))
         report.most[LARGEST_USER] = largest_user(log)
+        if len(hashes := kept_item_hashes(sequences)):
+            report.least[KEPT_ITEM], report.most[KEPT_ITEM] = int(hashes.min()), int(hashes.max())
         rows = list(tables.get(USERS, ()))
         profiles = concat_in_order(rows) if rows else None
         features, matches = join_profiles(profiles, sequences.users, feature_types(settings.user_columns))
@@ -101,6 +123,7 @@ def _count_report(counts: bytes, least: int) -> _Keyed:
     report = Report()
     alike = len(items) - len(folded(items).unique())
     report.counts.update(items=len(items), items_kept=len(kept), items_that_look_alike=alike)
+    report.most[LARGEST_ITEM] = largest_item(counts)
     return 0, report.to_json().encode()
 
 

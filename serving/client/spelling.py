@@ -1,6 +1,7 @@
 """Normalises ids and values of a request as ingestion does."""
 
 import datetime
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
@@ -8,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+_WHOLE = re.compile(r"(-?[0-9]+)\.0+|-0")
 _EXACT = 2**53
 """Whole numbers below it are exact as decimals, and ingestion writes them without a fraction."""
 
 
 def word(name: str, value: Any) -> str:
-    """An id: text as it is, and a whole number as its digits.
+    """An id: a whole number as its digits, as text too (12.0 is 12), and other text as it is.
 
     Args:
       name: of the argument, for messages.
@@ -23,7 +25,7 @@ def word(name: str, value: Any) -> str:
       ValueError: it is neither, or no text that can be sent.
     """
     if isinstance(value, str):
-        return _sendable(name, value)
+        return _id(_sendable(name, value))
     if isinstance(value, Integral) and not isinstance(value, bool):
         return str(int(value))
     hint = ""
@@ -91,6 +93,8 @@ def _profile_word(name: str, value: Any) -> str:
         return f"{value:f}"
     if isinstance(value, datetime.date):
         return str(value)
+    if isinstance(value, str):
+        return _sendable(f"user feature {name}", value)
     return word(f"user feature {name}", value)
 
 
@@ -112,6 +116,14 @@ def profile_numbers(name: str, row: Iterable[Any]) -> list[float]:
 
 def _is_boolean(value: Any) -> bool:
     return isinstance(value, (bool, np.bool_))
+
+
+def _id(text: str) -> str:
+    match = _WHOLE.fullmatch(text)
+    if match is None:
+        return text
+    whole = match[1] or "0"
+    return "0" if whole == "-0" else whole
 
 
 def _sendable(name: str, value: str) -> str:

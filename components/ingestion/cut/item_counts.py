@@ -45,5 +45,10 @@ def item_frequencies(counts: bytes, least: int) -> Frequencies:
     return Frequencies(kept.column(0).take(order), np.asarray(kept.column(1).take(order)))
 
 
+def largest_item(counts: bytes) -> int:
+    """The number of rows of the item with most; 0 without items."""
+    return int(pc.max(from_ipc(counts).column(1)).as_py() or 0)
+
+
 def _pack(items: pa.Array, counts: pa.Array) -> bytes:
     return to_ipc(pa.RecordBatch.from_arrays([items, counts.cast(pa.int64())], names=[_ITEM, _COUNT]))

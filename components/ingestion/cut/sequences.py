@@ -176,6 +176,11 @@ def largest_user(events: pa.RecordBatch) -> int:
     return int(pc.max(pc.value_counts(_column(events, USER)).field("counts")).as_py() or 0) if len(events) else 0
 
 
+def kept_item_hashes(sequences: Sequences) -> Hashes:
+    """Hashes of the different items in the sequences."""
+    return hash_strings(sequences.item_ids.take(pa.array(np.unique(sequences.items))))
+
+
 def _narrow(ranks: npt.NDArray[np.int32], count: int) -> npt.NDArray[np.uint16] | npt.NDArray[np.int32]:
     # NumPy's stable sort is a radix sort for 16 bits only.
     return ranks.astype(np.uint16) if count <= 2**16 else ranks

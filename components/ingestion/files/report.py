@@ -14,6 +14,8 @@ from components.ingestion.values.time_numbers import BILLION, FIRST_PLAUSIBLE, U
 FILE_NAME = "ingestion_report.json"
 LARGEST_USER, FIRST_TIME, LAST_TIME = "largest_user", "first_time", "last_time"
 """The rows of the largest user (``Report.most``), the first (``least``) and last time (``most``) in nanoseconds."""
+LARGEST_ITEM, KEPT_ITEM = "largest_item", "kept_item"
+"""The rows of the largest item (``most``), and hashes of kept items (``least``, ``most``): equal for a single one."""
 
 _FIRST = 5
 

@@ -14,6 +14,7 @@ from components.ingestion.files.headers import text_head
 from components.ingestion.files.quotes import CheckedText
 from components.ingestion.files.report import BadRow, TableReport
 from components.ingestion.files.tables import TableFile, one_line, open_parquet, open_text
+from components.ingestion.read.folders import with_partitions
 from components.ingestion.values.columns import Column, Mask
 from components.ingestion.values.times import BAD_TIME, FORMATS
 from trainer.errors import InputError
@@ -84,26 +85,14 @@ def read_batches(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:
     partitions = dict(piece.file.partitions)
     try:
         for batch in _parquet(piece, columns) if piece.row_group is not None else _text(piece, columns):
-            batch.columns = _with_partitions(
-                batch.columns, [name for name in columns if name in partitions], partitions
-            )
+            batch.columns, notes = with_partitions(batch.columns, columns, partitions)
+            batch.notes.update(notes)
             yield batch
     except (pa.ArrowException, OSError) as error:
         hint = "Write the file again."
         if "straddl" in str(error) or "Row #" in str(error):
             hint = "A row has too many or too few fields, or a quotation mark is never closed; correct it."
         raise InputError(f"{piece.file.path} cannot be read to its end: {one_line(error)}. {hint}") from error
-
-
-def _with_partitions(
-    batch: pa.RecordBatch, names: Sequence[str], partitions: Mapping[str, str | None]
-) -> pa.RecordBatch:
-    """The batch and the columns ``names`` of its file's partitions, but for those that it has itself."""
-    columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-    for name in names:
-        if name not in columns:
-            columns[name] = pa.array([partitions[name]] * len(batch), pa.string())
-    return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _parquet(piece: Piece, columns: Sequence[str]) -> Iterator[Batch]:

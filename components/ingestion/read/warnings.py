@@ -1,7 +1,17 @@
 """Warnings about suspicious tables and logs."""
 
 from components.ingestion.cut.sequences import ECHO_SECONDS
-from components.ingestion.files.report import FIRST_TIME, LARGEST_USER, LAST_TIME, Report, day, rows_used
+from components.ingestion.files.report import (
+    FIRST_TIME,
+    KEPT_ITEM,
+    LARGEST_ITEM,
+    LARGEST_USER,
+    LAST_TIME,
+    Report,
+    day,
+    rows_used,
+)
+from components.ingestion.read.folders import OTHER_FOLDER
 from components.ingestion.values.columns import NULL_LIKE_NOTE
 from components.ingestion.values.time_numbers import BILLION, FIRST_PLAUSIBLE, UNITS
 
@@ -28,6 +38,8 @@ def _rows(report: Report) -> list[str]:
         for note, count in sorted(table.notes.items()):
             if note.endswith(NULL_LIKE_NOTE):
                 found.append(f"{name}: {count:,} x {note}. data.drop_null_like_ids: true drops them.")
+            if note.endswith(OTHER_FOLDER):
+                found.append(f"{name}: {count:,} x {note}. Correct the column or the names of the folders.")
     counts = report.counts
     rows, kept = (
         report.table("interactions").rows if "interactions" in report.tables else 0,
@@ -97,6 +109,7 @@ def _users_and_items(report: Report) -> list[str]:
             f"users: {counts['rows_beyond_the_latest']:,} of {rows:,} rows were dropped because their users have more "
             "than data.max_user_events. Raise it to keep them."
         )
+    found += _largest_item(report)
     looked_up, unknown = counts["log_rows_looked_up"], counts["log_rows_not_in_catalogue"]
     if looked_up and looked_up - unknown < _MOST_ITEMS * looked_up:
         found.append(
@@ -107,3 +120,28 @@ def _users_and_items(report: Report) -> list[str]:
     if "users_with_profile" in counts and known < _HALF * users:
         found.append(f"users: the users' table has only {known:,} of {users:,} users ({known / users:.0%}).")
     return found
+
+
+def _largest_item(report: Report) -> list[str]:
+    counts = report.counts
+    if KEPT_ITEM in report.least and report.least[KEPT_ITEM] == report.most[KEPT_ITEM]:
+        advice = "Is data.columns.item the column of the items?"
+        if counts["items"] > 1:
+            advice = (
+                f"The log has {counts['items']:,}: lower data.min_item_count or data.min_user_count, or raise "
+                "data.max_user_events, to keep more."
+            )
+        return [
+            f"items: all {counts['interactions_kept']:,} interactions that are kept are with one single item, so a "
+            f"model has nothing to tell apart. {advice}"
+        ]
+    if not counts["users"]:  # another table's report
+        return []
+    log, largest = report.table("interactions"), report.most.get(LARGEST_ITEM, 0)
+    total = log.rows - log.bad_rows - counts["rows_that_repeat"]
+    if largest > _HALF * total:
+        return [
+            f"items: one has {largest:,} of {total:,} interactions ({largest / total:.0%}). Is it an item, or a word "
+            "for an unknown one?"
+        ]
+    return []

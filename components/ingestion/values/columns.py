@@ -20,6 +20,8 @@ LINE_BREAK_ID = "line break in an id"
 LINE_BREAK = "line break"
 ROUNDED_ID = "id that a floating-point column rounds"
 SCIENTIFIC_ID = "id in scientific notation, as spreadsheets round them"
+FRACTIONAL_ID = "fractional number in a column of numbers, where 0.5 and 0.50 are one; write ids as text"
+FRACTIONAL_NOTE = "ids that read like a number with a fraction or an exponent, taken as text: 0.5 is not 0.50"
 BAD_NUMBER = "not a number"
 NOT_FINITE = "not a finite number"
 
@@ -112,9 +114,10 @@ def _is_utf8(value: bytes) -> bool:
 def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
     """A column of ids as strings, each spelt in one way whatever the format and type it comes in.
 
-    A whole number has no fraction: 12, 12.0 and the decimal 12.00 are "12", as text as well. Bad are null, empty and
-    blank ids (served, an empty id means padding), line breaks (a vocabulary is a file with an id a line), and numbers
-    that lost digits on their way: beyond 2^24 in a column of float32 or 2^53 of float64, or written as 1.23E+12.
+    A whole number has no fraction: 12, 12.0 and the decimal 12.00 are "12", as text as well. Other text stays as it is.
+    Bad are null, empty and blank ids (served, an empty id means padding), line breaks (a vocabulary is a file with an
+    id a line), numbers that lost digits on their way (beyond 2^24 in a column of float32 or 2^53 of float64, or written
+    as 1.23E+12 or 1.23E7), and fractions in a column of numbers, which hold no digits to be spelt by.
 
     Args:
       values: [rows].
@@ -144,20 +147,24 @@ def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
         **column.bad,
         NULL_ID: (where_ids(pc.equal(trimmed, "")) | (places < 0)) & known,
         LINE_BREAK_ID: where_ids(pc.match_substring_regex(ids, r"[\r\n]")),
-        SCIENTIFIC_ID: where_ids(pc.match_substring_regex(ids, r"^[+-]?\d([.,]\d+)?[eE]\+\d+$")),
+        SCIENTIFIC_ID: where_ids(pc.match_substring_regex(ids, _SCIENTIFIC)),
         ROUNDED_ID: rounded,
     }
     notes: Counter[str] = Counter()
+    fractional = where_ids(pc.match_substring_regex(ids, _FRACTIONAL))
+    if pa.types.is_floating(values.type) or pa.types.is_decimal(values.type):
+        bad[FRACTIONAL_ID] = fractional | bad.pop(SCIENTIFIC_ID)  # 1e-07, the only one that lost no digits
+    else:
+        notes[FRACTIONAL_NOTE] = int((fractional & ~bad[SCIENTIFIC_ID]).sum())
     if null_like:
         notes[NULL_LIKE_NOTE] = int(is_null_like.sum())
     else:
         bad[NULL_LIKE_ID] = is_null_like
     strings = column.values
-    whole = where_ids(pc.match_substring_regex(ids, _WHOLE))
+    whole = where_ids(pc.match_substring_regex(ids, rf"{_WHOLE}|^-0$"))
     if whole.any():
         spelt = pc.replace_substring_regex(ids, _WHOLE, r"\1")
-        spelt = pc.if_else(pc.equal(spelt, "-0"), "0", spelt)  # -0.0 in a column of numbers is 0
-        strings = spelt.take(codes.indices)
+        strings = pc.if_else(pc.equal(spelt, "-0"), "0", spelt).take(codes.indices)
         notes["whole numbers with a fraction of zeros, such as 12.0, read as 12"] = int(whole.sum())
     return Column(
         strings, {reason: mask for reason, mask in bad.items() if mask.any()} | {NULL_ID: bad[NULL_ID]}, +notes
@@ -165,6 +172,8 @@ def to_ids(values: pa.Array, where: str, null_like: bool = True) -> Column:
 
 
 _WHOLE = r"^(-?\d+)\.0+$"
+_FRACTIONAL = r"^[+-]?(\d*\.\d*[1-9]\d*|\d+\.?\d*[eE][+-]?\d+)$"
+_SCIENTIFIC = r"^[+-]?\d([.,]\d+[eE][+-]?\d+|[eE]\+\d+)$"
 
 
 def _rounded(values: pa.Array) -> Mask:

@@ -2,7 +2,9 @@
 
 import datetime
 import re
+from collections import Counter
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +30,7 @@ from trainer.errors import InputError
 NULL_TIME = "null or empty time"
 BAD_TIME = "unparsable time"
 ROUNDED_TIME = "time above 2^24 in a float32 column, which rounds it"
+EXPONENT_NOTE = "times in scientific notation, which spreadsheets round to a few digits"
 FORMATS = (
     "Times may be numbers (seconds, milliseconds, microseconds or nanoseconds since 1970, or positions), ISO 8601 text "
     "such as 2024-01-31, 2024-01-31 10:15:00.250 or 2024-01-31T10:15:00+01:00, or a date or timestamp column of Parquet"
@@ -35,10 +38,10 @@ FORMATS = (
 
 _INTEGER = r"^[+-]?\d{1,19}$"
 _DECIMAL = r"^(?P<sign>[+-]?)(?P<whole>\d{0,18})\.(?P<part>\d*)$"
-_EXPONENT = r"^[+-]?(\d+\.?\d*|\.\d+)[eE][+]?\d+$"
+_EXPONENT = r"^[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?0*\d{1,3}$"
 _ISO = (
-    r"^(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{8}T\d{6}([.,]\d+)?) ?"
-    r"(Z|UTC|[+-]\d{2}(:?\d{2})?)?$"
+    r"^(?i)(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{8}T\d{6}([.,]\d+)?) ?"
+    r"(Z|UTC|[+-]\d{2}(:?[0-5]\d)?)?$"
 )
 
 
@@ -77,7 +80,7 @@ def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     kind = values.type
-    if _is_no_time(kind):
+    if is_no_time(kind):
         raise InputError(f"{where} is of type {kind}, which is not a time. {FORMATS}.")
     if pa.types.is_decimal(kind):
         values, kind = pa.array([None if v is None else f"{v:f}" for v in values.to_pylist()], pa.string()), pa.string()
@@ -100,18 +103,20 @@ def to_seconds(values: pa.Array, where: str, unit: Unit = "auto") -> Times:
     return _times(read, {NULL_TIME: missing, **reasons, BAD_TIME: read.bad & ~missing})
 
 
-def _is_no_time(kind: pa.DataType) -> bool:
+def is_no_time(kind: pa.DataType) -> bool:
+    """Whether a column of this type can hold no times."""
     checks = (pa.types.is_nested, pa.types.is_boolean, pa.types.is_time, pa.types.is_duration, pa.types.is_interval)
     return any(check(kind) for check in checks)
 
 
-def _times(read: Read, bad: dict[str, Mask]) -> Times:
+def _times(read: Read, bad: dict[str, Mask], notes: Counter[str] | None = None) -> Times:
     good = np.ones(len(read.seconds), dtype=bool)
     for mask in bad.values():
         good &= ~mask
     return Times(
         pa.array(np.where(good, read.seconds, 0)),
         bad,
+        notes or Counter(),
         nanoseconds=pa.array(np.where(good, read.nanoseconds, 0).astype(np.int32)),
         kinds=pa.array(read.kinds),
     )
@@ -126,7 +131,7 @@ def _from_text(column: Column, unit: Unit) -> Times:
         read = integers(numbers, unit)
         return _times(read, {BAD_TIME: read.bad})
     missing = (as_mask(pc.is_null(strings)) | as_mask(pc.equal(strings, ""))) & ~broken
-    read = Read.nothing(len(strings))
+    read, notes = Read.nothing(len(strings)), Counter[str]()
     todo = ~(missing | broken)
     parsers = ((_INTEGER, _text_integers), (_DECIMAL, _text_decimals), (_EXPONENT, _text_exponents), (_ISO, _iso))
     for pattern, parse in parsers:
@@ -136,7 +141,9 @@ def _from_text(column: Column, unit: Unit) -> Times:
         some = parse(strings.take(pa.array(rows)), unit)
         read.seconds[rows], read.nanoseconds[rows], read.kinds[rows] = some.seconds, some.nanoseconds, some.kinds
         todo[rows[~some.bad]] = False
-    return _times(read, {**column.bad, NULL_TIME: missing, BAD_TIME: todo})
+        if parse is _text_exponents:
+            notes[EXPONENT_NOTE] = int(np.sum(~some.bad))
+    return _times(read, {**column.bad, NULL_TIME: missing, BAD_TIME: todo}, +notes)
 
 
 def _all_integers(strings: pa.Array) -> pa.Array | None:
@@ -175,11 +182,21 @@ def _text_decimals(strings: pa.Array, unit: Unit) -> Read:
 
 
 def _text_exponents(strings: pa.Array, unit: Unit) -> Read:
-    return floats(np.asarray(pc.utf8_ltrim(strings, "+").cast(pa.float64())), unit)
+    """Numbers with exponents by their digits; beyond 64 bits they are none."""
+    written = pa.array([f"{Decimal(text):f}" for text in strings.to_pylist()], pa.string())
+    whole = as_mask(pc.match_substring_regex(written, _INTEGER))
+    decimals = as_mask(pc.match_substring_regex(written, _DECIMAL))
+    read = Read.nothing(len(strings))
+    for chosen, parse in ((whole, _text_integers), (decimals, _text_decimals)):
+        rows = np.flatnonzero(chosen)
+        some = parse(written.take(pa.array(rows)), unit)
+        read.seconds[rows], read.nanoseconds[rows], read.kinds[rows] = some.seconds, some.nanoseconds, some.kinds
+        read.bad[rows] = some.bad
+    return read
 
 
 def _iso(strings: pa.Array, unit: Unit) -> Read:
-    strings = pc.replace_substring(strings, ",", ".")
+    strings = pc.utf8_upper(pc.replace_substring(strings, ",", "."))
     times = pd.to_datetime(strings.to_pandas(), errors="coerce", utc=True)
     bad = np.asarray(times.isna())
     numbers = np.where(bad, 0, np.asarray(times.astype("int64")))

@@ -10,6 +10,8 @@ from components.ingestion.files.headers import text_head
 from components.ingestion.files.quotes import OVER_LINES, CheckedText
 from components.ingestion.files.report import describe_report
 from components.ingestion.files.tables import TableFile
+from components.ingestion.read.folders import differs
+from components.ingestion.read.warnings import warnings_of
 from components.ingestion.write.catalogue import ingest_items
 from tests.components.ingestion.helpers import examples, ingest, settings_for
 from trainer.errors import InputError
@@ -113,6 +115,63 @@ def test_partitions_of_parquet_and_the_null_partition(tmp_path):
     report = ingest(settings_for(tmp_path, interactions="log", max_bad_rows=0.1, **LEAVE_ONE), tmp_path / "out")
     assert histories(tmp_path / "out") == EXPECTED
     assert dict(report.table("interactions").bad) == {"user_id: null or empty id": 1}
+
+
+def partitioned(tmp_path, **folders):
+    """The report of a log in folders, such as day__2024_01_31 for day=2024-01-31, each with its rows."""
+    for number, (folder, lines) in enumerate(folders.items()):
+        place = tmp_path / "log" / folder.replace("__", "=").replace("_", "-")
+        place.mkdir(parents=True)
+        (place / f"{number}.csv").write_text(csv(lines, "user_id,item_id,day"))
+    settings = settings_for(tmp_path, interactions="log", columns={"timestamp": "day"}, **LEAVE_ONE)
+    return ingest(settings, tmp_path / "out")
+
+
+def of_folders(report):
+    return [words for words in warnings_of(report) if "folder" in words]
+
+
+def test_a_partition_that_says_otherwise_than_the_files_is_told(tmp_path):
+    def lines(*days):
+        return [f"u{user},i{place},2024-01-{day}" for user in range(6) for place, day in enumerate(days)]
+
+    right = partitioned(
+        tmp_path / "right",
+        day__2024_01_01=lines("01", "01T10:15:00Z"),
+        day__2024_01_02=lines("02T00:00:00+00:00", "02 23:59:59.5"),
+    )
+    assert not of_folders(right) and "folder" not in describe_report(right)
+    # Of six users each: one row on the day before, and one that is 02-02 at home but 02-01 in UTC.
+    wrong = partitioned(
+        tmp_path / "wrong", day__2024_01_01=lines("01", "01"), day__2024_01_02=lines("01", "02", "02T00:30:00+01:00")
+    )
+    assert of_folders(wrong) == [
+        "interactions: 12 x day: rows whose folder names another value than their own column, which is taken. Correct "
+        "the column or the names of the folders."
+    ]
+    assert "  note: 12 x day: rows whose folder names another value" in describe_report(wrong)
+    # The column is taken: 2024-01-01 is 1,704,067,200 s.
+    assert wrong.least["first_time"] == 1_704_067_200 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("values", "folder", "expected"),
+    [
+        (pa.array([1, 2, None]), "01", [False, True, True]),
+        (pa.array([1.0, 1.5, float("nan")]), "1", [False, True, True]),
+        (pa.array([b"01", b"1", b"", b" 01 "]), "01", [False, True, True, False]),
+        (pa.array(["red", "Red", None]), "red", [False, True, True]),
+        (pa.array(["red", "", None]), None, [True, False, False]),
+        (pa.array([True, False]), "True", [False, True]),
+        (pa.array([["a", "b"], ["b"], [], None]), "a", [False, True, True, True]),
+        (pa.array([19753, 19754], pa.date32()), "2024-01-31", [False, True]),
+        (pa.array([1706659200, 1706745600, 7]), "2024-01-31", [False, True, True]),
+        (pa.array(["2024-01-31T10:00:00Z", "2024-01-31T11:00:00Z"]), "2024-01-31 10:00:00", [False, True]),
+        (pa.array(["x", "y", "x"]).dictionary_encode(), "x", [False, True, False]),
+    ],
+)
+def test_what_differs_from_a_folders_name(values, folder, expected):
+    assert differs(values, folder).tolist() == expected
 
 
 def titles(tmp_path, name, content):

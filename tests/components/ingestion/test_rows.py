@@ -78,6 +78,42 @@ def test_the_same_item_a_moment_later_is_told(tmp_path):
     assert any("are the item of the one before again, within 5 s" in warning for warning in warnings_of(report))
 
 
+def of_items(report):
+    return [warning for warning in warnings_of(report) if warning.startswith("items: ")]
+
+
+def test_a_log_of_one_item_is_told(tmp_path):
+    write_log(tmp_path / "log.parquet", log_of({f"u{n}": "aaaa" for n in range(9)}))
+    (told,) = of_items(ingest(settings_for(tmp_path, **LEAVE_ONE), tmp_path / "out"))
+    assert told.startswith("items: all 36 interactions that are kept are with one single item")
+    assert told.endswith("Is data.columns.item the column of the items?")
+
+
+def test_one_item_that_is_left_of_several_is_told(tmp_path):
+    # b is frequent enough, but only among users who are not: 3 users x 4 rows of a are left.
+    log = log_of({"u": "aaaa", "v": "aaaa", "w": "aaaa", "x": "bb", "y": "bb", "z": "c"})
+    write_log(tmp_path / "log.parquet", log)
+    report = ingest(settings_for(tmp_path, min_item_count=4, min_user_count=4, **LEAVE_ONE), tmp_path / "out")
+    assert report.counts["items_kept"] == 2
+    (told,) = of_items(report)
+    assert told.startswith("items: all 12 interactions that are kept are with one single item")
+    assert "The log has 3: lower data.min_item_count or data.min_user_count" in told
+
+
+def test_an_item_with_more_than_half_of_the_rows_is_told(tmp_path):
+    log = log_of({f"u{n}": "aaab" for n in range(8)}) + log_of({"v": "cdef"})
+    write_log(tmp_path / "log.parquet", [*log, ("v", None, 300)])  # 24 of the 36 good rows
+    report = ingest(settings_for(tmp_path, max_bad_rows=0.1, **LEAVE_ONE), tmp_path / "out")
+    assert of_items(report) == [
+        "items: one has 24 of 36 interactions (67%). Is it an item, or a word for an unknown one?"
+    ]
+    # Of each user's three in a row one is left: 8 of 8 + 8 + 4.
+    once = ingest(settings_for(tmp_path, max_bad_rows=0.1, drop_repeats_within=1, **LEAVE_ONE), tmp_path / "once")
+    assert once.most["largest_item"] == 8 and not of_items(once)
+    write_log(tmp_path / "log.parquet", log_of({f"u{n}": "abab" for n in range(8)}))
+    assert not of_items(ingest(settings_for(tmp_path, **LEAVE_ONE), tmp_path / "half"))
+
+
 def test_ids_like_nulls_are_dropped_from_every_table(tmp_path):
     write_log(tmp_path / "log.parquet", log_of({"a": "xyxy", "b": "xyxy", "NULL": "xyxy"}))
     pq.write_table(pa.table({"item_id": ["x", "y", "nan"]}), tmp_path / "items.parquet")

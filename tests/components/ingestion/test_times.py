@@ -10,7 +10,7 @@ import pytest
 
 from components.ingestion.files.report import describe_report
 from components.ingestion.read.warnings import warnings_of
-from components.ingestion.values.times import BAD_TIME, ROUNDED_TIME, to_seconds
+from components.ingestion.values.times import BAD_TIME, EXPONENT_NOTE, ROUNDED_TIME, to_seconds
 from tests.components.ingestion.helpers import examples, ingest, settings_for, write_log
 from trainer.errors import InputError
 
@@ -61,8 +61,44 @@ def test_before_1970_fractions_count_upwards_from_the_second_before():
     assert read(pa.array([-1250], pa.timestamp("ms"))) == [(-2, 750_000_000)]
 
 
-VALUES = [b"-9223372036854775808", b"0x10", b"1656105611123456789", b"18446744073709551615", b"1e3", b".5", b".", b"+7"]
-EXPECTED = [None, None, (1656105611, 123456789), None, (1000, 0), (0, 500_000_000), None, (7, 0)]
+NUMBERS = {
+    b"-9223372036854775808": None,
+    b"0x10": None,
+    b"1656105611123456789": (1656105611, 123456789),
+    b"18446744073709551615": None,
+    b"1e3": (1000, 0),
+    b".5": (0, 500_000_000),
+    b".": None,
+    b"+7": (7, 0),
+}
+# 2024-01-31T10:15:00Z is 1706696100, by `date -d`; ``+01`` is 3,600 s less.
+WRITTEN = {
+    b"1.7e9": (1_700_000_000, 0),
+    b"1.7E+09": (1_700_000_000, 0),
+    b"1.656105611123456789e18": (1_656_105_611, 123_456_789),
+    b"17000000005e-1": (1_700_000_000, 500_000_000),
+    b"-1.5e0": (-2, 500_000_000),
+    b"1e-300": (0, 0),
+    b"9.3e18": None,
+    b"1e999999999": None,
+    b"1e": None,
+    b"2024-01-31t10:15:00z": (1_706_696_100, 0),
+    b"2024-01-31t10:15:00.5utc": (1_706_696_100, 500_000_000),
+    b"20240131t101500z": (1_706_696_100, 0),
+    b"9999-12-31t00:00:00z": (253_402_214_400, 0),
+    b"2024-01-31T10:15:00+01": (1_706_692_500, 0),
+    b"2024-01-31T10:15:00+0159": (1_706_696_100 - 7_140, 0),
+    b"2024-01-31T10:15:00-01:59": (1_706_696_100 + 7_140, 0),
+    b"2024-01-31T10:15:00+01:60": None,
+    b"2024-01-31T10:15:00+01:99": None,
+    b"20240131T101500-0199": None,
+    b"9999-12-31T00:00:00+01:99": None,
+    b"2024-01-31T10:15:00+24:00": None,
+    b"2024-01-31T10:15:00+1:00": None,
+    b"2024-01-31T24:00:00Z": None,
+    b"2024-01-31T10:15:60Z": None,
+}
+VALUES, EXPECTED = [*NUMBERS, *WRITTEN], [*NUMBERS.values(), *WRITTEN.values()]
 
 
 @pytest.mark.parametrize("other", [b"1600000000", b"1600000000.5", b"2020-01-02", b"", b"yesterday", None])
@@ -71,6 +107,10 @@ def test_a_value_is_read_alike_whatever_its_neighbours(other):
         assert read(pa.array([value, other], pa.binary()))[0] == expected
         assert read(pa.array([other, value], pa.binary()))[1] == expected
     assert read(pa.array([*VALUES, other], pa.binary()))[:-1] == EXPECTED
+
+
+def test_times_that_spreadsheets_round_are_told():
+    assert to_seconds(pa.array(["1.7e9", "1700000000", "1e", "1e99", "2.5E+3"]), "t").notes == {EXPONENT_NOTE: 2}
 
 
 def test_sentinels_are_no_times_in_any_type():

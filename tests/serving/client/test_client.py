@@ -107,6 +107,14 @@ def test_whole_numbers_are_ids_as_ingestion_spells_them(client):
     assert [a.items[0].because for a in client.recommend(np.array([[1, 2], [3, 4]]), k=1)] == ["1,2||", "3,4||"]
 
 
+def test_text_of_whole_numbers_is_an_id_as_ingestion_spells_it(client):
+    texts = ["12.0", "007.00", "-0", "-0.0", "1.50", "1e3", "1.", "12.0 "]
+    (answer,) = client.recommend([texts], k=1, exclude=["3.0"])
+    assert answer.items[0].because == "12,007,0,0,1.50,1e3,1.,12.0 ||3"
+    (answer,) = client.recommend([["a"]], k=1, user_features=[{"city": "12.0"}])
+    assert answer.items[0].because == "a|12.0|"
+
+
 def test_profile_values_are_spelt_as_ingestion_spells_them(client):
     values = [True, np.bool_(False), 12.0, np.float64(2.5), 7, None, Decimal("1.50"), datetime.date(2024, 1, 2), "é"]
     features = [{"city": value, "age": np.float32(2.5)} for value in values]
