@@ -118,7 +118,7 @@ def test_fractions_mean_the_same_in_every_format_or_are_refused(tmp_path):
         found = {item for e in examples(tmp_path / name[4:], "test") for item in e["history"] + e["targets"]}
         assert found == {"0.5", "2", "0.25"} and not report.table("interactions").bad_rows
         assert report.table("interactions").notes[f"item_id: {FRACTIONAL_NOTE}"] == 24
-    with pytest.raises(InputError, match="24 of 36 rows .* fractional number in a column of numbers.*write ids as"):
+    with pytest.raises(InputError, match=r"24 of 36 rows .* fractional number in a column of numbers.*write ids as"):
         ingest(settings_for(tmp_path, interactions="float.parquet", **LEAVE_ONE), tmp_path / "out")
 
 
