@@ -33,18 +33,25 @@ KINDS = {
 }
 
 ONLY_THE_SERVER_S_PACKAGES = """
-import importlib.abc, importlib.metadata, json, re, sys
+import importlib.metadata, json, re, sys
 
-class Absent(importlib.abc.MetaPathFinder):
-    def __init__(self, installed):
-        self.absent = {top for top, distributions in importlib.metadata.packages_distributions().items()
-                       if not {re.sub("[-_.]+", "-", name).lower() for name in distributions} & installed}
+installed = set(json.loads(sys.argv[1]))
+absent = {top for top, distributions in importlib.metadata.packages_distributions().items()
+          if not {re.sub("[-_.]+", "-", name).lower() for name in distributions} & installed}
+
+class Without:
+    # A finder that does not find them: some packages ask whether others are there.
+
+    def __init__(self, finder):
+        self.finder = finder
 
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in self.absent:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None if name.split(".")[0] in absent else self.finder.find_spec(name, path, target)
 
-sys.meta_path.insert(0, Absent(set(json.loads(sys.argv[1]))))
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+sys.meta_path[:] = map(Without, sys.meta_path)
 from pathlib import Path
 from serving import server
 from serving.runtime import servable
