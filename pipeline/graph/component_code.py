@@ -1,6 +1,9 @@
 """Cache key of each component: the code that it runs."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from tfx.dsl.components.base.base_node import BaseNode
 
 from pipeline.config.run import Config, family_of, model_registry
 from pipeline.graph.baseline import baseline_settings
@@ -9,12 +12,16 @@ from trainer.errors import InputError
 
 BASELINE_TRAINER = "TwoTowerTrainer"
 BASELINE_EVALUATOR = "TwoTowerEvaluator"
+INFERRED_SCHEMA = "SchemaGen"
+CURATED_SCHEMA = "ImportSchemaGen"
+
+CODE_FINGERPRINT = "code_fingerprint"
+"""Parameter of a component with its key. No executor reads it: TFX's cache looks at parameters, and not at code."""
 
 _STARTS = {
     "InteractionExampleGen": ("components.nodes.interaction_example_gen",),
     "ItemExampleGen": ("components.nodes.item_example_gen",),
     "TextEncoder": ("components.nodes.text_encoder",),
-    "SchemaGen": ("components.nodes.data_schema",),
     "DataGate": ("components.nodes.data_gate",),
     "Transform": ("trainer.data.preprocessing",),
     "Comparison": ("components.nodes.comparison",),
@@ -34,7 +41,7 @@ def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
     TFX's version, which the key of ingestion has in it. Of the models, a Trainer runs the configured one.
 
     Args:
-      config: names the model.
+      config: names the model, and says where the schema comes from.
       root: where the packages are.
 
     Returns:
@@ -47,6 +54,7 @@ def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
     evaluator = ("components.nodes.evaluator", family_of(config).evaluation)
     starts: dict[str, tuple[str, ...]] = {
         **_STARTS,
+        CURATED_SCHEMA if config.validation.schema_path else INFERRED_SCHEMA: ("components.nodes.data_schema",),
         "Trainer": (*_TRAINER, _model_module(config.model.model_dump()["name"], sources)),
         "Evaluator": evaluator,
     }
@@ -54,6 +62,20 @@ def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
         starts[BASELINE_TRAINER] = (*_TRAINER, _model_module(baseline["name"], sources))
         starts[BASELINE_EVALUATOR] = evaluator
     return {component: sources.key(modules) for component, modules in starts.items()}
+
+
+def with_keys(nodes: Iterable[BaseNode], keys: Mapping[str, str]) -> list[BaseNode]:
+    """The nodes, those that run our code with their key as a parameter: a cached result is that of the same code.
+
+    Args:
+      nodes: of a pipeline; they are changed.
+      keys: component -> key, see :func:`code_keys`.
+    """
+    given = list(nodes)
+    for node in given:
+        if node.id in keys:
+            node.exec_properties[CODE_FINGERPRINT] = keys[node.id]
+    return given
 
 
 def _model_module(name: str, sources: Sources) -> str:

@@ -4,9 +4,9 @@ import os
 
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.nodes.text_encoder import TextEncoder, TextEncoderExecutor
+from components.nodes.text_encoder import TextEncoder
 from components.settings import TextSettings
-from tests.components.artifacts import artifact
+from tests.components.artifacts import artifact, execute
 from tests.components.text.items import item_file
 from trainer.data.text_vectors import read_description, read_vectors
 
@@ -23,8 +23,8 @@ def _items(folder):
 def _run(folder, items, text, base=None):
     vectors = artifact(standard_artifacts.Examples, folder)
     inputs = {"items": [items], **({"base_model": [base]} if base else {})}
-    execution = {"text": text.model_dump_json(), "cache": str(folder / "cache"), "code_fingerprint": ""}
-    TextEncoderExecutor().Do(inputs, {"vectors": [vectors]}, execution)
+    execution = {"text": text.model_dump_json(), "cache": str(folder / "cache")}
+    execute(TextEncoder, inputs, {"vectors": [vectors]}, execution)
     return vectors
 
 
@@ -50,7 +50,8 @@ def test_its_specification_says_what_it_depends_on(tmp_path):
     from tfx.components import ImportExampleGen
 
     items = ImportExampleGen(input_base="/items").outputs["examples"]
-    encoder = TextEncoder(items, TextSettings(dimension=7), "/cache", code_fingerprint="abc")
+    text = TextSettings(dimension=7).model_dump_json()
+    encoder = TextEncoder(items=items, text=text, cache="/cache", model_files="abc")
     assert TextSettings.model_validate_json(encoder.exec_properties["text"]).dimension == 7
-    assert encoder.exec_properties["code_fingerprint"] == "abc"
+    assert encoder.exec_properties["model_files"] == "abc"
     assert encoder.outputs["vectors"].type is standard_artifacts.Examples
