@@ -14,7 +14,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.artifacts import Artifacts
+from components.execution import Artifacts
 from components.ingestion.files.input_key import INPUT_HASHES, InputHashes, input_key
 from components.settings import DataSettings
 from trainer.errors import InputError

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from tfx.components import FileBasedExampleGen
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 
-from components.artifacts import Artifacts
+from components.execution import Artifacts
 from components.ingestion.executor_io import (
     TablesDriver,
     describe_output,

@@ -16,9 +16,9 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 from tfx.types.standard_component_specs import BLESSING_KEY, EvaluatorSpec
 from tfx.utils import io_utils, json_utils
 
-from components.artifacts import Artifacts
 from components.evaluation.over_baseline import missed
 from components.evaluation.paired import FILE, read
+from components.execution import Artifacts
 
 _COMPARISON, _OVER_BASELINE = "comparison", "over_baseline"
 

@@ -10,7 +10,7 @@ from tfx.proto import pusher_pb2
 from tfx.types import BaseChannel, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
-from components.artifacts import Artifacts
+from components.execution import Artifacts
 from components.nodes.local_folder import local_copy
 from serving.publish.push import push_bundle, unchanged_version
 from serving.settings import ServingSettings

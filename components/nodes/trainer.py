@@ -13,7 +13,7 @@ from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import BASE_MODEL_KEY, TrainerSpec
 from tfx.utils import json_utils
 
-from components.artifacts import Artifacts
+from components.execution import CODE_FINGERPRINT, Artifacts
 from trainer.data import schema
 
 TEXTS_KEY = "texts"
@@ -50,6 +50,8 @@ class ModelTrainerExecutor(GenericExecutor):
             "item_files": [os.path.join(items, "*")],
             "text_vectors": artifact_utils.get_single_uri(texts) if texts else None,
             "resume_directory": os.path.join(component, "interrupted"),
+            # What is interrupted is continued by the same code only.
+            CODE_FINGERPRINT: exec_properties.get(CODE_FINGERPRINT),
         }
         return fn_args
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tfx.dsl.components.base.base_node import BaseNode
 
+from components.execution import CODE_FINGERPRINT
 from pipeline.config.run import Config, family_of, model_registry
 from pipeline.graph.baseline import baseline_settings
 from pipeline.graph.code_fingerprint import ROOT, Sources
@@ -14,9 +15,6 @@ BASELINE_TRAINER = "TwoTowerTrainer"
 BASELINE_EVALUATOR = "TwoTowerEvaluator"
 INFERRED_SCHEMA = "SchemaGen"
 CURATED_SCHEMA = "ImportSchemaGen"
-
-CODE_FINGERPRINT = "code_fingerprint"
-"""Parameter of a component with its key. No executor reads it: TFX's cache looks at parameters, and not at code."""
 
 _STARTS = {
     "InteractionExampleGen": ("components.nodes.interaction_example_gen",),
@@ -65,7 +63,7 @@ def code_keys(config: Config, root: Path = ROOT) -> dict[str, str]:
 
 
 def with_keys(nodes: Iterable[BaseNode], keys: Mapping[str, str]) -> list[BaseNode]:
-    """The nodes, those that run our code with their key as a parameter: a cached result is that of the same code.
+    """The nodes, those that run our code with their key as the parameter ``CODE_FINGERPRINT``.
 
     Args:
       nodes: of a pipeline; they are changed.

@@ -81,7 +81,7 @@ RUNS = {
     "components/validation/outliers.py": {"DataGate"},
     "components/validation/growth.py": {"SchemaGen"},
     "components/validation/schema_file.py": {"SchemaGen"},
-    "components/artifacts.py": INGESTION | TRAINERS | EVALUATORS | {"Pusher"},
+    "components/execution.py": INGESTION | TRAINERS | EVALUATORS | {"Pusher"},
     "components/nodes/interaction_example_gen.py": {"InteractionExampleGen"},
     "components/nodes/item_example_gen.py": {"ItemExampleGen"},
     "components/text/tfidf.py": {"TextEncoder"},
