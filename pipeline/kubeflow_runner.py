@@ -8,7 +8,8 @@ import yaml
 from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
 
 from pipeline.config.run import Config
-from pipeline.graph.build import CURATED_SCHEMA, create_pipeline
+from pipeline.graph.build import create_pipeline
+from pipeline.graph.component_code import CURATED_SCHEMA
 from trainer.errors import InputError
 from trainer.plain_paths import refuse_patterns
 

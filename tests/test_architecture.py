@@ -75,6 +75,7 @@ TREE = {
     "components/ingestion/write": {"kfp", "tfx"},
     "components/ingestion": {"kfp"},
     "components/text": {"kfp", "tfx"},
+    "components/validation": {"kfp", "tfx"},
     "components/evaluation": {"kfp"},
     "components/jobs": {"kfp", "tfx"},
     "components/nodes": {"kfp"},

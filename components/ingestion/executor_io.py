@@ -14,6 +14,7 @@ from tfx.proto.orchestration import driver_output_pb2
 from tfx.types import artifact, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from components.execution import Artifacts
 from components.ingestion.files.input_key import INPUT_HASHES, InputHashes, input_key
 from components.settings import DataSettings
 from trainer.errors import InputError
@@ -37,26 +38,16 @@ def output_splits(names: Sequence[str]) -> example_gen_pb2.Output:
     return example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits))
 
 
-def pack(
-    settings: DataSettings, max_history: int, code_fingerprint: str, tables: Sequence[str]
-) -> example_gen_pb2.CustomConfig:
+def pack(settings: DataSettings, max_history: int, tables: Sequence[str]) -> example_gen_pb2.CustomConfig:
     """The settings as the component's custom configuration; any change of it makes TFX run the component again.
 
     Args:
       settings: of the data.
       max_history: T.
-      code_fingerprint: of what the component runs.
       tables: that the component reads, names of settings.
     """
     values = struct_pb2.Struct()
-    values.update(
-        {
-            "settings": settings.model_dump_json(),
-            "max_history": max_history,
-            "code_fingerprint": code_fingerprint,
-            "tables": list(tables),
-        }
-    )
+    values.update({"settings": settings.model_dump_json(), "max_history": max_history, "tables": list(tables)})
     config = example_gen_pb2.CustomConfig()
     config.custom_config.Pack(values)
     return config
@@ -138,7 +129,7 @@ def refuse_changed_tables(exec_properties: dict[str, Any], examples: artifact.Ar
     )
 
 
-def describe_output(output_dict: dict[str, list[artifact.Artifact]], splits: Sequence[str]) -> artifact.Artifact:
+def describe_output(output_dict: Artifacts, splits: Sequence[str]) -> artifact.Artifact:
     """Notes splits and formats on the Examples artifact, and returns it."""
     examples = artifact_utils.get_single_instance(output_dict[standard_component_specs.EXAMPLES_KEY])
     examples.split_names = artifact_utils.encode_split_names(list(splits))

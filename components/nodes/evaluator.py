@@ -1,4 +1,4 @@
-"""TFX's Evaluator with its metric code in the cache key, and thresholds on the difference to a baseline."""
+"""TFX's Evaluator with thresholds on the difference to a baseline."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -18,16 +18,16 @@ from tfx.utils import io_utils, json_utils
 
 from components.evaluation.over_baseline import missed
 from components.evaluation.paired import FILE, read
+from components.execution import Artifacts
 
 _COMPARISON, _OVER_BASELINE = "comparison", "over_baseline"
 
 
 class ModelEvaluatorSpec(EvaluatorSpec):
-    """The Evaluator's specification, what its code is, and what is asked of the difference to a baseline."""
+    """The Evaluator's specification, and what is asked of the difference to a baseline."""
 
     PARAMETERS = {
         **EvaluatorSpec.PARAMETERS,
-        "code_fingerprint": ExecutionParameter(type=str),
         _OVER_BASELINE: ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
@@ -39,12 +39,7 @@ class ModelEvaluatorSpec(EvaluatorSpec):
 class ModelEvaluatorExecutor(Executor):
     """TFX's executor; a model that it blesses also has to reach the thresholds on differences."""
 
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Evaluates, and takes the blessing back where the model does not gain enough over the single vector."""
         super().Do(input_dict, output_dict, exec_properties)
         thresholds = json_utils.loads(exec_properties.get(_OVER_BASELINE) or "null")
@@ -67,8 +62,7 @@ def _refuse(blessing: Artifact) -> None:
 class ModelEvaluator(Evaluator):
     """Measures a model on some splits, beside the one blessed last.
 
-    A subclass of TFX's Evaluator, because the stock one has no parameter that could say that a metric's code has
-    changed, and cannot compare with a model of the same run user by user.
+    A subclass of TFX's Evaluator, because the stock one cannot compare with a model of the same run user by user.
 
     Args:
       examples: raw examples.
@@ -76,7 +70,6 @@ class ModelEvaluator(Evaluator):
       baseline_model: what to compare with, if there is something.
       eval_config: metrics, slices and thresholds.
       example_splits: names of splits.
-      code_fingerprint: changes when the code of the metrics does.
       comparison: of components/nodes/comparison.py, of the model and the single vector.
       over_baseline: what the model has to gain (components/evaluation/over_baseline.py); needs ``comparison``.
     """
@@ -91,7 +84,6 @@ class ModelEvaluator(Evaluator):
         eval_config: config_pb2.EvalConfig,
         example_splits: Sequence[str],
         baseline_model: BaseChannel | None = None,
-        code_fingerprint: str = "",
         comparison: BaseChannel | None = None,
         over_baseline: Mapping[str, float] | None = None,
     ) -> None:
@@ -102,7 +94,6 @@ class ModelEvaluator(Evaluator):
             eval_config=eval_config,
             example_splits=json_utils.dumps(list(example_splits)),
             fairness_indicator_thresholds=json_utils.dumps(None),
-            code_fingerprint=code_fingerprint,
             comparison=comparison,
             over_baseline=json_utils.dumps(dict(over_baseline or {})),
             evaluation=Channel(type=standard_artifacts.ModelEvaluation),

@@ -7,9 +7,10 @@ from tfx.components.pusher.component import Pusher
 from tfx.components.pusher.executor import Executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
-from tfx.types import Artifact, BaseChannel, artifact_utils, standard_component_specs
+from tfx.types import BaseChannel, artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
+from components.execution import Artifacts
 from components.nodes.local_folder import local_copy
 from serving.publish.push import push_bundle, unchanged_version
 from serving.settings import ServingSettings
@@ -26,12 +27,7 @@ class BundlePusherExecutor(Executor):
     copy.
     """
 
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
+    def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
         """Pushes the bundle if it is blessed and not what the newest version is, or was made from, already; that one is
         reported then.
 
@@ -61,7 +57,6 @@ class BundlePusher(Pusher):
       serving: the directory and the model name.
       model_blessing: of the Evaluator; None if it is no gate.
       infra_blessing: of the ServingValidator; None if it is no gate.
-      code_fingerprint: changes when the code does.
     """
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(BundlePusherExecutor)
@@ -72,7 +67,6 @@ class BundlePusher(Pusher):
         serving: ServingSettings,
         model_blessing: BaseChannel | None = None,
         infra_blessing: BaseChannel | None = None,
-        code_fingerprint: str = "",
     ) -> None:
         base_directory = os.path.join(serving.directory, serving.model_name)
         super().__init__(
@@ -82,5 +76,4 @@ class BundlePusher(Pusher):
             push_destination=pusher_pb2.PushDestination(
                 filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=base_directory)
             ),
-            custom_config={"code_fingerprint": code_fingerprint},
         )

@@ -2,12 +2,12 @@
 
 import json
 import os
-from typing import Any
 
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types import Artifact, artifact_utils
+from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 from tfx.utils import io_utils, path_utils
 
 from components.nodes.local_folder import local_copy
@@ -25,41 +25,33 @@ REASON = "reason"
 """Custom property of the blessing: why not, in words."""
 
 
-class ServingValidatorSpec(ComponentSpec):
-    """Inputs, outputs and execution properties; the settings are JSON."""
+@component
+def ServingValidator(
+    model: InputArtifact[Model],
+    bundle: InputArtifact[Model],
+    examples: InputArtifact[Examples],
+    blessing: OutputArtifact[InfraBlessing],
+    serving: Parameter[str],
+) -> None:
+    """Starts the real server on the bundle and compares its answers, over gRPC, with the trained model's.
 
-    PARAMETERS = {
-        "serving": ExecutionParameter(type=str),
-        "code_fingerprint": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "model": ChannelParameter(type=standard_artifacts.Model),
-        "bundle": ChannelParameter(type=standard_artifacts.Model),
-        "examples": ChannelParameter(type=standard_artifacts.Examples),
-    }
-    OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}
+    A refusal is no error of the component.
 
-
-class ServingValidatorExecutor(base_executor.BaseExecutor):
-    """Calls :func:`serving.validation.validate.validate` and writes down what it found."""
-
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Blesses the bundle or does not; a refusal is no error of the component."""
-        serving = ServingSettings.model_validate_json(exec_properties["serving"])
-        model = artifact_utils.get_single_instance(input_dict["model"])
-        bundle = artifact_utils.get_single_instance(input_dict["bundle"])
-        examples = artifact_utils.get_split_uri(input_dict["examples"], schema.TEST_SPLIT)
-        model_dir = path_utils.serving_model_path(model.uri)
-        features = read_description(model_dir).user_features
-        users = read_users(fileio.glob(os.path.join(examples, "*")), features, serving.validation_users)
-        with local_copy(path_utils.serving_model_path(bundle.uri)) as bundle_dir:
-            report = validate(model_dir, bundle_dir, users, serving)
-        _write(report, artifact_utils.get_single_instance(output_dict["blessing"]))
+    Args:
+      model: the trainer's model.
+      bundle: the bundle built from it.
+      examples: raw examples; real users are taken from the split ``test``.
+      blessing: gets the report in ``report.json`` and the property ``reason``.
+      serving: thresholds, default k and model name: ServingSettings as JSON.
+    """
+    settings = ServingSettings.model_validate_json(serving)
+    model_dir = path_utils.serving_model_path(model.uri)
+    test = artifact_utils.get_split_uri([examples], schema.TEST_SPLIT)
+    features = read_description(model_dir).user_features
+    users = read_users(fileio.glob(os.path.join(test, "*")), features, settings.validation_users)
+    with local_copy(path_utils.serving_model_path(bundle.uri)) as bundle_dir:
+        report = validate(model_dir, bundle_dir, users, settings)
+    _write(report, blessing)
 
 
 def _write(report: ValidationReport, blessing: Artifact) -> None:
@@ -71,39 +63,3 @@ def _write(report: ValidationReport, blessing: Artifact) -> None:
     blessing.set_int_custom_property("blessed", int(report.blessed))
     blessing.set_int_custom_property("has_model", 0)
     blessing.set_string_custom_property(REASON, report.reason)
-
-
-class ServingValidator(base_component.BaseComponent):
-    """Starts the real server on the bundle and compares its answers, over gRPC, with the trained model's.
-
-    ``outputs["blessing"]`` is an InfraBlessing with the report in ``report.json`` and the property ``reason``.
-
-    Args:
-      model: the trainer's model.
-      bundle: the bundle built from it.
-      examples: raw examples; real users are taken from the split ``test``.
-      serving: thresholds, default k and model name.
-      code_fingerprint: changes when the code does, so that an old blessing is not taken for a current one.
-    """
-
-    SPEC_CLASS = ServingValidatorSpec
-    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ServingValidatorExecutor)
-
-    def __init__(
-        self,
-        model: BaseChannel,
-        bundle: BaseChannel,
-        examples: BaseChannel,
-        serving: ServingSettings,
-        code_fingerprint: str = "",
-    ) -> None:
-        super().__init__(
-            spec=ServingValidatorSpec(
-                model=model,
-                bundle=bundle,
-                examples=examples,
-                serving=serving.model_dump_json(),
-                code_fingerprint=code_fingerprint,
-                blessing=Channel(type=standard_artifacts.InfraBlessing),
-            )
-        )

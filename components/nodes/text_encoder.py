@@ -1,12 +1,18 @@
 """TFX component: encodes the items' texts as vectors."""
 
 import os
-from typing import Any
 
-from tfx.dsl.components.base import base_beam_component, base_beam_executor, executor_spec
+import apache_beam as beam
+from tfx.dsl.component.experimental.annotations import (
+    BeamComponentParameter,
+    InputArtifact,
+    OutputArtifact,
+    Parameter,
+)
+from tfx.dsl.component.experimental.decorators import component
 from tfx.dsl.io import fileio
-from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
-from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types import artifact_utils
+from tfx.types.standard_artifacts import Examples, Model
 
 from components.ingestion.write.catalogue import ITEMS_SPLIT
 from components.settings import TextSettings
@@ -17,82 +23,33 @@ FINGERPRINT = "fingerprint"
 """Custom property of the artifact: the encoder's."""
 
 
-class TextEncoderSpec(ComponentSpec):
-    """Inputs, outputs and execution properties; the settings are JSON."""
-
-    PARAMETERS = {
-        "text": ExecutionParameter(type=str),
-        "cache": ExecutionParameter(type=str),
-        "code_fingerprint": ExecutionParameter(type=str),
-    }
-    INPUTS = {
-        "items": ChannelParameter(type=standard_artifacts.Examples),
-        "base_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
-    }
-    OUTPUTS = {"vectors": ChannelParameter(type=standard_artifacts.Examples)}
-
-
-class TextEncoderExecutor(base_beam_executor.BaseBeamExecutor):
-    """Calls :func:`components.text.encode.write_text_vectors`."""
-
-    def Do(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> None:
-        """Writes the vectors.
-
-        Raises:
-          InputError: see :func:`components.text.encode.write_text_vectors`.
-        """
-        items = artifact_utils.get_split_uri(input_dict["items"], ITEMS_SPLIT)
-        vectors = artifact_utils.get_single_instance(output_dict["vectors"])
-        base = input_dict.get("base_model")
-        description = write_text_vectors(
-            fileio.glob(f"{items}/*"),
-            TextSettings.model_validate_json(exec_properties["text"]),
-            vectors.uri,
-            exec_properties["cache"],
-            self._make_beam_pipeline,
-            os.path.join(artifact_utils.get_single_uri(base), ENCODER) if base else None,
-        )
-        vectors.set_string_custom_property(FINGERPRINT, description.fingerprint)
-
-
-class TextEncoder(base_beam_component.BaseBeamComponent):
+@component(use_beam=True)
+def TextEncoder(
+    items: InputArtifact[Examples],
+    vectors: OutputArtifact[Examples],
+    text: Parameter[str],
+    cache: Parameter[str],
+    base_model: InputArtifact[Model] = None,
+    model_files: Parameter[str] = "",
+    pipeline: BeamComponentParameter[beam.Pipeline] = None,
+) -> None:
     """Encodes the items' texts by words or with a language model.
-
-    ``outputs["vectors"]`` holds the vectors, as examples, and all that is needed to encode further texts in the same
-    way; trainer/data/text_vectors.py reads it. (Examples, because Kubeflow takes TFX's own types of artifacts only.)
 
     Args:
       items: item examples, one split ``items``.
-      text: the encoder.
+      vectors: gets the vectors, as examples, and all that is needed to encode further texts in the same way;
+        trainer/data/text_vectors.py reads it. (Examples, because Kubeflow takes TFX's own types of artifacts only.)
+      text: the encoder: TextSettings as JSON.
       cache: folder of texts that language models encoded earlier.
       base_model: a base model whose encoder is used as it is.
-      code_fingerprint: changes when the code does, or the files of a language model, so that vectors from the cache
-        are not taken for current ones.
+      model_files: fingerprint of a language model's files, for TFX's cache, which looks at parameters alone.
+      pipeline: of Beam, made by TFX.
+
+    Raises:
+      InputError: see :func:`components.text.encode.write_text_vectors`.
     """
-
-    SPEC_CLASS = TextEncoderSpec
-    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(TextEncoderExecutor)
-
-    def __init__(
-        self,
-        items: BaseChannel,
-        text: TextSettings,
-        cache: str,
-        base_model: BaseChannel | None = None,
-        code_fingerprint: str = "",
-    ) -> None:
-        super().__init__(
-            spec=TextEncoderSpec(
-                items=items,
-                base_model=base_model,
-                text=text.model_dump_json(),
-                cache=cache,
-                code_fingerprint=code_fingerprint,
-                vectors=Channel(type=standard_artifacts.Examples),
-            )
-        )
+    files = fileio.glob(f"{artifact_utils.get_split_uri([items], ITEMS_SPLIT)}/*")
+    base_encoder = os.path.join(base_model.uri, ENCODER) if base_model else None
+    settings = TextSettings.model_validate_json(text)
+    description = write_text_vectors(files, settings, vectors.uri, cache, lambda: pipeline, base_encoder)
+    vectors.set_string_custom_property(FINGERPRINT, description.fingerprint)

@@ -8,11 +8,12 @@ from tfx.components.trainer.executor import GenericExecutor
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import trainer_pb2
-from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
+from tfx.types import BaseChannel, Channel, artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import BASE_MODEL_KEY, TrainerSpec
 from tfx.utils import json_utils
 
+from components.execution import CODE_FINGERPRINT, Artifacts
 from trainer.data import schema
 
 TEXTS_KEY = "texts"
@@ -34,12 +35,7 @@ class ModelTrainerSpec(TrainerSpec):
 class ModelTrainerExecutor(GenericExecutor):
     """Tells the run function where items, texts and base model are, and where an interrupted training is kept."""
 
-    def _GetFnArgs(
-        self,
-        input_dict: dict[str, list[Artifact]],
-        output_dict: dict[str, list[Artifact]],
-        exec_properties: dict[str, Any],
-    ) -> FnArgs:
+    def _GetFnArgs(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> FnArgs:
         own = (ITEMS_KEY, TEXTS_KEY, BASE_MODEL_KEY)
         inputs = {key: artifacts for key, artifacts in input_dict.items() if key not in own}
         fn_args = super()._GetFnArgs(inputs, output_dict, exec_properties)
@@ -54,6 +50,8 @@ class ModelTrainerExecutor(GenericExecutor):
             "item_files": [os.path.join(items, "*")],
             "text_vectors": artifact_utils.get_single_uri(texts) if texts else None,
             "resume_directory": os.path.join(component, "interrupted"),
+            # What is interrupted is continued by the same code only.
+            CODE_FINGERPRINT: exec_properties.get(CODE_FINGERPRINT),
         }
         return fn_args
 

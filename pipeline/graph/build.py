@@ -1,7 +1,7 @@
 """Builds the pipeline as a TFX graph from values; starts and decides nothing."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow_data_validation as tfdv
@@ -17,8 +17,8 @@ from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.evaluation.over_baseline import over_baseline
 from components.nodes.comparison import Comparison
-from components.nodes.data_gate import ACCEPTED, DataGate
-from components.nodes.data_schema import CuratedSchema, InferredSchema, content_of
+from components.nodes.data_gate import DataGate
+from components.nodes.data_schema import CuratedSchema, InferredSchema
 from components.nodes.evaluator import ModelEvaluator
 from components.nodes.index_builder import IndexBuilder
 from components.nodes.interaction_example_gen import InteractionExampleGen
@@ -26,16 +26,24 @@ from components.nodes.item_example_gen import ItemExampleGen
 from components.nodes.pusher import BundlePusher
 from components.nodes.serving_validator import ServingValidator
 from components.nodes.trainer import ModelTrainer
+from components.validation.schema_file import content_of
 from pipeline.config.run import Config, family_of
 from pipeline.graph.baseline import baseline_settings
 from pipeline.graph.beam_args import for_tfx
-from pipeline.graph.component_code import BASELINE_EVALUATOR, BASELINE_TRAINER, code_keys
+from pipeline.graph.component_code import (
+    BASELINE_EVALUATOR,
+    BASELINE_TRAINER,
+    CURATED_SCHEMA,
+    INFERRED_SCHEMA,
+    code_keys,
+    with_keys,
+)
 from pipeline.graph.text_nodes import NO_TEXTS, TextNodes, text_nodes
 from trainer.data import schema
 from trainer.errors import InputError
 from trainer.plain_paths import plain_path
 
-CURATED_SCHEMA = "ImportSchemaGen"
+_GATE = "DataGate"
 
 
 def metadata_path(config: Config) -> str:
@@ -57,15 +65,12 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
     Raises:
       InputError: a threshold names no metric, or a file that the configuration names cannot be read.
     """
-    code = code_keys(config)
-    interactions = InteractionExampleGen(
-        config.data, max_history=config.transform.max_history, code_fingerprint=code["InteractionExampleGen"]
-    )
-    items = ItemExampleGen(config.data, code_fingerprint=code["ItemExampleGen"])
+    interactions = InteractionExampleGen(config.data, max_history=config.transform.max_history)
+    items = ItemExampleGen(config.data)
     examples = interactions.outputs["examples"]
-    texts = text_nodes(config, items.outputs["examples"], code["TextEncoder"], local)
+    texts = text_nodes(config, items.outputs["examples"], local)
 
-    data_schema, validation = _data_validation(config, examples, history, code, local)
+    data_schema, validation = _data_validation(config, examples, history, local)
     shared = {
         "transform": config.transform.model_dump(),
         "user_features": dict(config.data.user_columns.features),
@@ -79,7 +84,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
             analyze=[schema.TRAIN_SPLIT], transform=[schema.TRAIN_SPLIT, schema.VALID_SPLIT]
         ),
         disable_statistics=True,
-        custom_config={**shared, "code_fingerprint": code["Transform"]},
+        custom_config=shared,
     )
     transform.add_upstream_nodes([validation[-1]])
 
@@ -96,19 +101,18 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
                 "model": model,
                 **_of_attributes(config),
                 "training": config.training.model_dump(),
-                "code_fingerprint": code[name],
             },
         ).with_id(name)
 
     root = os.path.join(config.pipeline.root, config.pipeline.name, "artifacts")
     model_trainer = trainer("Trainer", config.model.model_dump(), texts)
+    nodes = [interactions, items, *validation, *texts.nodes, transform, model_trainer]
+    if deliver:
+        nodes += _after_training(config, examples, model_trainer, trainer, history)
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=plain_path(root) if local else root,
-        components=[
-            *(interactions, items, *validation, *texts.nodes, transform, model_trainer),
-            *(_after_training(config, examples, model_trainer, trainer, history, code) if deliver else []),
-        ],
+        components=with_keys(nodes, code_keys(config)),
         enable_cache=config.pipeline.cache,
         metadata_connection_config=sqlite_metadata_connection_config(metadata_path(config)) if local else None,
         beam_pipeline_args=for_tfx(config.pipeline.beam_args),
@@ -127,7 +131,6 @@ def _after_training(
     model_trainer: ModelTrainer,
     trainer: Callable[[str, dict[str, Any]], ModelTrainer],
     history: bool,
-    code: Mapping[str, str],
 ) -> list[BaseNode]:
     """The two-tower beside the model, the evaluation, and the way to the folder that a server watches."""
     trained = model_trainer.outputs["model"]
@@ -138,10 +141,10 @@ def _after_training(
         model = baseline_trainer.outputs["model"]
         baseline = [
             baseline_trainer,
-            _evaluator(config, examples, model, code[BASELINE_EVALUATOR], gated=False).with_id(BASELINE_EVALUATOR),
+            _evaluator(config, examples, model, gated=False).with_id(BASELINE_EVALUATOR),
         ]
         if family_of(config).paired:
-            comparison = Comparison(trained, model, examples, code["Comparison"])
+            comparison = Comparison(model=trained, baseline=model, examples=examples)
             baseline.append(comparison)
             compared = comparison.outputs["comparison"]
     elif wanted := over_baseline(config.evaluation.thresholds):
@@ -149,13 +152,13 @@ def _after_training(
             f"evaluation.thresholds.{next(iter(wanted))} asks for a difference to the baseline, and there is none: "
             "set evaluation.baseline to true, and another model than the baseline itself (two_tower)."
         )
-    evaluation = _evaluation(config, examples, trained, history, code, compared)
-    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"], code)
+    evaluation = _evaluation(config, examples, trained, history, compared)
+    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"])
     return [*baseline, *evaluation, *delivery]
 
 
 def _data_validation(
-    config: Config, examples: BaseChannel, history: bool, code: Mapping[str, str], local: bool
+    config: Config, examples: BaseChannel, history: bool, local: bool
 ) -> tuple[BaseChannel, list[BaseNode]]:
     """The schema, and the components that judge the data by it; the last one is the gate."""
     settings = config.validation
@@ -164,10 +167,10 @@ def _data_validation(
     )
     schema_gen = (
         CuratedSchema(
-            settings.schema_path, content_of(settings.schema_path) if local else "", code["SchemaGen"]
+            schema_file=settings.schema_path, content=content_of(settings.schema_path) if local else ""
         ).with_id(CURATED_SCHEMA)
         if settings.schema_path
-        else InferredSchema(statistics.outputs["statistics"], code["SchemaGen"]).with_id("SchemaGen")
+        else InferredSchema(statistics=statistics.outputs["statistics"]).with_id(INFERRED_SCHEMA)
     )
     data_schema = schema_gen.outputs["schema"]
     validator = ExampleValidator(statistics=statistics.outputs["statistics"], schema=data_schema)
@@ -175,7 +178,7 @@ def _data_validation(
     previous = None
     if history:
         accepted = Channel(
-            type=standard_artifacts.ExampleStatistics, producer_component_id=DataGate.__name__, output_key=ACCEPTED
+            type=standard_artifacts.ExampleStatistics, producer_component_id=_GATE, output_key="accepted"
         )
         resolver = Resolver(strategy_class=LatestArtifactStrategy, previous=accepted).with_id("LastAcceptedStatistics")
         nodes.append(resolver)
@@ -186,8 +189,7 @@ def _data_validation(
         anomalies=validator.outputs["anomalies"],
         previous=previous,
         max_drift=settings.max_drift,
-        code_fingerprint=code["DataGate"],
-    )
+    ).with_id(_GATE)
     return data_schema, [*nodes, gate]
 
 
@@ -196,19 +198,18 @@ def _evaluation(
     examples: BaseChannel,
     model: BaseChannel,
     history: bool,
-    code: Mapping[str, str],
     compared: BaseChannel | None,
 ) -> list[BaseNode]:
     """The Evaluator (last), and before it what finds the model to compare with."""
     if not history:
-        return [_evaluator(config, examples, model, code["Evaluator"], compared=compared).with_id("Evaluator")]
+        return [_evaluator(config, examples, model, compared=compared).with_id("Evaluator")]
     resolver = Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=Channel(type=standard_artifacts.Model),
         model_blessing=Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("LastBlessedModel")
     blessed = resolver.outputs["model"]
-    evaluator = _evaluator(config, examples, model, code["Evaluator"], blessed, compared=compared)
+    evaluator = _evaluator(config, examples, model, blessed, compared)
     return [resolver, evaluator.with_id("Evaluator")]
 
 
@@ -216,7 +217,6 @@ def _evaluator(
     config: Config,
     examples: BaseChannel,
     model: BaseChannel,
-    code_fingerprint: str,
     blessed: BaseChannel | None = None,
     compared: BaseChannel | None = None,
     gated: bool = True,
@@ -227,36 +227,21 @@ def _evaluator(
         baseline_model=blessed,
         eval_config=family_of(config).eval_config(config, gated),
         example_splits=[schema.TEST_SPLIT],
-        code_fingerprint=code_fingerprint,
         comparison=compared,
         over_baseline=over_baseline(config.evaluation.thresholds) if gated else {},
     )
 
 
-def _delivery(
-    config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel, code: Mapping[str, str]
-) -> list[BaseNode]:
+def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel) -> list[BaseNode]:
     """From the trained model to the folder that a server watches."""
-    builder = IndexBuilder(
-        model=model,
-        examples=examples,
-        index=config.index,
-        serving=config.serving,
-        code_fingerprint=code["IndexBuilder"],
-    )
+    serving = config.serving.model_dump_json()
+    builder = IndexBuilder(model=model, examples=examples, index=config.index.model_dump_json(), serving=serving)
     bundle = builder.outputs["bundle"]
-    validator = ServingValidator(
-        model=model,
-        bundle=bundle,
-        examples=examples,
-        serving=config.serving,
-        code_fingerprint=code["ServingValidator"],
-    )
+    validator = ServingValidator(model=model, bundle=bundle, examples=examples, serving=serving)
     pusher = BundlePusher(
         bundle=bundle,
         serving=config.serving,
         model_blessing=blessing,
         infra_blessing=validator.outputs["blessing"],
-        code_fingerprint=code["Pusher"],
     )
     return [builder, validator, pusher.with_id("Pusher")]

@@ -33,7 +33,7 @@ class TextNodes(NamedTuple):
 NO_TEXTS = TextNodes((), None, None)
 
 
-def text_nodes(config: Config, items: BaseChannel, code_fingerprint: str = "", local: bool = True) -> TextNodes:
+def text_nodes(config: Config, items: BaseChannel, local: bool = True) -> TextNodes:
     """The text encoder where the configuration has one, and the Importer of a base model.
 
     A base model brings its text encoder along, so that the section ``text`` may be left out.
@@ -41,7 +41,6 @@ def text_nodes(config: Config, items: BaseChannel, code_fingerprint: str = "", l
     Args:
       config: with absolute paths.
       items: item examples.
-      code_fingerprint: of what the text encoder runs.
       local: whether a language model on the hub is fetched to this machine, so that its files are in the cache key.
 
     Raises:
@@ -64,11 +63,11 @@ def text_nodes(config: Config, items: BaseChannel, code_fingerprint: str = "", l
         text = text or TextSettings(**described.text_encoder.settings)
     assert text is not None
     encoder = TextEncoder(
-        items,
-        text,
+        items=items,
+        text=text.model_dump_json(),
         cache=text.cache or os.path.join(config.pipeline.root, "text_cache"),
         base_model=base,
-        code_fingerprint=code_fingerprint + _files_of(text, local),
+        model_files=_files_of(text, local),
     )
     return TextNodes((*nodes, encoder), encoder.outputs["vectors"], base)
 
@@ -77,4 +76,4 @@ def _files_of(text: TextSettings, local: bool) -> str:
     """A number for the files of a language model; a revision on the hub, such as main, may name others tomorrow."""
     if text.encoder != language_model.KIND or not (local or os.path.isdir(str(text.model))):
         return ""
-    return " " + language_model.fingerprint(language_model.locate(text), text.pooling, text.max_tokens)
+    return language_model.fingerprint(language_model.locate(text), text.pooling, text.max_tokens)

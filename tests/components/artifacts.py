@@ -16,6 +16,11 @@ def artifact(kind, folder):
     return result
 
 
+def execute(component, inputs, outputs, parameters=None):
+    """Runs a component's executor as TFX does: lists of artifacts by the names of inputs and outputs."""
+    component.EXECUTOR_SPEC.executor_class().Do(inputs, outputs, parameters or {})
+
+
 def model_artifact(folder, source):
     """A Model artifact whose Format-Serving is ``source``."""
     result = artifact(standard_artifacts.Model, folder)

@@ -3,6 +3,7 @@ import pytest
 import yaml
 
 from pipeline.config.run import load, with_absolute_paths
+from pipeline.graph.component_code import code_keys
 from pipeline.kubeflow_runner import compile_pipeline
 from trainer.errors import InputError
 
@@ -33,6 +34,16 @@ def test_steps_order_environment_and_caching(specification):
     for executor in spec["deploymentSpec"]["executors"].values():
         assert executor["container"]["image"] == "registry/polyrec:1"
         assert executor["container"]["env"] == [{"name": "TF_USE_LEGACY_KERAS", "value": "1"}]
+
+
+def test_the_keys_of_the_code_are_parameters_of_the_steps(specification):
+    tasks = yaml.safe_load(specification.read_text())["root"]["dag"]["tasks"]
+    stated = {
+        name: task.get("inputs", {}).get("parameters", {}).get("code_fingerprint") for name, task in tasks.items()
+    }
+    keys = {name: value["runtimeValue"]["constant"] for name, value in stated.items() if value}
+    expected = code_keys(load("comirec_sa"))
+    assert keys == {name: expected[name] for name in tasks.keys() - {"StatisticsGen", "ExampleValidator"}}
 
 
 @pytest.mark.parametrize(

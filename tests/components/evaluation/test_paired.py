@@ -13,8 +13,8 @@ from tfx.types import standard_artifacts
 
 from components.evaluation.over_baseline import Missed, missed, over_baseline
 from components.evaluation.paired import Comparison, Paired, compare, paired, read, thirds
-from components.nodes.comparison import ComparisonExecutor
-from tests.components.artifacts import artifact
+from components.nodes import comparison
+from tests.components.artifacts import artifact, execute
 
 RECALLS = {"model": [1.0, 0.5, 0.5, 0.0, 0.25, 0.5], "baseline": [0.5, 0.5, 0.0, 0.0, 0.5, 0.25]}
 DIVERSITY = [0.1, 0.9, 0.5, 0.2, 0.6, 0.8]
@@ -83,7 +83,7 @@ def test_the_component_writes_what_is_read(folders):
     examples = artifact(standard_artifacts.Examples, folders / "examples")
     examples.split_names = '["test"]'
     written = artifact(standard_artifacts.ModelEvaluation, folders / "comparison")
-    ComparisonExecutor().Do({**inputs, "examples": [examples]}, {"comparison": [written]}, {"code_fingerprint": ""})
+    execute(comparison.Comparison, {**inputs, "examples": [examples]}, {"comparison": [written]})
     path = os.path.join(written.uri, "comparison.json")
     _check(read(path))
     assert "NaN" not in Path(path).read_text()

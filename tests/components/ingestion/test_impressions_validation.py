@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2
 from tfx.components.example_validator.executor import Executor as Validator
 from tfx.components.schema_gen.executor import Executor as SchemaGen
 from tfx.components.statistics_gen.executor import Executor as Statistics
@@ -13,7 +13,9 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
 from components.ingestion.cut.hashing import SPLITS
-from components.nodes.data_gate import ACCEPTED, DataGateExecutor, anomalies_in_words
+from components.nodes.data_gate import DataGate
+from components.validation.anomalies import anomalies_in_words
+from tests.components.artifacts import execute
 from tests.components.ingestion.helpers import ingest
 from tests.components.ingestion.impression_helpers import impressions_of
 from trainer.errors import GateRefused
@@ -63,9 +65,8 @@ def first(tmp_path_factory):
 def accept(folder: Path, statistics, schema, anomalies, previous=None):
     accepted = artifact(standard_artifacts.ExampleStatistics, folder)
     inputs = {"statistics": [statistics], "schema": [schema], "anomalies": [anomalies]}
-    DataGateExecutor().Do(
-        {**inputs, "previous": [previous] if previous else []}, {ACCEPTED: [accepted]}, {"max_drift": 0.3}
-    )
+    inputs["previous"] = [previous] if previous else []
+    execute(DataGate, inputs, {"accepted": [accepted]}, {"max_drift": 0.3})
     return accepted
 
 
@@ -82,7 +83,9 @@ def test_every_feature_has_a_type_and_no_anomaly(first):
     }
     buckets = next(domain for domain in found.string_domain if domain.name == "history_bucket")
     assert "000" in buckets.value
-    assert anomalies_in_words(anomalies) == []
+    for split in SPLITS:
+        found = Path(anomalies.uri, f"Split-{split}", "SchemaDiff.pb").read_bytes()
+        assert anomalies_in_words(split, anomalies_pb2.Anomalies.FromString(found)) == []
 
 
 def test_the_gate_accepts_them_and_sees_that_clicks_became_frequent(first, tmp_path):

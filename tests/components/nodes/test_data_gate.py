@@ -9,7 +9,8 @@ from tfx.components.example_validator.executor import Executor as Validator
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.nodes.data_gate import ACCEPTED, DataGateExecutor
+from components.nodes.data_gate import DataGate
+from tests.components.artifacts import execute
 from trainer.errors import GateRefused, InputError
 
 
@@ -57,7 +58,7 @@ def gate(tmp_path):
             {"statistics": inputs["statistics"], "schema": inputs["schema"]}, {"anomalies": inputs["anomalies"]}, {}
         )
         accepted = artifact(standard_artifacts.ExampleStatistics)
-        DataGateExecutor().Do(inputs, {ACCEPTED: [accepted]}, {"max_drift": max_drift})
+        execute(DataGate, inputs, {"accepted": [accepted]}, {"max_drift": max_drift})
         return accepted
 
     return run

@@ -9,9 +9,10 @@ from tfx.components.example_validator.executor import Executor as Validator
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils
 
-from components.nodes.data_gate import ACCEPTED, DataGateExecutor
-from components.nodes.data_schema import CuratedSchemaExecutor, InferredSchemaExecutor, content_of, without_growth
-from trainer.errors import GateRefused, InputError
+from components.nodes.data_gate import DataGate
+from components.nodes.data_schema import CuratedSchema, InferredSchema
+from tests.components.artifacts import execute
+from trainer.errors import GateRefused
 
 
 def statistics_of(longest, bucket, items="i", plans=("free", "paid"), ages=(20.0, 60.0), users=60, **columns):
@@ -55,14 +56,14 @@ def run(tmp_path):
         io_utils.write_bytes_file(f"{held.uri}/Split-train/FeatureStats.pb", statistics.SerializeToString())
         schema = artifact(standard_artifacts.Schema)
         if schema_file is None:
-            InferredSchemaExecutor().Do({"statistics": [held]}, {"schema": [schema]}, {"exclude_splits": "[]"})
+            execute(InferredSchema, {"statistics": [held]}, {"schema": [schema]})
         else:
-            CuratedSchemaExecutor().Do({}, {"schema": [schema]}, {"schema_file": str(schema_file)})
+            execute(CuratedSchema, {}, {"schema": [schema]}, {"schema_file": str(schema_file)})
         anomalies = artifact(standard_artifacts.ExampleAnomalies)
         Validator().Do({"statistics": [held], "schema": [schema]}, {"anomalies": [anomalies]}, {})
         inputs = {"statistics": [held], "schema": [schema], "anomalies": [anomalies], "previous": accepted[:1]}
         result = artifact(standard_artifacts.ExampleStatistics)
-        DataGateExecutor().Do(inputs, {ACCEPTED: [result]}, {"max_drift": max_drift})
+        execute(DataGate, inputs, {"accepted": [result]}, {"max_drift": max_drift})
         accepted.append(result)
         return f"{schema.uri}/schema.pbtxt"
 
@@ -132,21 +133,6 @@ def test_domains_that_somebody_wrote_are_kept(run, edited):
         run(statistics_of(150, "050+", plans=("free",), ages=(20.0,), users=160), file)
 
 
-def test_a_domain_of_a_label_is_kept():
-    schema = schema_pb2.Schema()
-    for name in ("item", "history", "label_click"):
-        feature = schema.feature.add(name=name)
-        feature.value_count.min, feature.value_count.max = 1, 3
-        feature.presence.min_fraction = 1.0
-    schema.feature[2].float_domain.max = 1.0
-    relaxed = {feature.name: feature for feature in without_growth(schema, inferred=False).feature}
-    assert not any(feature.HasField("value_count") for feature in relaxed.values())
-    assert relaxed["label_click"].float_domain.max == 1.0
-    # A history of impressions may be empty; an item is always shown.
-    assert [relaxed[name].presence.min_fraction for name in ("item", "history")] == [1.0, 0.0]
-    assert schema.feature[0].HasField("value_count")
-
-
 def test_longer_histories_are_no_drift_and_shorter_ones_are(run):
     frozen = run(statistics_of(20, "010-019"))
     run(statistics_of(40, "020-049"), frozen, max_drift=0.3)
@@ -168,28 +154,3 @@ def test_a_column_is_named_as_it_is_spelt(run, edited):
     columns = {"user_Age_x0020_Group": ["old"] * 60}
     with pytest.raises(GateRefused, match=r"feature user_Age_x0020_Group \(column 'Age Group'\): New column"):
         run(statistics_of(**DAY_1, **columns), edited())
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (None, "does not exist"),
-        (b"feature { name: 3 }", "is not a schema .*line:column 1:17"),
-        (b"\xff\xfe", "is not a schema"),
-        (b"", "describes no feature"),
-    ],
-)
-def test_a_file_that_is_no_schema_is_an_error_in_words(tmp_path, content, words):
-    path = tmp_path / "schema.pbtxt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match=f"validation.schema_path: .*schema.pbtxt {words}"):
-        content_of(str(path))
-
-
-def test_a_folder_is_no_schema_and_an_edited_file_another_one(tmp_path, edited):
-    with pytest.raises(InputError, match="is a folder"):
-        content_of(str(tmp_path))
-    before = content_of(str(edited()))
-    assert content_of(str(edited())) == before
-    assert content_of(str(edited(lambda features, schema: schema.feature.pop()))) != before

@@ -15,15 +15,17 @@ from components.nodes import interaction_example_gen
 from components.nodes.interaction_example_gen import InteractionExampleGen
 from components.nodes.item_example_gen import ItemExampleGen
 from components.settings import DataSettings, InteractionColumns
+from pipeline.graph.component_code import with_keys
 from tests.components.ingestion.helpers import examples, log_of, settings_for, write_log
 from trainer.errors import InputError
 
 
 def pipeline_of(root, settings: DataSettings, code: str = "1") -> tfx.dsl.Pipeline:
+    nodes = [InteractionExampleGen(settings, 50), ItemExampleGen(settings)]
     return tfx.dsl.Pipeline(
         "ingestion",
         str(root / "root"),
-        components=[InteractionExampleGen(settings, 50, code), ItemExampleGen(settings, code)],
+        components=with_keys(nodes, {node.id: code for node in nodes}),
         enable_cache=True,
         metadata_connection_config=sqlite_metadata_connection_config(str(root / "metadata.db")),
         beam_pipeline_args=["--direct_running_mode=in_memory", "--direct_num_workers=1"],

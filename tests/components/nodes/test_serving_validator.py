@@ -8,9 +8,9 @@ import pytest
 from tfx.components.util import model_utils
 from tfx.types import standard_artifacts
 
-from components.nodes.serving_validator import ServingValidatorExecutor
+from components.nodes.serving_validator import ServingValidator
 from serving.settings import ServingSettings
-from tests.components.artifacts import artifact, examples_artifact, toy_artifacts
+from tests.components.artifacts import artifact, examples_artifact, execute, toy_artifacts
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,11 @@ def test_the_blessing_says_yes_or_why_not(settings, blessed, reason, tmp_path):
     examples = examples_artifact(tmp_path / "examples", histories)
     blessing = artifact(standard_artifacts.InfraBlessing, tmp_path / "blessing")
     serving = ServingSettings(default_k=5, validation_users=4, **settings)
-    ServingValidatorExecutor().Do(
+    execute(
+        ServingValidator,
         {"model": [model], "bundle": [bundle], "examples": [examples]},
         {"blessing": [blessing]},
-        {"serving": serving.model_dump_json(), "code_fingerprint": ""},
+        {"serving": serving.model_dump_json()},
     )
     assert model_utils.is_infra_validated(blessing) is blessed
     assert reason in blessing.get_string_custom_property("reason")
@@ -44,10 +45,11 @@ def test_the_blessing_says_yes_or_why_not(settings, blessed, reason, tmp_path):
 def test_an_empty_test_split_is_refused(tmp_path):
     model, bundle = toy_artifacts(tmp_path)
     blessing = artifact(standard_artifacts.InfraBlessing, tmp_path / "blessing")
-    ServingValidatorExecutor().Do(
+    execute(
+        ServingValidator,
         {"model": [model], "bundle": [bundle], "examples": [examples_artifact(tmp_path / "examples", [[]])]},
         {"blessing": [blessing]},
-        {"serving": ServingSettings().model_dump_json(), "code_fingerprint": ""},
+        {"serving": ServingSettings().model_dump_json()},
     )
     assert not model_utils.is_infra_validated(blessing)
     assert "the test split is empty" in blessing.get_string_custom_property("reason")

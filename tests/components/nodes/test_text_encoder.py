@@ -1,12 +1,15 @@
 """The component, by its executor and compiled."""
 
+import json
 import os
 
+import numpy as np
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.nodes.text_encoder import TextEncoder, TextEncoderExecutor
+from components.nodes.text_encoder import TextEncoder
 from components.settings import TextSettings
-from tests.components.artifacts import artifact
+from components.text import batch_encoding, encode
+from tests.components.artifacts import artifact, execute
 from tests.components.text.items import item_file
 from trainer.data.text_vectors import read_description, read_vectors
 
@@ -23,8 +26,8 @@ def _items(folder):
 def _run(folder, items, text, base=None):
     vectors = artifact(standard_artifacts.Examples, folder)
     inputs = {"items": [items], **({"base_model": [base]} if base else {})}
-    execution = {"text": text.model_dump_json(), "cache": str(folder / "cache"), "code_fingerprint": ""}
-    TextEncoderExecutor().Do(inputs, {"vectors": [vectors]}, execution)
+    execution = {"text": text.model_dump_json(), "cache": str(folder / "cache")}
+    execute(TextEncoder, inputs, {"vectors": [vectors]}, execution)
     return vectors
 
 
@@ -46,11 +49,35 @@ def test_the_encoder_of_a_base_model_is_used(tmp_path):
     assert fingerprints[0] == fingerprints[1]
 
 
+class CountsLetters:
+    """In place of a language model: texts as numbers of the letters r and b."""
+
+    def __init__(self, folder, pooling, max_tokens):
+        pass
+
+    def encode(self, texts):
+        return np.array([[text.count(letter) for letter in "rb"] for text in texts], np.float32)
+
+
+def test_a_language_model_runs_on_the_pipeline_that_tfx_makes(tmp_path, monkeypatch):
+    monkeypatch.setattr(encode, "LanguageModel", CountsLetters)
+    monkeypatch.setattr(batch_encoding, "LanguageModel", CountsLetters)
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text(json.dumps({"hidden_size": 2}))
+    (tmp_path / "bert" / "model.safetensors").touch()
+    text = TextSettings(encoder="transformer", model=str(tmp_path / "bert"))
+    vectors = _run(tmp_path / "vectors", _items(tmp_path / "items"), text)
+    ((ids, found),) = read_vectors(vectors.uri, 2)
+    assert ids == [b"a", b"b", b"c"]
+    np.testing.assert_array_equal(found, [[1, 0], [1, 0], [0, 1]])
+
+
 def test_its_specification_says_what_it_depends_on(tmp_path):
     from tfx.components import ImportExampleGen
 
     items = ImportExampleGen(input_base="/items").outputs["examples"]
-    encoder = TextEncoder(items, TextSettings(dimension=7), "/cache", code_fingerprint="abc")
+    text = TextSettings(dimension=7).model_dump_json()
+    encoder = TextEncoder(items=items, text=text, cache="/cache", model_files="abc")
     assert TextSettings.model_validate_json(encoder.exec_properties["text"]).dimension == 7
-    assert encoder.exec_properties["code_fingerprint"] == "abc"
+    assert encoder.exec_properties["model_files"] == "abc"
     assert encoder.outputs["vectors"].type is standard_artifacts.Examples

@@ -77,6 +77,13 @@ RUNS = {
     "components/ingestion/write/catalogue.py": {"ItemExampleGen", "TextEncoder"},
     "components/ingestion/files/tables.py": INGESTION | {"TextEncoder"},
     "components/ingestion/domains.py": set(),
+    "components/ingestion/table_example_gen.py": INGESTION,
+    "components/validation/anomalies.py": {"DataGate"},
+    "components/validation/drift.py": {"DataGate"},
+    "components/validation/outliers.py": {"DataGate"},
+    "components/validation/growth.py": {"SchemaGen"},
+    "components/validation/schema_file.py": {"SchemaGen"},
+    "components/execution.py": INGESTION | TRAINERS | EVALUATORS | {"Pusher"},
     "components/nodes/interaction_example_gen.py": {"InteractionExampleGen"},
     "components/nodes/item_example_gen.py": {"ItemExampleGen"},
     "components/text/tfidf.py": {"TextEncoder"},
@@ -165,6 +172,14 @@ def test_every_component_that_runs_ours_has_its_key_among_its_parameters(monkeyp
     for name in ALL:
         stated = str(nodes[name].exec_properties)
         assert [other for other in ALL if keys[other] in stated] == [name]
+
+
+def test_a_curated_schema_has_the_key_of_the_code_that_reads_it(tmp_path):
+    (tmp_path / "schema.pbtxt").write_text('feature {name: "a"}')
+    config = load("comirec_sa", [f"validation.schema_path={tmp_path}/schema.pbtxt"])
+    nodes = {node.id: node for node in create_pipeline(config).components}
+    assert nodes["ImportSchemaGen"].exec_properties["code_fingerprint"] == code_keys(config)["ImportSchemaGen"]
+    assert code_keys(config)["ImportSchemaGen"] == code_keys(load("comirec_sa"))["SchemaGen"]
 
 
 def test_a_library_s_version_counts_where_it_is_imported(monkeypatch):

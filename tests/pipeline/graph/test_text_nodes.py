@@ -50,7 +50,7 @@ def test_the_key_has_the_files_of_a_language_model_also_of_one_on_the_hub(tmp_pa
     keys = set()
     for weights in ("1", "2", "2"):
         (tmp_path / "model.safetensors").write_text(weights)
-        keys.add(_nodes(*overrides)["TextEncoder"].exec_properties["code_fingerprint"])
+        keys.add(_nodes(*overrides)["TextEncoder"].exec_properties["model_files"])
     assert len(keys) == 2
 
 

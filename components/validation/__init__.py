@@ -1,0 +1,1 @@
+"""What data validation says: schema, anomalies, drift and outliers, in words."""
