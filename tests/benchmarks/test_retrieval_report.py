@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks.retrieval import report
+from benchmarks.retrieval.differences import Difference, over_sets, to_single, to_whole
+from benchmarks.retrieval.measured import read
 from benchmarks.retrieval.one_model import HALF
 from trainer.metrics import table
 
@@ -43,10 +45,10 @@ def shop(tmp_path):
 
 
 def test_differences_are_paired_with_the_single_vector_of_the_validated_temperature(shop):
-    content = report.read(shop / "shop", (1, 2))
+    content = read(shop / "shop", (1, 2))
     assert content.temperatures("two_tower") == [0.1, 0.15] and content.temperatures("octopus") == [0.15, 0.15]
     assert content.cpu_seconds["octopus"] == 4.0
-    found = report._differences(content, "octopus")
+    found = to_single(content, "octopus")
     # Users' differences: seed 1 (0 0 0 0 1 1), seed 2 (0 0 0 0 1 0): mean 3 / 12, variance 12 / 11 * 1/4 * 3/4.
     mean, error, seeds = found["Recall@50"]
     assert (mean, error) == pytest.approx((0.25, (0.25 * 0.75 / 11) ** 0.5))
@@ -57,19 +59,19 @@ def test_differences_are_paired_with_the_single_vector_of_the_validated_temperat
     # At 0.15, its own temperature, the single vector finds the last user in both seeds: one user of six.
     assert found["equal temperature"].mean == pytest.approx(1 / 6)
     assert found["one interest"].mean == pytest.approx(-1 / 6)
-    assert "one interest" not in report._differences(content, "octopus_one")
+    assert "one interest" not in to_single(content, "octopus_one")
 
 
 def test_a_changed_part_is_compared_with_the_whole_at_the_same_temperature(shop):
-    found = report._parts(report.read(shop / "shop", (1, 2)))
+    found = to_whole(read(shop / "shop", (1, 2)))
     assert list(found) == ["no_prior"]
     assert found["no_prior"]["Recall@50"].mean == pytest.approx(1 / 6)
 
 
 def test_a_mean_over_data_sets_counts_them_alike():
-    both = report.over_sets([report.Difference(0.02, 0.003), report.Difference(0.04, 0.004)])
+    both = over_sets([Difference(0.02, 0.003), Difference(0.04, 0.004)])
     assert both[:2] == pytest.approx((0.03, 0.0025))
-    assert str(report.over_sets([report.Difference(0.02, 0.003), report.Difference(np.nan, np.nan)])) == "+2.00 ± 0.30"
+    assert str(over_sets([Difference(0.02, 0.003), Difference(np.nan, np.nan)])) == "+2.00 ± 0.30"
 
 
 def test_what_is_printed(shop, capsys):
