@@ -54,15 +54,15 @@ fi
 if [ -f "$stamp" ] && [ "$(cat .venv/.lock 2>/dev/null)" = "$lock $python" ]; then rm "$stamp"; else rm -rf .venv; fi
 if [ -z "$python" ]; then
     newest=${versions%% *}
-    asked=${PYTHON:+"$PYTHON is not one that fits. "}
     needed="Python $(echo "$versions" | sed 's/\([0-9]*\)/3.\1/g; s/ / or /g') with venv is needed on this system (glibc $glibc)"
+    [ -z "${PYTHON:-}" ] || fail "PYTHON=$PYTHON is $("$PYTHON" --version 2>/dev/null || echo 'no Python'): $needed. Name one of them, or leave PYTHON out"
     # Any Python with pip can install uv, which can fetch another.
     mkdir -p .venv
-    echo "set-up: $asked$needed and was not found: trying to fetch 3.$newest"
+    echo "set-up: $needed and was not found: trying to fetch 3.$newest"
     python3 -m pip install --quiet --disable-pip-version-check --require-hashes --target .venv/.uv -r requirements-uv.lock >/dev/null 2>&1 \
         && .venv/.uv/bin/uv python install --quiet --no-bin --install-dir .python "3.$newest" >/dev/null 2>&1 \
         && python=$(ls -d "$PWD/.python/cpython-3.$newest".*/bin/python3 2>/dev/null | head -n 1)
-    [ -n "$python" ] || { rm -rf .venv; fail "$asked$needed. It was not found and could not be fetched: install it (Debian, Ubuntu: apt install python3-venv), or name it: make PYTHON=/path/to/python3.$newest"; }
+    [ -n "$python" ] || { rm -rf .venv; fail "$needed. None was found, and 3.$newest could not be fetched: install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.$newest"; }
 fi
 
 echo "set-up: filling .venv from $lock with $("$python" --version) (once, about a minute)"
