@@ -29,7 +29,7 @@ PIPELINE = [
     "prometheus-client>=0.20",
     "python-json-logger>=3,<5",
     "tornado>=6.4.2,<7",
-    "pandas>=1.5,<4",
+    "pandas>=1.5,<3",
     "scikit-learn>=1.3,<2",
     "platformdirs>=3,<5",
 ]

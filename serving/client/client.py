@@ -19,7 +19,7 @@ from serving.client.answers import Explanation, Recommendations, TagProfile, Tag
 from serving.client.connection import Connection
 from serving.client.replies import explanations, profiles, recommendations, tag_scores
 from serving.client.requests import Id, excluded, filter_input, history_inputs, ids_of_users
-from serving.client.spelling import words
+from serving.client.spelling import LARGEST_FLOAT, words
 
 
 class Client(Connection):
@@ -199,7 +199,6 @@ def _k(value: int) -> int:
 
 
 def _diversity(value: float) -> float:
-    # 1e39 is finite in Python and infinite on the wire.
-    if not isinstance(value, Real) or not 0 <= float(value) <= np.finfo(np.float32).max:
+    if not isinstance(value, Real) or not 0 <= value <= LARGEST_FLOAT:
         raise ValueError(f"diversity should be finite, and 0 or more. Received: {value!r}")
     return float(value)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+|-0")
+LARGEST_FLOAT = float(np.finfo(np.float32).max)
+"""What is larger is infinite on the wire."""
 _EXACT = 2**53
 """Whole numbers below it are exact as decimals, and ingestion writes them without a fraction."""
 
@@ -108,7 +110,7 @@ def profile_numbers(name: str, row: Iterable[Any]) -> list[float]:
     for value in row:
         if not isinstance(value, Real) and not _is_boolean(value):
             raise ValueError(f"user feature {name} is numeric. Received: {value!r}")
-        if abs(value) > np.finfo(np.float32).max:
+        if abs(value) > LARGEST_FLOAT:
             raise ValueError(f"user feature {name} should be finite, in 32 bits. Received: {value!r}")
         found.append(float(value))
     return found

@@ -7,6 +7,7 @@ in a server that reloads for months. Closing the session gives everything back.
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -134,6 +135,25 @@ class Servable:
         """Frees the model's memory; nothing can be run afterwards."""
         self._calls = {}
         self._session.close()
+
+
+def open_first_session() -> None:
+    """Runs a session where nobody reads standard error; for a process that has no other thread yet.
+
+    The first one of TensorFlow 2.20 writes two lines there past every log setting, which would stand in the log of a
+    server that writes JSON.
+    """
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    graph = tf.Graph()
+    try:
+        os.dup2(nowhere, 2)
+        with graph.as_default(), tf.compat.v1.Session(graph=graph, config=_in_own_thread(of_a_bundle=True)) as session:
+            session.run(tf.add(1, 1))
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def _in_own_thread(of_a_bundle: bool) -> Any:

@@ -15,7 +15,7 @@ import click
 from serving import logs
 from serving.logs import event
 from serving.runtime.allocator import keep_few_arenas
-from serving.runtime.servable import Servable
+from serving.runtime.servable import Servable, open_first_session
 from serving.server_settings import ServerSettings
 from serving.settings_command import SettingsCommand
 from serving.versions.manager import ServableManager
@@ -69,6 +69,7 @@ def serve(settings: ServerSettings, make_server: Callable[..., RunnableServer]) 
     logs.set_up(settings.log_level, settings.log_format)
     sys.setswitchinterval(_SWITCH_SECONDS)
     keep_few_arenas()
+    open_first_session()
     server = make_server(**settings.model_dump())
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

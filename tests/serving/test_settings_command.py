@@ -11,6 +11,7 @@ from pipeline import cli
 from serving.server import command as server_command
 from serving.server_settings import ServerSettings
 from serving.settings_command import SettingsCommand, options
+from tests.command_line import command_line
 from trainer.errors import InputError
 from trainer.settings import Settings
 
@@ -46,7 +47,7 @@ def _oven():
 
 
 def _bake(*arguments):
-    return CliRunner(mix_stderr=False).invoke(_oven(), arguments)
+    return command_line().invoke(_oven(), arguments)
 
 
 def test_an_option_has_name_default_description_and_bounds():
@@ -182,6 +183,6 @@ def test_the_server_is_made_of_the_settings(monkeypatch):
         seen.update(settings)
         raise InputError("no such folder.")
 
-    result = CliRunner(mix_stderr=False).invoke(server_command.main, ["--directory", "x"], obj=make_server)
+    result = command_line().invoke(server_command.main, ["--directory", "x"], obj=make_server)
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "Error: no such folder.\n")
     assert seen == ServerSettings(directory="x").model_dump()

@@ -40,9 +40,11 @@ _INTEGER = r"^[+-]?\d{1,19}$"
 _DECIMAL = r"^(?P<sign>[+-]?)(?P<whole>\d{0,18})\.(?P<part>\d*)$"
 _EXPONENT = r"^[+-]?(\d+\.?\d*|\.\d+)[eE][+-]?0*\d{1,3}$"
 _ISO = (
-    r"^(?i)(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.,]\d+)?)?)?|\d{8}T\d{6}([.,]\d+)?) ?"
+    r"^(?i)(\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:[0-5]\d([.,]\d+)?)?)?|\d{8}T\d{4}[0-5]\d([.,]\d+)?) ?"
     r"(Z|UTC|[+-]\d{2}(:?[0-5]\d)?)?$"
 )
+# Of pandas 2 and later, which without it takes the form of the first value for that of all.
+_ANY_ISO = None if pd.__version__.startswith("1.") else "ISO8601"
 
 
 @dataclass
@@ -197,7 +199,8 @@ def _text_exponents(strings: pa.Array, unit: Unit) -> Read:
 
 def _iso(strings: pa.Array, unit: Unit) -> Read:
     strings = pc.utf8_upper(pc.replace_substring(strings, ",", "."))
-    times = pd.to_datetime(strings.to_pandas(), errors="coerce", utc=True)
+    strings = pc.replace_substring_regex(strings, r" ?(Z|UTC)$", "Z")
+    times = pd.to_datetime(strings.to_pandas(), errors="coerce", utc=True, format=_ANY_ISO)
     bad = np.asarray(times.isna())
     numbers = np.where(bad, 0, np.asarray(times.astype("int64")))
     seconds = numbers // BILLION
@@ -211,7 +214,7 @@ def _iso(strings: pa.Array, unit: Unit) -> Read:
 
 def _far_time(text: str) -> tuple[int, int] | None:
     """Seconds and nanoseconds of a time before 1678 or after 2261, such as the sentinel 9999-12-31."""
-    plain = re.sub(r" ?(Z|UTC)$", "+00:00", text)
+    plain = re.sub("Z$", "+00:00", text)
     plain = re.sub(r"(\.\d{6})\d+|(\.\d+)", lambda part: part[1] or part[2].ljust(7, "0"), plain)
     try:
         found = datetime.datetime.fromisoformat(plain)

@@ -1,6 +1,7 @@
 """JSON replies, in TensorFlow Serving's format."""
 
 import base64
+import inspect
 import json
 from typing import Any
 
@@ -14,7 +15,10 @@ from serving.runtime.protos import get_model_metadata_pb2, get_model_status_pb2,
 
 _PREDICTIONS, _OUTPUTS = "predictions", "outputs"
 _BYTES_SUFFIX = "_bytes"
-_DEFAULTS_TOO: dict[str, Any] = {"including_default_value_fields": True}
+# As it is called from protobuf 5.26 on, and before.
+_OPTIONS = ("always_print_fields_with_no_presence", "including_default_value_fields")
+_KNOWN = inspect.signature(json_format.MessageToDict).parameters
+_DEFAULTS_TOO: dict[str, Any] = {next(name for name in _OPTIONS if name in _KNOWN): True}
 _WRITTEN = frozenset(
     {
         *(types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE, types_pb2.DT_STRING, types_pb2.DT_BOOL),

@@ -1,10 +1,10 @@
 """`polyrec runs` over records of two pipelines."""
 
 import pytest
-from click.testing import CliRunner
 
 from pipeline.cli import cli, run_command
 from pipeline.records.record import Code, write
+from tests.command_line import command_line
 from tests.pipeline.records.records import recall, record
 from trainer.errors import InputError
 
@@ -30,7 +30,7 @@ def polyrec(root, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments):
-        result = CliRunner(mix_stderr=False).invoke(cli, ["runs", *map(str, arguments)])
+        result = command_line().invoke(cli, ["runs", *map(str, arguments)])
         if result.exception is not None:
             raise result.exception
         return result

@@ -7,7 +7,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from click.testing import CliRunner
 
 from pipeline.cli import cli
 from pipeline.operations import following_server
@@ -15,6 +14,7 @@ from serving.publish.push import push_bundle
 from serving.publish.rollout_labels import changing_labels, make_canary
 from serving.server import Server
 from serving.versions import config_file as models_config
+from tests.command_line import command_line
 from tests.serving.running_server import PATIENCE, POLL, states, wait_for
 from tests.serving.stock_client import StockClient
 from tests.serving.toy_bundle import toy_bundle
@@ -48,7 +48,7 @@ def client(server):
 
 def _rollout(directory, *arguments):
     arguments = ["rollout", arguments[0], str(directory), "--model", MODEL, *arguments[1:]]
-    return CliRunner(mix_stderr=False).invoke(cli, arguments, catch_exceptions=True)
+    return command_line().invoke(cli, arguments, catch_exceptions=True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from pipeline.cli import cli
 from pipeline.operations import refresh
 from pipeline.terminal.id_options import given_ids, id_options
+from tests.command_line import command_line
 from trainer.errors import InputError
 
 
@@ -83,6 +84,6 @@ def test_refresh_removes_ids_with_commas(tmp_path, monkeypatch, arguments, remov
 
 
 def test_a_query_for_no_items_is_refused_before_it_is_asked():
-    result = CliRunner(mix_stderr=False).invoke(cli, ["query", "--server", "127.0.0.1:1", "--k", "0"])
+    result = command_line().invoke(cli, ["query", "--server", "127.0.0.1:1", "--k", "0"])
     assert result.exit_code == 2
     assert "0 is not in the range x>=1" in result.stderr

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import grpc
 import pytest
-from click.testing import CliRunner
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving.runtime.protos import get_model_status_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 from serving.server import Server
 from serving.server.command import main
+from tests.command_line import command_line
 from tests.serving.running_server import PATIENCE
 from tests.serving.versions_on_disk import MODEL, Held, put_version, recommend_inputs, request
 
@@ -115,7 +115,7 @@ def test_a_port_in_use_is_one_line(tmp_path, option):
     ],
 )
 def test_settings_that_make_no_sense_are_told_in_words(tmp_path, arguments, words):
-    result = CliRunner(mix_stderr=False).invoke(main, ["--directory", str(tmp_path), *arguments], obj=Server)
+    result = command_line().invoke(main, ["--directory", str(tmp_path), *arguments], obj=Server)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from serving.server import Server
 from serving.server.command import main
 from serving.versions import config_file as models_config
 from serving.versions.wanted import ModelConfig, VersionPolicy
+from tests.command_line import command_line
 from tests.serving.running_server import POLL, reason, refused, states, wait_for
 from tests.serving.stock_client import ALL, labels, model, models, specific
 from tests.serving.versions_on_disk import MODEL, put_version
@@ -182,7 +182,7 @@ def test_labels_survive_a_restart_also_when_the_version_is_bad_by_then(shop):
     ],
 )
 def test_settings_are_told_in_words(arguments, words):
-    result = CliRunner(mix_stderr=False).invoke(main, arguments, obj=Server)
+    result = command_line().invoke(main, arguments, obj=Server)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
     assert "Traceback" not in result.stderr
