@@ -1,7 +1,7 @@
 """The second document of a specification: what Kubernetes has to know of each step.
 
 Field names are those of KubernetesExecutorConfig (kubernetes_platform/proto/kubernetes_executor_config.proto in the
-repository of Kubeflow Pipelines). Claims and secrets are named by the plain fields, which backends from 2.0 to 2.17
+repository of Kubeflow Pipelines). Claims and secrets are named by the plain fields, which backends from 2.0.5 to 2.17
 read; those before 2.5 refuse a document with the newer ``...Parameter`` fields, which kfp-kubernetes writes as well.
 """
 
