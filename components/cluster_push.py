@@ -1,6 +1,7 @@
 """Pushing from a step of a cluster: its disk, and a refusal in words."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from trainer.errors import InputError
 FAIL_WHEN_REFUSED = "fail_when_refused"
 """Key of the Pusher's custom_config, which it has on Kubeflow alone."""
 
+MOUNTS = Path("/proc/self/mountinfo")
+"""The mounts of a process, one a line; the fifth word is where (proc_pid_mountinfo(5))."""
+
 
 def refuse_no_mount(folder: str) -> None:
     """Refuses a folder on the step's own disk, which ends with the step.
@@ -23,12 +27,22 @@ def refuse_no_mount(folder: str) -> None:
     Raises:
       InputError: neither it nor a folder above it, the root apart, is where something is mounted.
     """
-    path = Path(os.path.abspath(folder))
-    if not any(os.path.ismount(place) for place in (path, *path.parents[:-1])):
+    path, points = Path(os.path.abspath(folder)), _mount_points()
+    if not any(str(place) in points or os.path.ismount(place) for place in (path, *path.parents[:-1])):
         raise InputError(
             f"serving.directory: {folder} is on no mounted volume, and what is pushed there would be lost with this "
             "step. Mount a volume there with kubeflow.volumes, and compile again."
         )
+
+
+def _mount_points() -> set[str]:
+    """Of this process, where the system lists them: os.path.ismount misses a folder mounted on its own disk."""
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return set()
+    # Spaces and the like are written as three octal digits.
+    return {re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), line.split()[4]) for line in lines}
 
 
 def refusal_in_words(model: Sequence[Artifact] | None, infra: Sequence[Artifact] | None) -> str:

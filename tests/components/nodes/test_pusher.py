@@ -6,6 +6,7 @@ import pytest
 from tfx.types import Channel, standard_artifacts
 from tfx.utils import proto_utils
 
+from components import cluster_push
 from components.nodes.pusher import BundlePusher, BundlePusherExecutor
 from components.push_log import pushed_in
 from serving.bundle import manifest
@@ -91,12 +92,23 @@ def test_on_kubeflow_a_refusal_may_be_no_failure(tmp_path, capsys):
 
 
 def test_on_kubeflow_the_folder_has_to_be_on_a_volume(tmp_path, capsys, monkeypatch):
-    mounted = {"/"}
+    mounted, listed = {"/"}, tmp_path / "mountinfo"
     monkeypatch.setattr(os.path, "ismount", lambda path: str(path) in mounted)
+    monkeypatch.setattr(cluster_push, "MOUNTS", listed)
     with pytest.raises(InputError, match=r"is on no mounted volume.*kubeflow\.volumes"):
         push(tmp_path, True, True, fail_when_refused=True)
     assert pushed_in(capsys.readouterr().out) == (False, None)
     assert not (tmp_path / "served").exists()
+    listed.write_text("22 1 0:5 / / rw - overlay none rw\n")
+    (tmp_path / "disk").mkdir()
+    with pytest.raises(InputError, match="is on no mounted volume"):
+        push(tmp_path / "disk", True, True, fail_when_refused=True)
+    volume = tmp_path / "a volume"
+    volume.mkdir()
+    listed.write_text(f"22 1 0:5 / / rw - overlay none rw\n23 22 8:1 /x {tmp_path}/a\\040volume rw - ext4 /dev/a rw\n")
+    assert push(volume, True, True, fail_when_refused=True).get_int_custom_property("pushed") == 1
+    assert pushed_in(capsys.readouterr().out)[1].startswith(str(volume))
+    listed.unlink()
     mounted.add(str(tmp_path))
     again = tmp_path / "again"
     again.mkdir()
