@@ -70,23 +70,52 @@ _CONFIG = click.argument("config", metavar="CONFIG")
 def run(config: str, overrides: tuple[str, ...], engine: str, beam_args: tuple[str, ...]) -> None:
     """Train, evaluate and push a model.
 
-    CONFIG is a YAML file or a preset; everything runs on this machine.
+    CONFIG is a YAML file or a preset; everything runs on this machine, or on the cluster of its section kubeflow.
     """
     from pipeline.config.writable import check_run_paths
     from pipeline.runs.run import RunFailed
     from pipeline.runs.run import run as run_pipeline
 
     loaded = _load(config, overrides, beam_args)
-    if engine == "kubeflow":
-        raise InputError(
-            "A cluster runs what it is given: polyrec compile CONFIG -o pipeline.yaml, then submit pipeline.yaml, for "
-            "example with kfp.Client(host=...).create_run_from_pipeline_package('pipeline.yaml')."
-        )
-    check_run_paths(loaded)
     try:
-        run_pipeline(loaded)
+        if engine == "kubeflow":
+            _run_on_cluster(loaded)
+        else:
+            check_run_paths(loaded)
+            run_pipeline(loaded)
     except RunFailed as error:
         raise click.ClickException(str(error)) from error
+
+
+def _run_on_cluster(loaded: Any) -> None:
+    """Compiles, submits and follows; what can be refused without TensorFlow is refused first."""
+    from pipeline.config.run import with_absolute_paths
+    from pipeline.config.writable import check_writable
+    from pipeline.kubeflow.volumes import refuse_unmounted
+
+    loaded = with_absolute_paths(loaded)
+    if "://" in loaded.pipeline.root:
+        raise InputError(
+            f"pipeline.root: {loaded.pipeline.root} is a URL, and records and logs are kept on this machine. Give a "
+            "local folder, and the bucket in kubeflow.pipeline_root."
+        )
+    refuse_unmounted(loaded)
+    folder = Path(loaded.pipeline.root) / loaded.pipeline.name
+    check_writable({"pipeline.root": str(folder)})
+    package = folder / "pipeline.yaml"
+    _compile(loaded, package, loaded.kubeflow.image)
+    from pipeline.kubeflow.run import run as run_on_cluster
+
+    run_on_cluster(loaded, package)
+
+
+def _compile(loaded: Any, output: Path, image: str) -> None:
+    from pipeline.terminal.quiet import quiet
+
+    with quiet(Path(os.devnull)):
+        from pipeline.kubeflow_runner import compile_pipeline
+
+        compile_pipeline(loaded, output, image)
 
 
 @cli.command()
@@ -129,17 +158,14 @@ def _load(config: str, overrides: tuple[str, ...], beam_args: tuple[str, ...] = 
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, dir_okay=False), default="pipeline.yaml", show_default=True
 )
-@click.option("--image", default="polyrec:latest", show_default=True, help="Run the steps in this container image.")
-def compile_(config: str, overrides: tuple[str, ...], engine: str, output: Path, image: str) -> None:
+@click.option("--image", help="Run the steps in this container image; kubeflow.image by default.")
+def compile_(config: str, overrides: tuple[str, ...], engine: str, output: Path, image: str | None) -> None:
     """Compile the pipeline of CONFIG for Kubeflow Pipelines 2."""
     from pipeline.config.run import with_absolute_paths
-    from pipeline.terminal.quiet import quiet
 
     loaded = with_absolute_paths(_load(config, overrides))
-    with quiet(Path(os.devnull)):
-        from pipeline.kubeflow_runner import compile_pipeline
-
-        compile_pipeline(loaded, output, image)
+    image = image or loaded.kubeflow.image
+    _compile(loaded, output, image)
     click.echo(f"{output}: {engine} specification of {loaded.pipeline.name}, steps run {image}")
 
 

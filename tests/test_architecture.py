@@ -89,6 +89,7 @@ TREE = {
     "pipeline/results": {"kfp"},
     "pipeline/records": {"kfp"},
     "pipeline/runs": {"kfp"},
+    "pipeline/kubeflow": set(),
     "pipeline/operations": {"kfp"},
     "pipeline/data_sources": {"kfp"},
     "pipeline/commands": {"kfp"},

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 from tfx.components import Evaluator
 from tfx.components.evaluator import constants
@@ -13,12 +14,13 @@ from tfx.dsl.components.base.executor_spec import BeamExecutorSpec
 from tfx.dsl.io import fileio
 from tfx.types import Artifact, BaseChannel, Channel, artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
-from tfx.types.standard_component_specs import BLESSING_KEY, EvaluatorSpec
+from tfx.types.standard_component_specs import BLESSING_KEY, EVALUATION_KEY, EvaluatorSpec
 from tfx.utils import io_utils, json_utils
 
 from components.evaluation.over_baseline import missed
 from components.evaluation.paired import FILE, read
-from components.execution import Artifacts
+from components.evaluation.verdict import verdict_in_words
+from components.execution import REASON, Artifacts
 
 _COMPARISON, _OVER_BASELINE = "comparison", "over_baseline"
 
@@ -40,14 +42,22 @@ class ModelEvaluatorExecutor(Executor):
     """TFX's executor; a model that it blesses also has to reach the thresholds on differences."""
 
     def Do(self, input_dict: Artifacts, output_dict: Artifacts, exec_properties: dict[str, Any]) -> None:
-        """Evaluates, and takes the blessing back where the model does not gain enough over the single vector."""
+        """Evaluates, takes the blessing back where the model does not gain enough over the single vector, and notes why
+        a model is not blessed.
+        """
         super().Do(input_dict, output_dict, exec_properties)
-        thresholds = json_utils.loads(exec_properties.get(_OVER_BASELINE) or "null")
-        if not thresholds:
-            return
-        comparison = read(os.path.join(artifact_utils.get_single_uri(input_dict[_COMPARISON]), FILE))
-        if missed(comparison, thresholds):
-            _refuse(artifact_utils.get_single_instance(output_dict[BLESSING_KEY]))
+        blessing = artifact_utils.get_single_instance(output_dict[BLESSING_KEY])
+        reasons: list[str] = []
+        if blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == constants.NOT_BLESSED_VALUE:
+            uri = artifact_utils.get_single_uri(output_dict[EVALUATION_KEY])
+            reasons += verdict_in_words(tfma.load_validation_result(uri))
+        if thresholds := json_utils.loads(exec_properties.get(_OVER_BASELINE) or "null"):
+            comparison = read(os.path.join(artifact_utils.get_single_uri(input_dict[_COMPARISON]), FILE))
+            if misses := missed(comparison, thresholds):
+                _refuse(blessing)
+                reasons += [f"{miss.name} misses the {miss.least:g} of evaluation.thresholds." for miss in misses]
+        if reasons:
+            blessing.set_string_custom_property(REASON, " ".join(reasons))
 
 
 def _refuse(blessing: Artifact) -> None:

@@ -10,6 +10,7 @@ from tfx.types import Artifact, artifact_utils
 from tfx.types.standard_artifacts import Examples, InfraBlessing, Model
 from tfx.utils import io_utils, path_utils
 
+from components.execution import REASON
 from components.nodes.local_folder import local_copy
 from serving.publish.writer import read_description
 from serving.settings import ServingSettings
@@ -20,9 +21,6 @@ from trainer.data import schema
 
 REPORT = "report.json"
 """File in the blessing's folder with every check."""
-
-REASON = "reason"
-"""Custom property of the blessing: why not, in words."""
 
 
 @component

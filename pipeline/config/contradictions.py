@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.config import data_contradictions
+from pipeline.config import data_contradictions, kubeflow
 from pipeline.families.base import Family
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
@@ -38,6 +38,7 @@ def check_sections(config: "Config") -> None:
             *_bounds(config),
             *_index(config.index, config.serving),
             *_folders(config),
+            *kubeflow.contradictions(config.kubeflow),
             *_not_finite(config.model_dump(exclude={"model"})),
         ]
     )

@@ -13,6 +13,7 @@ from pydantic import Field, SerializeAsAny, ValidationError
 from components.settings import DataSettings, EvaluationSettings, TextSettings, ValidationSettings
 from pipeline.config.contradictions import check_model, check_sections
 from pipeline.config.errors import explain
+from pipeline.config.kubeflow import KubeflowSettings
 from pipeline.config.overrides import apply
 from pipeline.families.base import Family
 from pipeline.families.lookup import FAMILIES
@@ -56,6 +57,7 @@ class Config(Settings):
     index: IndexSettings = Field(IndexSettings(), description="The search index.")
     serving: ServingSettings = Field(ServingSettings(), description="The pushed model and its checks.")
     pipeline: PipelineSettings = Field(PipelineSettings(), description="The run itself.")
+    kubeflow: KubeflowSettings = Field(KubeflowSettings(), description="Runs on Kubeflow Pipelines 2.")
 
 
 def model_registry() -> Any:

@@ -25,7 +25,7 @@ PAGES = ("configuration.md", "deploy.md")
 _BLOCK = re.compile(r"(<!-- settings: (\S+) -->\n).*?(<!-- end of settings -->)", re.DOTALL)
 _SIGNS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _NULL = "`null`"
-_ENTRIES = {"labels": "TASK", "domains": "NAME"}
+_ENTRIES = {"labels": "TASK", "domains": "NAME", "tolerations": "KEY", "steps": "STEP"}
 """What stands for the key of an entry of a mapping from names to sections."""
 
 

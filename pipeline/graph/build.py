@@ -108,7 +108,7 @@ def create_pipeline(config: Config, history: bool = True, local: bool = True, de
     model_trainer = trainer("Trainer", config.model.model_dump(), texts)
     nodes = [interactions, items, *validation, *texts.nodes, transform, model_trainer]
     if deliver:
-        nodes += _after_training(config, examples, model_trainer, trainer, history)
+        nodes += _after_training(config, examples, model_trainer, trainer, history, local)
     return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=plain_path(root) if local else root,
@@ -131,6 +131,7 @@ def _after_training(
     model_trainer: ModelTrainer,
     trainer: Callable[[str, dict[str, Any]], ModelTrainer],
     history: bool,
+    local: bool,
 ) -> list[BaseNode]:
     """The two-tower beside the model, the evaluation, and the way to the folder that a server watches."""
     trained = model_trainer.outputs["model"]
@@ -153,7 +154,7 @@ def _after_training(
             "set evaluation.baseline to true, and another model than the baseline itself (two_tower)."
         )
     evaluation = _evaluation(config, examples, trained, history, compared)
-    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"])
+    delivery = _delivery(config, examples, trained, evaluation[-1].outputs["blessing"], local)
     return [*baseline, *evaluation, *delivery]
 
 
@@ -232,7 +233,9 @@ def _evaluator(
     )
 
 
-def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel) -> list[BaseNode]:
+def _delivery(
+    config: Config, examples: BaseChannel, model: BaseChannel, blessing: BaseChannel, local: bool
+) -> list[BaseNode]:
     """From the trained model to the folder that a server watches."""
     serving = config.serving.model_dump_json()
     builder = IndexBuilder(model=model, examples=examples, index=config.index.model_dump_json(), serving=serving)
@@ -243,5 +246,6 @@ def _delivery(config: Config, examples: BaseChannel, model: BaseChannel, blessin
         serving=config.serving,
         model_blessing=blessing,
         infra_blessing=validator.outputs["blessing"],
+        fail_when_refused=None if local else config.kubeflow.fail_when_refused,
     )
     return [builder, validator, pusher.with_id("Pusher")]

@@ -108,14 +108,14 @@ class Step(_Part):
       name: component.
       state: ``cached``: an earlier result was taken.
       seconds: by the clock.
-      cpu_seconds: of this process and of those it waited for.
+      cpu_seconds: of this process and of those it waited for; None on a cluster.
       peak_memory_bytes: the most memory that this process held during the step; None where the system does not tell.
     """
 
     name: str
     state: Literal["done", "cached", "failed"]
     seconds: float
-    cpu_seconds: float
+    cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
 
 
@@ -136,6 +136,8 @@ class RunRecord(_Part):
       code: what ran.
       packages: distribution -> version, of those that polyrec asks for.
       python, machine: what it ran on.
+      cluster_run: id of the run on Kubeflow; None on this machine. Packages and Python are then those of the image, and
+        not known here.
       data: component -> what it read.
       test_examples: users, or impressions, that metrics are means over.
       baseline: name of the baseline, if one was trained.
@@ -149,7 +151,7 @@ class RunRecord(_Part):
       pushed: version folder.
       examples: folder of the raw examples.
       log: log file.
-      seconds, cpu_seconds, peak_memory_bytes: of the whole run.
+      seconds, cpu_seconds, peak_memory_bytes: of the whole run; on a cluster, its time only.
       steps: in the order of the run, as far as it came.
     """
 
@@ -168,6 +170,7 @@ class RunRecord(_Part):
     packages: dict[str, str]
     python: str
     machine: str
+    cluster_run: str | None = None
     data: dict[str, Data] = {}
     test_examples: int | None = None
     baseline: str | None = None
@@ -182,7 +185,7 @@ class RunRecord(_Part):
     examples: str | None = None
     log: str
     seconds: float
-    cpu_seconds: float
+    cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
     steps: list[Step] = []
 

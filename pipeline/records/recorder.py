@@ -30,6 +30,7 @@ class Recorder:
     Args:
       config: of the run, with absolute paths.
       folder: of the pipeline, ROOT/NAME.
+      elsewhere: what the steps run on, if that is not this machine: what they cost and find there is not known here.
 
     Attributes:
       id: of the run.
@@ -37,8 +38,8 @@ class Recorder:
       file: where the record will be.
     """
 
-    def __init__(self, config: Config, folder: Path) -> None:
-        self._config, self._folder = config, folder
+    def __init__(self, config: Config, folder: Path, elsewhere: str | None = None) -> None:
+        self._config, self._folder, self._elsewhere = config, folder, elsewhere
         self._begun, self._start = datetime.datetime.now().astimezone(), now()
         self.id = free_id(folder, self._begun)
         self.log = folder / "logs" / f"{self.id}.log"
@@ -70,6 +71,10 @@ class Recorder:
     def add_code(self, components: dict[str, str]) -> None:
         """Adds the keys of the components' code."""
         self._code = self._code.model_copy(update={"components": components})
+
+    def add_step(self, step: Step) -> None:
+        """Adds a step that ran elsewhere."""
+        self._steps.append(step)
 
     def started(self, component: str, number: int, total: int) -> None:
         """See :class:`pipeline.engines.local.Listener`."""
@@ -159,15 +164,15 @@ class Recorder:
             config=config.model_dump(mode="json"),
             seed=config.training.seed,
             code=self._code,
-            packages=environment.packages(),
-            python=platform.python_version(),
-            machine=environment.machine(),
+            packages={} if self._elsewhere else environment.packages(),
+            python="" if self._elsewhere else platform.python_version(),
+            machine=self._elsewhere or environment.machine(),
             data=self._data,
             gates=gates,
             log=str(self.log),
             seconds=round(cost.seconds, 3),
-            cpu_seconds=round(cost.cpu_seconds, 3),
-            peak_memory_bytes=max(self._peaks, default=None),
+            cpu_seconds=None if self._elsewhere else round(cost.cpu_seconds, 3),
+            peak_memory_bytes=None if self._elsewhere else max(self._peaks, default=None),
             steps=self._steps,
             **self._facts,
         )

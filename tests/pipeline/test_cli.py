@@ -78,6 +78,8 @@ def test_errors_become_words_and_exit_codes(capsys, error, code, words):
     assert words in capsys.readouterr().err
 
 
-def test_a_cluster_is_pointed_to_compile(capsys):
+def test_a_cluster_is_not_given_what_it_cannot_find(capsys):
     assert run_command(cli, ["run", "comirec_sa", "--engine", "kubeflow"]) == 2
-    assert "polyrec compile" in capsys.readouterr().err
+    assert (
+        "is on no volume, and no step would find it. Mount its folder with kubeflow.volumes" in capsys.readouterr().err
+    )

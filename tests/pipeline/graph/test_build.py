@@ -26,7 +26,8 @@ def test_a_curated_schema_counts_by_its_content(tmp_path):
 
 
 def test_a_curated_schema_that_is_not_there_is_wrong_input_and_on_a_cluster_it_may_be(tmp_path):
-    config = _config(tmp_path, "validation.schema_path=nothing.pbtxt", "pipeline.name=shop")
+    volume = f"kubeflow.volumes={{work: {tmp_path}}}"
+    config = _config(tmp_path, "validation.schema_path=nothing.pbtxt", "pipeline.name=shop", volume)
     with pytest.raises(InputError, match=r"nothing.pbtxt does not exist"):
         create_pipeline(config)
     compile_pipeline(config, tmp_path / "pipeline.yaml", "polyrec:1")

@@ -1,5 +1,7 @@
 """Texts and base model in the graph, and compiled for Kubeflow."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -81,7 +83,13 @@ def test_paths_become_absolute_and_names_on_the_hub_stay(tmp_path):
 
 def test_it_compiles_for_kubeflow(base, tmp_path):
     path = tmp_path / "pipeline.yaml"
-    overrides = [f"model.base_model={base}", "pipeline.name=shop"]
-    compile_pipeline(with_absolute_paths(load("miracle_text", overrides)), path, "polyrec:1")
-    tasks = yaml.safe_load(path.read_text())["root"]["dag"]["tasks"]
+    volumes = f"kubeflow.volumes={{base: {base}, shop: /shop}}"
+    overrides = [f"model.base_model={base}", "pipeline.name=shop", volumes]
+    compile_pipeline(with_absolute_paths(load("miracle_text", overrides), Path("/shop")), path, "polyrec:1")
+    specification, platform = yaml.safe_load_all(path.read_text())
+    tasks = specification["root"]["dag"]["tasks"]
+    steps = {
+        name.removesuffix("_executor") for name in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    }
+    assert steps == tasks.keys() - {"BaseModel"}  # which is imported by the cluster itself
     assert {"TextEncoder", "BaseModel"} <= set(tasks["Trainer"]["dependentTasks"])
