@@ -10,6 +10,7 @@ from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRu
 from pipeline.config.run import Config
 from pipeline.graph.build import create_pipeline
 from pipeline.graph.component_code import CURATED_SCHEMA
+from pipeline.kubeflow_step import COMMAND
 from trainer.errors import InputError
 from trainer.plain_paths import refuse_patterns
 
@@ -25,8 +26,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 def compile_pipeline(config: Config, output: Path, image: str) -> None:
     """Writes the specification: a YAML file that `kfp.Client` submits.
 
-    Every path in the configuration has to mean the same in all steps: a mounted volume, or a file system that
-    TensorFlow knows (gs://). On this backend resolvers are not available, so that the change threshold and drift
+    Every path in the configuration has to mean the same in all steps: a mounted volume, or a URL. Artifacts are in the
+    bucket of the pipeline's root, whatever its scheme (:mod:`pipeline.kubeflow_step`). On this backend resolvers are not available, so that the change threshold and drift
     have nothing to compare with; schema, value thresholds and serving validation stay.
 
     Args:
@@ -48,7 +49,7 @@ def compile_pipeline(config: Config, output: Path, image: str) -> None:
     refuse_patterns("serving.directory", config.serving.directory)
     pipeline = create_pipeline(config, history=False, local=False)
     runner = KubeflowV2DagRunner(
-        config=KubeflowV2DagRunnerConfig(default_image=image, use_pipeline_spec_2_1=True),
+        config=KubeflowV2DagRunnerConfig(default_image=image, default_commands=COMMAND, use_pipeline_spec_2_1=True),
         output_dir=str(output.parent),
         output_filename=output.name,
     )

@@ -33,6 +33,7 @@ def test_steps_order_environment_and_caching(specification):
         assert cached == (name not in ("InteractionExampleGen", "ItemExampleGen"))
     for executor in spec["deploymentSpec"]["executors"].values():
         assert executor["container"]["image"] == "registry/polyrec:1"
+        assert executor["container"]["command"] == ["python3", "-m", "pipeline.kubeflow_step"]
         assert executor["container"]["env"] == [{"name": "TF_USE_LEGACY_KERAS", "value": "1"}]
 
 
