@@ -27,8 +27,9 @@ def compile_pipeline(config: Config, output: Path, image: str) -> None:
     """Writes the specification: a YAML file that `kfp.Client` submits.
 
     Every path in the configuration has to mean the same in all steps: a mounted volume, or a URL. Artifacts are in the
-    bucket of the pipeline's root, whatever its scheme (:mod:`pipeline.kubeflow_step`). On this backend resolvers are not available, so that the change threshold and drift
-    have nothing to compare with; schema, value thresholds and serving validation stay.
+    bucket of the pipeline's root, whatever its scheme (:mod:`pipeline.kubeflow_step`). On this backend resolvers are
+    not available, so that the change threshold and drift have nothing to compare with; schema, value thresholds and
+    serving validation stay.
 
     Args:
       config: with absolute paths.

@@ -28,6 +28,10 @@ COMMAND = ("python3", "-m", "pipeline.kubeflow_step")
 FOLDERS = {"gs": "/gcs", "s3": "/s3", "minio": "/minio"}
 """Scheme -> the folder that the launcher copies its buckets to."""
 
+LOGS = "executor-logs"
+"""The output that the launcher adds to every step, unless PUBLISH_LOGS is off, and fills itself. TFX dies of its type,
+``system.Artifact``."""
+
 _INPUT = "--json_serialized_invocation_args"
 _LISTS = ("inputs", "outputs")
 
@@ -63,6 +67,7 @@ def run(arguments: Sequence[str], native: Sequence[str] | None = None) -> None:
     parser.add_argument("--json_serialized_inputs_spec_args")
     known, beam_args = parser.parse_known_args(list(arguments))
     given = json.loads(known.json_serialized_invocation_args)
+    given.get("outputs", {}).get("artifacts", {}).pop(LOGS, None)
     schemes = tf.io.gfile.get_registered_schemes() if native is None else native
     places = {uri: local_path(uri, schemes) for side in _LISTS for uri in _uris(given.get(side, {}))}
     mapped = {uri: place for uri, place in places.items() if uri != place}

@@ -72,8 +72,10 @@ def move_folder(source: str, target: str) -> None:
     if tf.io.gfile.isdir(source):
         for folder, _, names in list(tf.io.gfile.walk(source)):
             inside = folder[len(source) :].strip("/")
-            for name in filter(None, names):
-                file = join(target, *filter(None, (inside, name)))
+            for name in names:
+                if not name:  # the marker of a folder
+                    continue
+                file = join(target, inside, name) if inside else join(target, name)
                 tf.io.gfile.makedirs(parent(file))
                 tf.io.gfile.rename(join(folder, name), file)
     remove_folder(source)

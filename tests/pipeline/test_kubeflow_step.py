@@ -81,6 +81,19 @@ def test_a_step_sees_local_folders_and_tells_of_urls(tmp_path, root, native, ins
     assert told[0]["metadata"]["elsewhere"] == "/served/shop/7"
 
 
+def test_the_launchers_own_output_is_not_the_steps(tmp_path):
+    given = executor_input("minio://bucket", tmp_path)
+    logs = {
+        "name": "executor-logs",
+        "uri": "minio://bucket/b/executor-logs-0",
+        "type": {"schemaTitle": "system.Artifact"},
+    }
+    given["outputs"]["artifacts"]["executor-logs"] = {"artifacts": [logs]}
+    run(arguments(Recorder, given), ())
+    told = json.loads((tmp_path / "out" / "output_metadata.json").read_text())["artifacts"]
+    assert told.keys() == {"model"}
+
+
 def test_the_schemes_that_tensorflow_has_stay_urls(tmp_path):
     run(arguments(Recorder, executor_input("ram://bucket", tmp_path)))
     assert SEEN["output"] == "ram://bucket/b/model"
