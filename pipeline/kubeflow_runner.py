@@ -15,6 +15,7 @@ from pipeline.graph.component_code import CURATED_SCHEMA
 from pipeline.kubeflow.platform_document import platform_document
 from pipeline.kubeflow.resources import resources
 from pipeline.kubeflow.volumes import refuse_unmounted
+from pipeline.kubeflow_step import COMMAND
 from trainer.errors import InputError
 from trainer.plain_paths import refuse_patterns
 
@@ -36,7 +37,8 @@ def compile_pipeline(config: Config, output: Path, image: str) -> None:
 
     The file's first document is the pipeline, with the resources and retries of each step; the second, where the
     section ``kubeflow`` asks for any, are volumes, secrets and nodes. Every path in the configuration has to mean the
-    same in all steps: a mounted volume, or a file system that TensorFlow knows (gs://). On this backend resolvers are
+    same in all steps: a mounted volume, or a URL. Artifacts are in the bucket of the pipeline's root, whatever its
+    scheme (:mod:`pipeline.kubeflow_step`). On this backend resolvers are
     not available, so that the change threshold and drift have nothing to compare with; schema, value thresholds and
     serving validation stay.
 
@@ -65,7 +67,9 @@ def compile_pipeline(config: Config, output: Path, image: str) -> None:
         with tempfile.TemporaryDirectory(prefix=".compile-", dir=output.parent) as scratch:
             new = Path(scratch) / output.name
             runner = KubeflowV2DagRunner(
-                config=KubeflowV2DagRunnerConfig(default_image=image, use_pipeline_spec_2_1=True),
+                config=KubeflowV2DagRunnerConfig(
+                    default_image=image, default_commands=COMMAND, use_pipeline_spec_2_1=True
+                ),
                 output_dir=scratch,
                 output_filename=new.name,
             )

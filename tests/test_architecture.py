@@ -94,6 +94,7 @@ TREE = {
     "pipeline/data_sources": {"kfp"},
     "pipeline/commands": {"kfp"},
     "pipeline/local_runner.py": {"kfp"},
+    "pipeline/kubeflow_step.py": {"kfp"},
     "pipeline/kubeflow_runner.py": set(),
     "pipeline/cli.py": {"kfp"},
     "pipeline/__main__.py": {"kfp"},
@@ -106,6 +107,28 @@ WITHOUT_TENSORFLOW = ("serving/bundle", "serving/client")
 FACADES = {"serving/client", "serving/server", "serving/index"}
 """Packages that give out a name of their files. All others are empty, so that importing one file is not importing
 its neighbours, and a cache key covers no more than a component runs."""
+
+OF_STEPS = ("trainer/run_fn.py", "trainer/data", "trainer/training", "trainer/export", "components/nodes",
+            "components/ingestion", "components/text", "components/evaluation", "components/validation",
+            "pipeline/config", "pipeline/graph")  # fmt: skip
+"""Files and folders whose paths may be URLs: they join, move and remove with trainer/storage_paths.py."""
+
+DISK_ONLY = {"abspath", "normpath", "realpath", "relpath", "pathlib", "Path", "shutil"}
+"""Of os.path and others: what spoils a URL or does not know it."""
+
+ON_DISK = {
+    "components/ingestion/domains.py": {"abspath", "Path", "shutil"},  # writes the base model's log to this machine
+    "components/ingestion/files/file_systems.py": {"realpath"},  # the disk is one of its file systems
+    "components/text/language_model.py": {"Path"},  # a snapshot of the hub
+    "pipeline/config/contradictions.py": {"abspath"},  # once it knows that neither folder is a URL
+    "pipeline/config/pretraining.py": {"Path"},  # the file of the configuration
+    "pipeline/config/run.py": {"Path"},  # the same, and the working directory
+    "pipeline/config/settings_tables.py": {"Path"},  # the pages of the documentation
+    "pipeline/config/writable.py": {"Path"},  # once it knows that a folder is no URL
+    "pipeline/graph/code_fingerprint.py": {"Path"},  # source files
+    "pipeline/graph/component_code.py": {"Path"},  # source files
+    "trainer/data/vocabulary_file.py": {"Path"},  # a scratch folder
+}
 
 TYPE_QUESTIONS = ("isinstance", "issubclass")
 MAY_ASK = {
@@ -247,6 +270,15 @@ def test_one_module_imports_keras(path):
     if _name(path) != "trainer/keras_api.py":
         assert not {name for name in _imports(path) if name.split(".")[0] in ("keras", "tf_keras")}
         assert not re.search(r"\btf\.keras\.(?!__)", path.read_text())
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if _name(path).startswith(OF_STEPS)], ids=_name)
+def test_what_may_be_a_url_is_not_taken_for_a_path(path):
+    tree = ast.parse(path.read_text())
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {part for name in _imports(path) for part in name.split(".")}
+    assert used & DISK_ONLY - {"pathlib"} == ON_DISK.get(_name(path), set())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").rglob("*.py")), ids=_name)

@@ -5,7 +5,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -18,6 +17,7 @@ from trainer.data.preprocessing import ITEM_FREQUENCY
 from trainer.families.lookup import family_of
 from trainer.ranking.filter_matches import check_values
 from trainer.settings import TrainingSettings, TransformSettings
+from trainer.storage_paths import remove_folder
 from trainer.training import pretrained as base_model
 from trainer.training.loop import Fitting
 from trainer.training.precision import mixed_precision
@@ -111,7 +111,7 @@ def run_fn(fn_args: FnArgs) -> None:
         found = {**dataclasses.asdict(report), "parameters": parameters, "settings": model.settings.model_dump()}
         found |= {"temperature": choice and dataclasses.asdict(choice), "chosen": chosen}
         json.dump(found, file, indent=1)
-    shutil.rmtree(resume, ignore_errors=True)
+    remove_folder(resume)
 
 
 def _profile(config: dict[str, Any], transform: tft.TFTransformOutput) -> dict[str, int | None]:

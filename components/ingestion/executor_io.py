@@ -1,6 +1,5 @@
 """Passes settings and tables to the ingestion executors, and describes their output to TFX."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from components.execution import Artifacts
 from components.ingestion.files.input_key import INPUT_HASHES, InputHashes, input_key
 from components.settings import DataSettings
 from trainer.errors import InputError
+from trainer.storage_paths import join, parent
 
 
 def input_splits(settings: DataSettings, tables: Sequence[str]) -> example_gen_pb2.Input:
@@ -70,8 +70,7 @@ def _unpack(exec_properties: dict[str, Any]) -> struct_pb2.Struct:
 def _current_key(exec_properties: dict[str, Any], examples_uri: str) -> str:
     values = _unpack(exec_properties)
     # ROOT/NAME/artifacts/COMPONENT/examples/EXECUTION: both components know the same files.
-    artifacts = os.path.normpath(os.path.join(examples_uri, "..", "..", ".."))
-    hashes = InputHashes(os.path.join(artifacts, INPUT_HASHES))
+    hashes = InputHashes(join(parent(examples_uri, 3), INPUT_HASHES))
     key = input_key(DataSettings.model_validate_json(values["settings"]), list(values["tables"]), hashes)
     hashes.save()
     return key

@@ -15,6 +15,7 @@ from serving.publish.writer import build_bundle, read_description
 from serving.settings import IndexSettings, ServingSettings
 from serving.users import read_users
 from trainer.data import schema
+from trainer.storage_paths import remove_folder
 
 
 @component
@@ -43,5 +44,7 @@ def IndexBuilder(
         valid = artifact_utils.get_split_uri([examples], schema.VALID_SPLIT)
         features = read_description(model_dir).user_features
         users = read_users(fileio.glob(os.path.join(valid, "*")), features, TUNING_USERS)
+    # A retry finds what an attempt that was killed left under the same address.
+    remove_folder(bundle.uri)
     with local_target(path_utils.serving_model_dir(bundle.uri)) as directory:
         build_bundle(model_dir, directory, settings, ServingSettings.model_validate_json(serving), users)

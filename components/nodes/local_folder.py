@@ -6,11 +6,13 @@ from contextlib import contextmanager
 
 from tfx.utils import io_utils
 
+from trainer.storage_paths import is_url
+
 
 @contextmanager
 def local_copy(uri: str) -> Iterator[str]:
     """The folder ``uri`` as a local one: itself, or a copy of a remote one that is removed afterwards."""
-    if "://" not in uri:
+    if not is_url(uri):
         yield uri
         return
     with tempfile.TemporaryDirectory() as scratch:
@@ -21,7 +23,7 @@ def local_copy(uri: str) -> Iterator[str]:
 @contextmanager
 def local_target(uri: str) -> Iterator[str]:
     """A local folder to be made, which ends up as ``uri``: itself, or one that is copied there afterwards."""
-    if "://" not in uri:
+    if not is_url(uri):
         yield uri
         return
     with tempfile.TemporaryDirectory() as scratch:

@@ -1,6 +1,5 @@
 """TFX's Trainer with the catalogue as an additional input."""
 
-import os
 from typing import Any
 
 from tfx.components.trainer.component import Trainer
@@ -15,6 +14,7 @@ from tfx.utils import json_utils
 
 from components.execution import CODE_FINGERPRINT, Artifacts
 from trainer.data import schema
+from trainer.storage_paths import join, parent
 
 TEXTS_KEY = "texts"
 ITEMS_KEY = "items"
@@ -44,12 +44,12 @@ class ModelTrainerExecutor(GenericExecutor):
         # Not the folder of a SavedModel, which is what TFX takes a base model for.
         fn_args.base_model = artifact_utils.get_single_uri(base) if base else None
         # The run's own folder is new at every attempt; the one above it is the component's.
-        component = os.path.dirname(os.path.dirname(os.path.normpath(output_dict["model"][0].uri)))
+        component = parent(output_dict["model"][0].uri, 2)
         fn_args.custom_config = {
             **fn_args.custom_config,
-            "item_files": [os.path.join(items, "*")],
+            "item_files": [join(items, "*")],
             "text_vectors": artifact_utils.get_single_uri(texts) if texts else None,
-            "resume_directory": os.path.join(component, "interrupted"),
+            "resume_directory": join(component, "interrupted"),
             # What is interrupted is continued by the same code only.
             CODE_FINGERPRINT: exec_properties.get(CODE_FINGERPRINT),
         }

@@ -21,6 +21,7 @@ from pipeline.terminal.quiet import quiet
 from serving.settings import IndexSettings, ServingSettings
 from trainer.errors import InputError
 from trainer.settings import Settings, TrainingSettings, TransformSettings
+from trainer.storage_paths import is_url, join
 
 progress = logging.getLogger("polyrec.progress")
 
@@ -179,11 +180,11 @@ def with_absolute_paths(config: Config, base: Path | None = None) -> Config:
     base = (base or Path.cwd()).absolute()
 
     def absolute(path: str) -> str:
-        return path if "://" in path else str(base / path)
+        return path if is_url(path) else str(base / path)
 
     schema_path, text, model = config.validation.schema_path, config.text, config.model
     if text is not None:
-        cache = text.cache or str(Path(config.pipeline.root) / "text_cache")
+        cache = text.cache or join(config.pipeline.root, "text_cache")
         # A name on the hub stays what it is.
         name = absolute(text.model) if text.model and (base / text.model).is_dir() else text.model
         text = text.model_copy(update={"cache": absolute(cache), "model": name})

@@ -11,6 +11,7 @@ from components.nodes.text_encoder import FINGERPRINT, TextEncoder
 from components.settings import TextSettings
 from components.text import language_model
 from pipeline.config.run import Config
+from trainer.storage_paths import join
 from trainer.training import pretrained as base_model
 
 IMPORTER = "BaseModel"
@@ -65,7 +66,7 @@ def text_nodes(config: Config, items: BaseChannel, local: bool = True) -> TextNo
     encoder = TextEncoder(
         items=items,
         text=text.model_dump_json(),
-        cache=text.cache or os.path.join(config.pipeline.root, "text_cache"),
+        cache=text.cache or join(config.pipeline.root, "text_cache"),
         base_model=base,
         model_files=_files_of(text, local),
     )

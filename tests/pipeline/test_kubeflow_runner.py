@@ -67,6 +67,7 @@ def test_steps_order_environment_and_caching(documents):
         assert executor["container"]["image"] == "registry/polyrec:1"
         environment = {variable["name"]: variable["value"] for variable in executor["container"]["env"]}
         assert environment == {"TF_USE_LEGACY_KERAS": "1", "AWS_REGION": "eu-west-1"}
+        assert executor["container"]["command"] == ["python3", "-m", "pipeline.kubeflow_step"]
 
 
 def test_kubernetes_is_told_the_same_of_every_step(documents):

@@ -97,7 +97,7 @@ def test_the_settings_are_what_the_command_line_says():
         (["--degrees", "warm"], "Invalid value for '--degrees': 'warm' is not a valid number."),
         (["--degrees", "nan"], "Invalid value for '--degrees': Input should be greater than -273.15"),
         (["--heat", "left"], "Invalid value for '--heat': 'left' is not one of 'top', 'bottom'."),
-        (["--quiz"], "No such option: --quiz"),
+        (["--quiz"], click.NoSuchOption("--quiz").format_message()),
         (["BOB"], "Invalid value for '[COOK]': String should match pattern '^[a-z]+$'"),
         (["bob", "jim"], "Got unexpected extra argument (jim)"),
         (["--grill", "--heat", "bottom"], "grill needs heat from the top."),

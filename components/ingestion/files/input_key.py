@@ -10,9 +10,10 @@ import tensorflow as tf
 
 from components.ingestion.files.inputs import table_path
 from components.ingestion.files.storage import read_text, write_text
-from components.ingestion.files.tables import TableFile, find_files, is_remote, open_binary
+from components.ingestion.files.tables import TableFile, find_files, inside, open_binary
 from components.settings import DataSettings
 from trainer.errors import InputError
+from trainer.storage_paths import is_url
 
 INPUT_HASHES = ".input_hashes.json"
 """File beside the artifacts: the hashes of files, and what the file system said of the files then."""
@@ -56,7 +57,7 @@ class InputHashes:
         if path.startswith(_GCS):
             status = tf.io.gfile.stat(path)
             return _digest(f"{status.length} {status.mtime_nsec}".encode())
-        if is_remote(path):
+        if is_url(path):
             return _content(path)
         now, before = time.time_ns(), _state(path)
         kept = self._kept.get(path)
@@ -111,7 +112,7 @@ def files_key(path: str, files: Sequence[TableFile], hashes: InputHashes) -> str
     Raises:
       InputError: one cannot be read.
     """
-    listed = [[os.path.relpath(file.path, path), hashes.of(file.path)] for file in files]
+    listed = [[inside(file.path, path), hashes.of(file.path)] for file in files]
     return _digest(json.dumps(listed).encode())
 
 

@@ -1,16 +1,16 @@
 """Checks of the input tables that need no pass over their rows, before anything runs."""
 
-import os
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from components.ingestion.files.headers import column_names, require_columns
-from components.ingestion.files.tables import TableFile, file_bytes, find_files, is_compressed, is_remote, open_parquet
+from components.ingestion.files.tables import TableFile, file_bytes, find_files, is_compressed, open_parquet
 from components.ingestion.values.times import FORMATS
 from components.settings import DataSettings, ItemColumns
 from trainer.data.schema import user_feature
 from trainer.errors import InputError
+from trainer.storage_paths import is_url, join
 
 _TEXT_ROW_BYTES = 30
 _COMPRESSED_ROW_BYTES = 8
@@ -20,7 +20,7 @@ _MOST_SHARDS = 1024
 
 def table_path(settings: DataSettings, table: str) -> str:
     """The path of a table of the settings; a relative one starts at ``data.directory``."""
-    return table if is_remote(table) else os.path.join(settings.directory, table)
+    return table if is_url(table) else join(settings.directory, table)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Atomic file writes, locally or on any file system that TensorFlow supports."""
 
-import os
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -8,6 +7,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from trainer.errors import InputError
+from trainer.storage_paths import join, move_folder, remove_folder
 
 
 def write_text(path: str, text: str) -> None:
@@ -58,14 +58,11 @@ def full_disk_in_words(directory: str) -> Iterator[None]:
 
 def split_folder(directory: str, split: str) -> str:
     """Where TFX looks for the files of ``split``."""
-    return os.path.join(directory, f"Split-{split}")
+    return join(directory, f"Split-{split}")
 
 
 def publish(staging: str, directory: str, splits: Iterable[str]) -> None:
     """Renames finished splits into place and removes what is left of the staging folder."""
     for split in splits:
-        final = split_folder(directory, split)
-        if tf.io.gfile.exists(final):
-            tf.io.gfile.rmtree(final)
-        tf.io.gfile.rename(split_folder(staging, split), final)
-    tf.io.gfile.rmtree(staging)
+        move_folder(split_folder(staging, split), split_folder(directory, split))
+    remove_folder(staging)

@@ -1,14 +1,14 @@
 """Finds input tables: a file or a folder of files, CSV or Parquet, and their columns."""
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.ingestion.files.file_systems import file_system
 from trainer.errors import InputError
 
 _FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "tsv"}
@@ -35,25 +35,9 @@ class TableFile:
     partitions: tuple[tuple[str, str | None], ...] = ()
 
 
-def is_remote(path: str) -> bool:
-    """Whether ``path`` is a URL such as gs://bucket/file, read through TensorFlow's file systems."""
-    return "://" in path
-
-
-def _files_api() -> Any:
-    import tensorflow as tf
-
-    return tf.io.gfile
-
-
-def is_folder(path: str) -> bool:
-    """Whether ``path`` is an existing folder."""
-    return _files_api().isdir(path) if is_remote(path) else os.path.isdir(path)
-
-
 def file_bytes(path: str) -> int:
     """The size of a file."""
-    return int(_files_api().stat(path).length if is_remote(path) else os.path.getsize(path))
+    return file_system(path).size(path)
 
 
 def is_compressed(path: str) -> bool:
@@ -68,7 +52,7 @@ def open_binary(path: str) -> BinaryIO | pa.NativeFile:
       InputError: the file cannot be read.
     """
     try:
-        return _files_api().GFile(path, "rb") if is_remote(path) else pa.OSFile(path, "rb")
+        return file_system(path).open(path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}. Check the file and its permissions.") from error
 
@@ -94,14 +78,20 @@ def find_files(path: str, setting: str) -> list[TableFile]:
     Raises:
       InputError: nothing there, a folder without tables, a name that says no known format, several formats.
     """
-    if is_folder(path):
-        paths = sorted(_files_below(path))
-        if not paths:
-            raise InputError(f"{path} ({setting}) is a folder without tables. Put .csv or .parquet files there.")
-    elif _files_api().exists(path) if is_remote(path) else os.path.exists(path):
-        paths = [path]
-    else:
-        raise InputError(f"{path} ({setting}) does not exist. Check {setting} and data.directory.")
+    files = file_system(path)
+    try:
+        if files.is_folder(path):
+            paths = sorted(files.files_below(path))
+            if not paths:
+                raise InputError(f"{path} ({setting}) is a folder without tables. Put .csv or .parquet files there.")
+        elif files.exists(path):
+            paths = [path]
+        else:
+            raise InputError(f"{path} ({setting}) does not exist. Check {setting} and data.directory.")
+    except OSError as error:
+        raise InputError(
+            f"{path} ({setting}) cannot be looked at: {one_line(error)}. Check the address and the permissions."
+        ) from error
     formats = []
     for each in paths:
         kind = _format_of(os.path.basename(each))
@@ -114,8 +104,8 @@ def find_files(path: str, setting: str) -> list[TableFile]:
     if len(set(formats)) > 1:
         first_other = next(i for i, kind in enumerate(formats) if kind != formats[0])
         raise InputError(
-            f"{path} ({setting}) mixes formats: {os.path.relpath(paths[0], path)} is {formats[0]}, "
-            f"{os.path.relpath(paths[first_other], path)} is {formats[first_other]}. Keep one format in a folder."
+            f"{path} ({setting}) mixes formats: {inside(paths[0], path)} is {formats[0]}, "
+            f"{inside(paths[first_other], path)} is {formats[first_other]}. Keep one format in a folder."
         )
     return [
         TableFile(each, kind, index, _partitions(each, path))
@@ -123,28 +113,9 @@ def find_files(path: str, setting: str) -> list[TableFile]:
     ]
 
 
-def _files_below(folder: str) -> Iterator[str]:
-    walk = _files_api().walk(folder) if is_remote(folder) else os.walk(folder, followlinks=True)
-    whole = os.path.realpath(folder)
-    for parent, folders, names in walk:
-        inside = os.path.relpath(parent, folder).split(os.sep) if parent != folder else []
-        if not any(_is_hidden(part) for part in inside if part != "."):
-            yield from (os.path.join(parent, name) for name in names if not _is_hidden(name))
-        folders[:] = [
-            name for name in folders if not (_is_hidden(name) or _leads_inside(os.path.join(parent, name), whole))
-        ]
-
-
-def _leads_inside(path: str, folder: str) -> bool:
-    """Whether a folder is a link to where files are read anyway, such as ``latest``."""
-    if is_remote(path) or not os.path.islink(path):
-        return False
-    target = os.path.realpath(path)
-    return os.path.commonpath([target, folder]) in (target, folder)
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
+def inside(path: str, table: str) -> str:
+    """The name of a file below the folder ``table``; "" of the table itself."""
+    return path[len(table) :].lstrip("/")
 
 
 def _what_to_do(path: str) -> str:
@@ -158,9 +129,7 @@ def _what_to_do(path: str) -> str:
 
 def _partitions(path: str, table: str) -> tuple[tuple[str, str | None], ...]:
     """The columns in the names of the folders between ``table`` and the file at ``path``."""
-    if path == table:
-        return ()
-    folders = os.path.relpath(os.path.dirname(path), table).split(os.sep)
+    folders = inside(path, table).split("/")[:-1]
     pairs = (part.partition("=") for part in folders)
     return tuple(
         (unquote(name), None if value == _HIVE_NULL else unquote(value)) for name, mark, value in pairs if mark and name

@@ -45,6 +45,18 @@ def test_the_bundle_is_written_as_a_model(tmp_path):
     assert (stated.kind, stated.default_k, stated.items) == ("exact", 9, 300)
 
 
+def test_a_retry_replaces_what_a_killed_attempt_left(tmp_path):
+    """On a volume, or in a bucket that the step writes itself, the folder is the same and what is in it stays."""
+    model, _ = toy_artifacts(tmp_path)
+    bundle = artifact(standard_artifacts.Model, tmp_path / "built")
+    for left in (".Format-Serving-x1/saved_model.pb", "Format-Serving/variables/half"):
+        (tmp_path / "built" / left).parent.mkdir(parents=True)
+        (tmp_path / "built" / left).write_bytes(b"half")
+    execute(IndexBuilder, {"model": [model], "examples": [_examples(tmp_path)]}, {"bundle": [bundle]}, EXECUTION)
+    manifest.verify(path_utils.serving_model_path(bundle.uri))
+    assert [path.name for path in (tmp_path / "built").iterdir()] == ["Format-Serving"]
+
+
 def test_the_index_is_tuned_on_the_users_of_the_split_valid(tmp_path, caplog):
     model, _ = toy_artifacts(tmp_path)
     bundle = artifact(standard_artifacts.Model, tmp_path / "built")

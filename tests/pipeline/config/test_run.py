@@ -120,6 +120,13 @@ def test_a_missing_file_a_folder_and_bytes_that_are_not_text(tmp_path):
         config.load(str(path))
 
 
+def test_a_text_cache_below_a_url_is_one(tmp_path):
+    given = config.load("miracle_text", ["pipeline.root=gs://bucket/runs/", "data.directory=s3://bucket/log"])
+    absolute = config.with_absolute_paths(given, tmp_path)
+    assert absolute.text.cache == "gs://bucket/runs/text_cache"
+    assert (absolute.pipeline.root, absolute.data.directory) == ("gs://bucket/runs/", "s3://bucket/log")
+
+
 def test_absolute_paths(file, tmp_path):
     absolute = config.with_absolute_paths(config.load(file(), ["serving.directory=/srv"]), tmp_path)
     assert absolute.data.directory == str(tmp_path)
